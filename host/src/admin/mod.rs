@@ -1,0 +1,23 @@
+//! What operators ask of a running host over HTTP: a service to mount, and a port of its own when asked for.
+//!
+//! It only shows; nothing can be changed through it.
+
+mod serve;
+mod service;
+
+pub(crate) use serve::{AdminServer, ServeError, serve};
+pub use service::AdminService;
+
+/// Where the answers come from.
+///
+/// Each method is called once per request for its page, on the thread that the request came in on: the admin port's
+/// own thread, or a runtime's worker where the service is mounted in a router. While one is busy the admin port
+/// answers nobody else. A panic in one closes that connection and has no other effect.
+pub(crate) trait Report: Send + Sync + 'static {
+    /// A page in Prometheus' text format 0.0.4.
+    fn metrics(&self) -> String;
+    /// An array with an object for each tracer.
+    fn tracers(&self) -> serde_json::Value;
+    /// An error says why this host is not well, and what to do.
+    fn healthy(&self) -> Result<(), String>;
+}

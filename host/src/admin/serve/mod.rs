@@ -1,0 +1,248 @@
+//! The admin API on a port of its own: one thread, bounded in everything that a peer can make it hold.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, poll_fn, ready};
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
+use std::pin::pin;
+use std::sync::mpsc;
+use std::task::Poll;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::AdminService;
+
+/// What peers can make the admin port hold.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Open connections. One more closes the oldest, so that whoever comes is answered: with fewer, scrapers close each
+    /// other's; each can cost a page of metrics in memory if its peer does not read.
+    connections: usize,
+    /// For a request's head to arrive whole, and between two requests. A scraper that asks less often makes a new
+    /// connection; a longer time lets those who send a byte now and then hold theirs.
+    head: Duration,
+    /// How long a connection may live; then it finishes its answer and closes. It ends those who ask and never read.
+    life: Duration,
+    /// For the last answer, once a connection has reached its age.
+    last: Duration,
+}
+
+const BOUNDS: Bounds = Bounds {
+    connections: 64,
+    head: Duration::from_secs(5),
+    life: Duration::from_secs(60),
+    last: Duration::from_secs(5),
+};
+
+/// Bytes of a request's head, and of what hyper buffers on the way out; a browser's head has one or two KiB.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+/// Header lines in a request.
+const MAX_HEADERS: usize = 64;
+/// How long to wait when the system can't give another connection (it is out of files or memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How much longer than it may take a shutdown waits for the thread itself, which ends at once if no report hangs.
+const THREAD_END: Duration = Duration::from_millis(500);
+
+/// The admin port did not open.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The address can't be listened on.
+    #[error("cannot listen on {address} for the admin api: {}", remedy(source))]
+    Bind { address: String, source: io::Error },
+    /// The system gives no thread, or no means to wait on sockets.
+    #[error(
+        "cannot start the admin api's thread: free files, memory or threads of this process, or leave the admin address out"
+    )]
+    Thread(#[source] io::Error),
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there; give another port, or 0 for any that is free",
+        io::ErrorKind::PermissionDenied => "this user may not; give a port from 1024 on",
+        io::ErrorKind::AddrNotAvailable => {
+            "it is no address of this machine; give 127.0.0.1, 0.0.0.0 or one of its own"
+        }
+        _ => "give an address and a port, such as 127.0.0.1:9464",
+    }
+}
+
+/// The open admin port. Dropping it closes the port and lets answers in flight finish, without waiting for them.
+pub(crate) struct AdminServer {
+    address: SocketAddr,
+    /// How long what is in flight may take, once it shall stop.
+    stop: watch::Sender<Option<Duration>>,
+    ended: mpsc::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl fmt::Debug for AdminServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Opens the admin port: `address` with a port, 0 for any that is free. A name is looked up, which can block.
+///
+/// It is served on a thread of its own, so that neither a busy service nor a blocked runtime keeps it from answering.
+pub(crate) fn serve(
+    address: impl ToSocketAddrs + fmt::Display,
+    service: AdminService,
+) -> Result<AdminServer, ServeError> {
+    serve_within(BOUNDS, address, service)
+}
+
+fn serve_within(
+    bounds: Bounds,
+    address: impl ToSocketAddrs + fmt::Display,
+    service: AdminService,
+) -> Result<AdminServer, ServeError> {
+    let bind = |address: &dyn fmt::Display, source| ServeError::Bind { address: address.to_string(), source };
+    let listener = StdListener::bind(&address).map_err(|error| bind(&address, error))?;
+    let local = listener.local_addr().map_err(|error| bind(&address, error))?;
+    listener.set_nonblocking(true).map_err(|error| bind(&address, error))?;
+
+    let (stop, stopped) = watch::channel(None);
+    let (started, start) = mpsc::sync_channel(1);
+    let (end, ended) = mpsc::sync_channel(1);
+    // The runtime is made, used and dropped on its own thread: dropping one inside another one panics.
+    let body = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(started.send(Err(error))),
+        };
+        runtime.block_on(async {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let _ = started.send(Ok(()));
+                    accept(bounds, listener, service, stopped).await;
+                }
+                Err(error) => drop(started.send(Err(error))),
+            }
+        });
+        drop(runtime);
+        let _ = end.send(());
+    };
+    let thread = thread::Builder::new().name("hottap-admin".to_owned()).spawn(body).map_err(ServeError::Thread)?;
+    match start.recv() {
+        Ok(Ok(())) => Ok(AdminServer { address: local, stop, ended, thread }),
+        Ok(Err(error)) => Err(ServeError::Thread(error)),
+        Err(error) => Err(ServeError::Thread(io::Error::other(error))),
+    }
+}
+
+impl AdminServer {
+    /// Where it listens; with the port that was found if 0 was asked for.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the port, gives answers in flight `within` to finish, closes what is left, and joins the thread. Blocks
+    /// the caller for that long at most, and half a second more if a report hangs: then it returns false and leaves
+    /// the thread behind.
+    pub(crate) fn shutdown(self, within: Duration) -> bool {
+        // An error means that the thread has ended by itself.
+        let _ = self.stop.send(Some(within));
+        match self.ended.recv_timeout(within.saturating_add(THREAD_END)) {
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => self.thread.join().is_ok(),
+            Err(mpsc::RecvTimeoutError::Timeout) => false,
+        }
+    }
+}
+
+/// Accepts until it is told to stop, or the handle is dropped.
+async fn accept(
+    bounds: Bounds,
+    listener: TcpListener,
+    service: AdminService,
+    mut stopped: watch::Receiver<Option<Duration>>,
+) {
+    let mut connections = JoinSet::new();
+    let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
+    let mut failing = false;
+    let for_connections = stopped.clone();
+    {
+        let mut stop = pin!(stopped.wait_for(Option::is_some));
+        loop {
+            let accepted = poll_fn(|cx| match stop.as_mut().poll(cx) {
+                Poll::Ready(_) => Poll::Ready(None),
+                Poll::Pending => listener.poll_accept(cx).map(Some),
+            });
+            match accepted.await {
+                None => break,
+                Some(Ok((stream, _))) => {
+                    failing = false;
+                    while connections.try_join_next().is_some() {}
+                    by_age.retain(|connection| !connection.is_finished());
+                    if by_age.len() >= bounds.connections
+                        && let Some(oldest) = by_age.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    let connection = serve_connection(bounds, stream, service.clone(), for_connections.clone());
+                    by_age.push_back(connections.spawn(connection));
+                }
+                // A peer that went away while it waited says nothing about the next one.
+                Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Some(Err(error)) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "the admin port gets no connections; trying again and again");
+                    }
+                    if timeout(ACCEPT_PAUSE, stop.as_mut()).await.is_ok() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    drop(listener);
+    let within = stopped.borrow().unwrap_or(bounds.last);
+    let all = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(within, all).await;
+}
+
+/// Answers requests until the peer closes, a bound is reached, or the server stops.
+async fn serve_connection(
+    bounds: Bounds,
+    stream: TcpStream,
+    service: AdminService,
+    mut stopped: watch::Receiver<Option<Duration>>,
+) {
+    // Answers are written in one piece; a system that can't switch delays off only delays them.
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(move |request| ready(Ok::<_, Infallible>(service.answer(&request))));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut connection = pin!(connection);
+    let closed = {
+        let mut end = pin!(timeout(bounds.life, stopped.wait_for(Option::is_some)));
+        poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending => end.as_mut().poll(cx).map(|_| false),
+        })
+        .await
+    };
+    if !closed {
+        connection.as_mut().graceful_shutdown();
+        // What peers do wrong is theirs: nobody here could do anything about it.
+        let _ = timeout(bounds.last, connection).await;
+    }
+}

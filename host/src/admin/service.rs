@@ -1,0 +1,210 @@
+//! The admin API as a tower service: which path gives which page; knows no sockets.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use tower_service::Service;
+
+use super::Report;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The media type of Prometheus' text format.
+const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+const INDEX: &str = "\
+hottap
+
+/metrics      what the host and its tracers count, in Prometheus' text format
+/api/tracers  each tracer with its state, its accounting and its last error, as JSON
+/healthz      200 as long as the host is well
+";
+
+/// The admin API: a [`tower_service::Service`] to mount in a router or to serve as it is.
+///
+/// | path | answer |
+/// |---|---|
+/// | `/` | these paths, as text |
+/// | `/metrics` | the metrics of the host and of all tracers, in Prometheus' text format 0.0.4 |
+/// | `/api/tracers` | a JSON array with an object for each tracer |
+/// | `/healthz` | 200 as long as the host is well, else 503 and the reason |
+///
+/// It answers GET and HEAD, ignores queries, and never reads a request's body. It never fails and is always ready. It
+/// asks nobody who they are: mount it where only operators come.
+#[derive(Clone)]
+pub struct AdminService {
+    report: Arc<dyn Report>,
+}
+
+impl AdminService {
+    pub(crate) fn new(report: Arc<dyn Report>) -> Self {
+        Self { report }
+    }
+
+    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let page: fn(&dyn Report) -> Page = match request.uri().path() {
+            // A router that mounts a service under a prefix may leave nothing of the path.
+            "" | "/" => |_| Page::text(StatusCode::OK, INDEX.to_owned()),
+            "/metrics" => |report| Page { kind: PROMETHEUS, ..Page::text(StatusCode::OK, report.metrics()) },
+            "/api/tracers" => {
+                |report| Page { kind: JSON, ..Page::text(StatusCode::OK, format!("{}\n", report.tracers())) }
+            }
+            "/healthz" => |report| match report.healthy() {
+                Ok(()) => Page::text(StatusCode::OK, "ok\n".to_owned()),
+                Err(reason) => Page::text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+            },
+            _ => |_| Page::text(StatusCode::NOT_FOUND, format!("there is no such page; these are here:\n\n{INDEX}")),
+        };
+        if request.method() == Method::GET || request.method() == Method::HEAD {
+            return page(&*self.report).into_response(request.method());
+        }
+        let text = "this page can only be read: send GET or HEAD\n".to_owned();
+        let mut response = Page::text(StatusCode::METHOD_NOT_ALLOWED, text).into_response(request.method());
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response
+    }
+}
+
+impl<B> Service<Request<B>> for AdminService {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ready(Ok(self.answer(&request)))
+    }
+}
+
+impl fmt::Debug for AdminService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminService").finish_non_exhaustive()
+    }
+}
+
+struct Page {
+    status: StatusCode,
+    kind: HeaderValue,
+    text: String,
+}
+
+impl Page {
+    fn text(status: StatusCode, text: String) -> Self {
+        Self { status, kind: TEXT, text }
+    }
+
+    fn into_response(self, method: &Method) -> Response<Full<Bytes>> {
+        let length = HeaderValue::from(self.text.len());
+        let body = if method == Method::HEAD { Bytes::new() } else { Bytes::from(self.text) };
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, self.kind);
+        headers.insert(CONTENT_LENGTH, length);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // Labels can hold any text that a peer sent; no browser shall take it for a page.
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    struct Fixed(Result<(), String>);
+
+    impl Report for Fixed {
+        fn metrics(&self) -> String {
+            "a 1\n".to_owned()
+        }
+
+        fn tracers(&self) -> serde_json::Value {
+            serde_json::json!([{ "name": "red-metrics" }])
+        }
+
+        fn healthy(&self) -> Result<(), String> {
+            self.0.clone()
+        }
+    }
+
+    /// A body that fails whoever reads it.
+    struct Unread;
+
+    #[track_caller]
+    fn ask(health: Result<(), &str>, method: &str, uri: &str) -> (u16, http::HeaderMap, String) {
+        let mut service = AdminService::new(Arc::new(Fixed(health.map_err(str::to_owned))));
+        let request = Request::builder().method(method).uri(uri).body(Unread).expect("a request");
+        let Ok(response) = service.call(request).into_inner();
+        let (head, body) = response.into_parts();
+        let mut body = std::pin::pin!(body.collect());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let Poll::Ready(Ok(body)) = body.as_mut().poll(&mut context) else { panic!("a whole body") };
+        let text = String::from_utf8(body.to_bytes().into()).expect("text");
+        (head.status.as_u16(), head.headers, text)
+    }
+
+    #[test]
+    fn each_page_answers_at_its_path() {
+        for (health, uri, status, kind, text) in [
+            (Ok(()), "/", 200, "text/plain; charset=utf-8", INDEX),
+            (Ok(()), "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
+            (Ok(()), "/metrics?name[]=x&y", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
+            (Ok(()), "http://host:1/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
+            (Ok(()), "/api/tracers", 200, "application/json", "[{\"name\":\"red-metrics\"}]\n"),
+            (Ok(()), "/healthz", 200, "text/plain; charset=utf-8", "ok\n"),
+            (
+                Err("the collector is gone; restart"),
+                "/healthz",
+                503,
+                "text/plain; charset=utf-8",
+                "the collector is gone; restart\n",
+            ),
+        ] {
+            let (got, headers, body) = ask(health, "GET", uri);
+            assert_eq!(
+                (got, &headers[CONTENT_TYPE], body.as_str()),
+                (status, &HeaderValue::from_static(kind), text),
+                "{uri}"
+            );
+            assert_eq!(headers[CONTENT_LENGTH], text.len().to_string());
+            assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
+            let (got, head, body) = ask(health, "HEAD", uri);
+            assert_eq!((got, head, body.as_str()), (status, headers, ""), "HEAD {uri} is GET without the body");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_404_and_what_can_only_be_read_is_405() {
+        for (method, uri, status, allow) in [
+            ("GET", "/metrics/", 404, None),
+            ("GET", "/api", 404, None),
+            ("GET", "//", 404, None),
+            ("HEAD", "/nothing", 404, None),
+            ("GET", "/..%2fmetrics", 404, None),
+            ("GET", "*", 404, None),
+            ("POST", "/metrics", 405, Some("GET, HEAD")),
+            ("DELETE", "/api/tracers", 405, Some("GET, HEAD")),
+            ("OPTIONS", "/", 405, Some("GET, HEAD")),
+            ("get", "/", 405, Some("GET, HEAD")),
+        ] {
+            let (got, headers, _) = ask(Ok(()), method, uri);
+            let got = (got, headers.get(ALLOW).and_then(|allow| allow.to_str().ok()));
+            assert_eq!(got, (status, allow), "{method} {uri}");
+        }
+        let (status, _, text) = ask(Ok(()), "GET", "/nothing");
+        assert!(status == 404 && text.contains("/api/tracers"), "it says what is there: {text}");
+    }
+}
