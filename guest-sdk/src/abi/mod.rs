@@ -1,0 +1,115 @@
+//! The bindings to the host, and all that is unsafe: exported functions, memory for columns, how the tracer is made.
+//!
+//! Nothing of it is public. It is compiled for wasm only; what can be tested elsewhere is elsewhere.
+
+#![expect(unsafe_code, reason = "the canonical ABI is raw pointers; this room is where they end")]
+
+mod arena;
+pub(crate) mod imports;
+
+use std::cell::RefCell;
+
+use crate::batch::Batch;
+use crate::config::Config;
+use crate::error::Error;
+use crate::export::Instance;
+use crate::log;
+use crate::tracer::Flush;
+
+pub(crate) use arena::Pulled;
+
+#[cfg(not(target_os = "unknown"))]
+compile_error!("hottap-guest needs no system interface: build the tracer with `--target wasm32-unknown-unknown`");
+
+mod bindings {
+    wit_bindgen::generate!({ path: "wit", world: "plugin" });
+}
+
+unsafe extern "Rust" {
+    /// What `export!` defines.
+    #[link_name = "hottap_guest_new_tracer"]
+    safe fn new_tracer(config: Config) -> Result<Box<dyn Instance>, Error>;
+}
+
+thread_local! {
+    /// The tracer of this instance; none before `init`, or if that failed.
+    static TRACER: RefCell<Option<Box<dyn Instance>>> = const { RefCell::new(None) };
+}
+
+/// The functions of the contract.
+struct Exports;
+
+bindings::export!(Exports with_types_in bindings);
+
+/// The number of the role "collects".
+const COLLECTS: u8 = 0;
+
+impl bindings::exports::hottap::tracer::tracer::Guest for Exports {
+    fn init(role: u8, config: String, identity: Vec<(String, String)>, now: u64) -> Result<(), String> {
+        if role != COLLECTS {
+            return Err(format!("this tracer has only the role {COLLECTS}, and was asked for {role}"));
+        }
+        // Without it a panic is a trap that says nothing.
+        std::panic::set_hook(Box::new(|panic| log::error(panic)));
+        let tracer = new_tracer(Config::new(config, identity, now)).map_err(|error| error.to_string())?;
+        TRACER.set(Some(tracer));
+        Ok(())
+    }
+
+    fn finish(calls: &bindings::hottap::tracer::rpc::Batch) {
+        let batch = Batch::new(Source::new(calls));
+        TRACER.with_borrow_mut(|tracer| {
+            if let Some(tracer) = tracer {
+                tracer.finish(&batch);
+            }
+        });
+    }
+
+    fn flush(cause: u8, now: u64, elapsed: u64) {
+        TRACER.with_borrow_mut(|tracer| {
+            if let Some(tracer) = tracer {
+                tracer.flush(Flush::new(cause, now, elapsed));
+            }
+        });
+    }
+}
+
+/// Where a batch's columns come from: the host's handle of it, and the memory that they are copied into.
+#[derive(Debug)]
+pub(crate) struct Source {
+    batch: bindings::hottap::tracer::rpc::Batch,
+}
+
+impl Source {
+    /// Takes the handle over from the generated code, so that it is given back before `finish` returns, as the contract
+    /// wants it, and not before the batch is dropped.
+    fn new(calls: &bindings::hottap::tracer::rpc::Batch) -> Self {
+        // SAFETY: `take_handle` leaves nothing behind that would use or drop the handle.
+        let batch = unsafe { bindings::hottap::tracer::rpc::Batch::from_handle(calls.take_handle()) };
+        Self { batch }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.batch.len() as usize
+    }
+
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.batch.texts()
+    }
+
+    pub(crate) fn info(&self, index: u32) -> String {
+        self.batch.info(index)
+    }
+
+    /// Has a column copied into the arena.
+    pub(crate) fn pull<T>(&self, accessor: impl FnOnce(&bindings::hottap::tracer::rpc::Batch) -> Vec<T>) -> Pulled<T> {
+        arena::pull(|| accessor(&self.batch))
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // The batch that owned this source is gone, and with it the columns that it gave references to.
+        arena::reset();
+    }
+}

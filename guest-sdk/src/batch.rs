@@ -1,0 +1,267 @@
+//! A batch of finished calls: columns that are copied into the guest when they are first asked for, and only then.
+
+#[cfg(target_arch = "wasm32")]
+use std::cell::OnceCell;
+use std::time::Duration;
+
+pub use crate::call::Call;
+use crate::column::{Column, Element};
+use crate::event::{EventKind, EventStatus};
+use crate::kinds::{Kind, Outcome, Protocol, Side, Streaming};
+#[cfg(target_arch = "wasm32")]
+use crate::abi::{Pulled, Source};
+use crate::symbol::{Symbol, Text};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::Source;
+
+/// Calls that have finished, as columns: one fact of all calls each, in the order in which the calls finished.
+///
+/// A column is copied into the guest's memory when it is first asked for, which takes about a tenth of a microsecond
+/// and some picoseconds per call; what is not asked for costs nothing. [`calls`](Self::calls) reads the same columns
+/// one call at a time.
+#[derive(Debug)]
+pub struct Batch {
+    source: Source,
+    #[cfg(target_arch = "wasm32")]
+    columns: Columns,
+    #[cfg(target_arch = "wasm32")]
+    len: OnceCell<usize>,
+    #[cfg(target_arch = "wasm32")]
+    texts: OnceCell<Vec<String>>,
+}
+
+impl Batch {
+    pub(crate) fn new(source: Source) -> Self {
+        Self {
+            source,
+            #[cfg(target_arch = "wasm32")]
+            columns: Columns::default(),
+            #[cfg(target_arch = "wasm32")]
+            len: OnceCell::new(),
+            #[cfg(target_arch = "wasm32")]
+            texts: OnceCell::new(),
+        }
+    }
+
+    /// How many calls there are; at least one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        #[cfg(target_arch = "wasm32")]
+        return *self.len.get_or_init(|| self.source.len());
+        #[cfg(not(target_arch = "wasm32"))]
+        self.source.len()
+    }
+
+    /// True if there are no calls, which the host never hands over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The calls, one at a time.
+    pub fn calls(&self) -> impl ExactSizeIterator<Item = Call<'_>> {
+        (0..self.len()).map(|index| Call::new(self, index))
+    }
+
+    /// The call at `index`; none if it is not below [`len`](Self::len).
+    #[must_use]
+    pub fn call(&self, index: usize) -> Option<Call<'_>> {
+        (index < self.len()).then(|| Call::new(self, index))
+    }
+
+    /// What a text stands for. "" if it is of another batch and means nothing in this one.
+    #[must_use]
+    pub fn text(&self, text: Text) -> &str {
+        if text.is_none() { "" } else { self.texts().get(text.index()).map_or("", String::as_str) }
+    }
+
+    /// The batch's own dictionary, which the columns of [`Text`] point into. Each text in it is copied when it is first
+    /// asked for.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        #[cfg(target_arch = "wasm32")]
+        return self.texts.get_or_init(|| self.source.texts());
+        #[cfg(not(target_arch = "wasm32"))]
+        self.source.texts()
+    }
+
+    /// All that is known of one call, as a JSON object: slow (microseconds), convenient, complete. "" if there is no
+    /// call at `index`.
+    #[must_use]
+    pub fn info(&self, index: usize) -> String {
+        u32::try_from(index).map_or_else(|_| String::new(), |index| self.source.info(index))
+    }
+
+    /// The W3C trace ids: both columns put together.
+    pub fn trace_ids(&self) -> impl ExactSizeIterator<Item = u128> {
+        self.trace_ids_high().zip(self.trace_ids_low()).map(|(high, low)| u128::from(high) << 64 | u128::from(low))
+    }
+}
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
+        /// What this batch was asked for so far.
+        #[cfg(target_arch = "wasm32")]
+        #[derive(Debug, Default)]
+        struct Columns {
+            $($name: OnceCell<Pulled<<$type as Element>::Raw>>,)*
+        }
+
+        /// The columns of a batch that a test made.
+        #[cfg(not(target_arch = "wasm32"))]
+        #[derive(Debug, Default)]
+        pub(crate) struct Columns {
+            $(pub(crate) $name: Vec<<$type as Element>::Raw>,)*
+        }
+
+        impl Batch {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $name(&self) -> Column<'_, $type> {
+                    #[cfg(target_arch = "wasm32")]
+                    return Column::new(self.columns.$name.get_or_init(|| self.source.pull(|batch| batch.$name())).as_slice());
+                    #[cfg(not(target_arch = "wasm32"))]
+                    Column::new(&self.source.pull(stringify!($name)).$name)
+                }
+            )*
+        }
+    };
+}
+
+columns! {
+    /// A number that is unique to the call within the host process.
+    ids: u64;
+    /// Whether the row is a call or an attempt.
+    kinds: Kind;
+    /// The id of the call that an attempt belongs to; a call's own id.
+    logical_ids: u64;
+    /// An attempt's number, from 1; on a call, how many attempts there were.
+    attempts: u16;
+    /// Where the call was observed.
+    sides: Side;
+    /// `package.Service/Method` for gRPC, `GET /route/{id}` for HTTP; never a raw path.
+    methods: Symbol;
+    /// The service that made the call; [`Symbol::NONE`] if not known.
+    callers: Symbol;
+    /// The service that was called; [`Symbol::NONE`] if not known.
+    callees: Symbol;
+    /// The other side's address, such as `10.0.0.7:41234`; "" if not known.
+    peers: Text;
+    /// The protocol.
+    protocols: Protocol;
+    /// Which sides stream.
+    streaming: Streaming;
+    /// When the call started, in nanoseconds since the Unix epoch.
+    started: u64;
+    /// How long it took; nanoseconds as [`Column::raw`].
+    durations: Duration;
+    /// The deadline that the call had, from its start.
+    deadlines: Option<Duration>;
+    /// Body bytes that this side sent, as on the wire: after compression, with message prefixes, without headers,
+    /// trailers and transport framing.
+    sent_bytes: u64;
+    /// Body bytes that this side received; counted like [`sent_bytes`](Self::sent_bytes).
+    received_bytes: u64;
+    /// Messages sent; 0 for protocols that do not frame messages.
+    sent_messages: u32;
+    /// Messages received; 0 for protocols that do not frame messages.
+    received_messages: u32;
+    /// Size in bytes of the last message sent, with its prefix.
+    last_sent_bytes: u64;
+    /// Size in bytes of the last message received, with its prefix.
+    last_received_bytes: u64;
+    /// How it ended.
+    outcomes: Outcome;
+    /// The HTTP status code.
+    http_statuses: Option<u16>;
+    /// The RPC protocol's own status code (gRPC: 0 to 16).
+    rpc_statuses: Option<u16>;
+    /// The status that the application gave itself; 0 is success or none.
+    business_statuses: i32;
+    /// What kind of error it was; [`Symbol::NONE`] if there was none.
+    error_types: Symbol;
+    /// The error in words; "" if there was none.
+    error_messages: Text;
+    /// The upper 64 bits of the W3C trace id.
+    trace_ids_high: u64;
+    /// The lower 64 bits of the W3C trace id.
+    trace_ids_low: u64;
+    /// The id of the call's own span.
+    span_ids: u64;
+    /// The id of the span that the call's span belongs to; 0 if it is a root.
+    parent_span_ids: u64;
+    /// Whether the trace is sampled (W3C trace flags).
+    sampled: bool;
+    /// What the tracer returned when the call started; 0 if it was not asked.
+    tokens: u64;
+    /// Where each call's events begin in the columns `event_*`; one element more than there are calls.
+    event_offsets: u32;
+    /// What happened.
+    event_kinds: EventKind;
+    /// How long after the call's start.
+    event_times: Duration;
+    /// How serious it is.
+    event_statuses: EventStatus;
+    /// The event in words; may be "".
+    event_infos: Text;
+    /// How many events were left out of the middle of a call that had more than the host keeps; one element per call.
+    events_elided: u32;
+    /// Where each call's tags begin in the columns `tag_*`; one element more than there are calls.
+    tag_offsets: u32;
+    /// The tags' keys.
+    tag_keys: Symbol;
+    /// The tags' values.
+    tag_values: Text;
+}
+
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+mod tests {
+    use crate::testing::{Harness, TestCall};
+    use crate::{Batch, Config, Error, Side, Tracer};
+
+    /// Looks at a batch by whole columns.
+    #[derive(Default)]
+    struct Columns {
+        seen: Vec<(String, u64)>,
+        peers: Vec<String>,
+        traces: Vec<u128>,
+    }
+
+    impl Tracer for Columns {
+        fn new(_: Config) -> Result<Self, Error> {
+            Ok(Self::default())
+        }
+
+        fn finish(&mut self, batch: &Batch) {
+            assert_eq!(batch.len(), batch.durations().len());
+            assert!(batch.call(batch.len()).is_none());
+            for (method, ns) in batch.methods().texts().zip(batch.durations().raw()) {
+                self.seen.push((method.to_owned(), *ns));
+            }
+            self.peers.extend(batch.peers().map(|peer| batch.text(peer).to_owned()));
+            self.traces.extend(batch.trace_ids());
+            assert!(batch.sides().all(|side| side == Side::Server));
+            assert_eq!(batch.info(batch.len()), "");
+        }
+    }
+
+    #[test]
+    fn a_column_is_pulled_only_if_it_is_asked_for() {
+        let mut host = Harness::<Columns>::start();
+        host.finish([
+            TestCall::server("a.B/C").nanos(5).peer("10.0.0.7:1").trace_id(u128::MAX),
+            TestCall::server("GET /x").nanos(6),
+        ]);
+        let tracer = host.tracer();
+        assert_eq!(tracer.seen, [("a.B/C".to_owned(), 5), ("GET /x".to_owned(), 6)]);
+        assert_eq!(tracer.peers, ["10.0.0.7:1", ""]);
+        assert_eq!(tracer.traces.first(), Some(&u128::MAX));
+        assert_eq!(
+            host.columns_pulled(),
+            ["durations", "methods", "peers", "sides", "trace_ids_high", "trace_ids_low"]
+        );
+        assert_eq!(host.symbol_questions(), 1);
+    }
+}

@@ -1,0 +1,46 @@
+//! Payloads for destinations that the operator named; a tracer knows nothing of a destination but its name.
+
+use std::fmt;
+
+use crate::host;
+
+/// Takes a payload for a destination. It leaves when the flush is committed; space for it is reserved at once, so that
+/// what was taken is not refused later.
+///
+/// # Errors
+/// [`Refusal`] says why it was not taken; nothing of it leaves then.
+pub fn send(destination: &str, payload: &[u8]) -> Result<(), Refusal> {
+    host::send(destination, payload).map_err(|number| match number {
+        0 => Refusal::NotAllowed,
+        1 => Refusal::Full,
+        2 => Refusal::TooLarge,
+        other => Refusal::Other(other),
+    })
+}
+
+/// Why a payload was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The operator has no destination of this name for this tracer.
+    NotAllowed,
+    /// There is no space left: the destination is slow or away.
+    Full,
+    /// The payload is larger than the operator lets one be.
+    TooLarge,
+    /// A reason that this version does not know.
+    Other(u32),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed => f.write_str("the operator has no destination of this name for this tracer"),
+            Self::Full => f.write_str("the destination's queue is full"),
+            Self::TooLarge => f.write_str("the payload is too large"),
+            Self::Other(number) => write!(f, "refused for reason {number}"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

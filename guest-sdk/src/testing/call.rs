@@ -1,0 +1,243 @@
+//! A made-up call, fact by fact.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::event::{EventKind, EventStatus};
+use crate::kinds::{Kind, Outcome, Protocol, Side, Streaming};
+
+/// When made-up calls start unless they say otherwise: 2026-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
+pub(super) const EPOCH: u64 = 1_767_225_600_000_000_000;
+
+/// A made-up call: the facts that a test sets, and harmless ones for the rest.
+///
+/// Unless told otherwise it succeeded, took one millisecond and is sampled. A method with a blank in it (`GET /users`)
+/// is plain HTTP with status 200, any other is unary gRPC with status 0.
+#[derive(Clone, Debug)]
+#[must_use = "hand it to `Harness::finish`"]
+pub struct TestCall {
+    pub(super) id: u64,
+    pub(super) kind: Kind,
+    pub(super) logical_id: Option<u64>,
+    pub(super) attempt: u16,
+    pub(super) side: Side,
+    pub(super) method: String,
+    pub(super) caller: String,
+    pub(super) callee: String,
+    pub(super) peer: String,
+    pub(super) protocol: Protocol,
+    pub(super) streaming: Streaming,
+    pub(super) started: u64,
+    pub(super) duration: u64,
+    pub(super) deadline: u64,
+    /// Bytes, messages, bytes of the last message.
+    pub(super) sent: (u64, u32, u64),
+    pub(super) received: (u64, u32, u64),
+    pub(super) outcome: Outcome,
+    pub(super) http_status: Option<u16>,
+    pub(super) rpc_status: Option<u16>,
+    pub(super) business_status: i32,
+    pub(super) error_type: String,
+    pub(super) error_message: String,
+    pub(super) trace_id: u128,
+    pub(super) span_id: u64,
+    pub(super) parent_span_id: u64,
+    pub(super) sampled: bool,
+    pub(super) token: u64,
+    pub(super) events: Vec<TestEvent>,
+    pub(super) events_elided: u32,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) info: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct TestEvent {
+    pub(super) kind: String,
+    pub(super) at: u64,
+    pub(super) status: u8,
+    pub(super) info: String,
+}
+
+macro_rules! facts {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) |$call:ident| $set:expr;)*) => {
+        impl TestCall {$(
+            $(#[$doc])*
+            pub fn $name(mut self, $($arg: $type),*) -> Self {
+                let $call = &mut self;
+                $set;
+                self
+            }
+        )*}
+    };
+}
+
+impl TestCall {
+    /// A call that was observed by the one who is called.
+    pub fn server(method: &str) -> Self {
+        Self::new(Side::Server, method)
+    }
+
+    /// A call that was observed by the one who calls.
+    pub fn client(method: &str) -> Self {
+        Self::new(Side::Client, method)
+    }
+
+    /// A call that was observed at a given side.
+    pub fn new(side: Side, method: &str) -> Self {
+        let http = method.contains(' ');
+        Self {
+            id: 0,
+            kind: Kind::Call,
+            logical_id: None,
+            attempt: 1,
+            side,
+            method: method.to_owned(),
+            caller: String::new(),
+            callee: String::new(),
+            peer: String::new(),
+            protocol: if http { Protocol::Http } else { Protocol::Grpc },
+            streaming: if http { Streaming::Unknown } else { Streaming::Unary },
+            started: EPOCH,
+            duration: 1_000_000,
+            deadline: 0,
+            sent: (0, 0, 0),
+            received: (0, 0, 0),
+            outcome: Outcome::Ok,
+            http_status: Some(200),
+            rpc_status: if http { None } else { Some(0) },
+            business_status: 0,
+            error_type: String::new(),
+            error_message: String::new(),
+            trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
+            span_id: 0x00f0_67aa_0ba9_02b7,
+            parent_span_id: 0,
+            sampled: true,
+            token: 0,
+            events: Vec::new(),
+            events_elided: 0,
+            tags: Vec::new(),
+            info: None,
+        }
+    }
+
+    /// What `info` gives unless the test says otherwise: the facts that columns have, under the columns' names. The
+    /// real host's has more.
+    pub(super) fn facts(&self) -> String {
+        json!({
+            "id": self.id,
+            "side": self.side.as_str(),
+            "method": self.method,
+            "caller": self.caller,
+            "callee": self.callee,
+            "peer": self.peer,
+            "protocol": self.protocol.as_str(),
+            "streaming": self.streaming.as_str(),
+            "started": self.started,
+            "duration": self.duration,
+            "outcome": self.outcome.as_str(),
+            "http_status": self.http_status,
+            "rpc_status": self.rpc_status,
+            "business_status": self.business_status,
+            "error_type": self.error_type,
+            "error_message": self.error_message,
+            "trace_id": format!("{:032x}", self.trace_id),
+            "span_id": format!("{:016x}", self.span_id),
+            "tags": self.tags.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        })
+        .to_string()
+    }
+}
+
+facts! {
+    /// The call's id; without it the harness gives ids from 1.
+    id(id: u64) |call| call.id = id;
+    /// Makes it an attempt of the call with this id.
+    attempt_of(logical_id: u64, attempt: u16) |call| {
+        (call.kind, call.logical_id, call.attempt) = (Kind::Attempt, Some(logical_id), attempt)
+    };
+    /// How many attempts the call took.
+    attempts(attempts: u16) |call| call.attempt = attempts;
+    /// The service that made the call.
+    caller(service: &str) |call| service.clone_into(&mut call.caller);
+    /// The service that was called.
+    callee(service: &str) |call| service.clone_into(&mut call.callee);
+    /// The other side's address.
+    peer(address: &str) |call| address.clone_into(&mut call.peer);
+    /// The protocol.
+    protocol(protocol: Protocol) |call| call.protocol = protocol;
+    /// Which sides stream.
+    streaming(streaming: Streaming) |call| call.streaming = streaming;
+    /// When it started, in nanoseconds since the Unix epoch.
+    started(unix_nanos: u64) |call| call.started = unix_nanos;
+    /// How long it took.
+    duration(duration: Duration) |call| call.duration = nanos(duration);
+    /// How long it took, in nanoseconds.
+    nanos(nanos: u64) |call| call.duration = nanos;
+    /// The deadline that it had, from its start.
+    deadline(deadline: Duration) |call| call.deadline = nanos(deadline);
+    /// Body bytes and messages that this side sent, and the size of the last message.
+    sent(bytes: u64, messages: u32, last_bytes: u64) |call| call.sent = (bytes, messages, last_bytes);
+    /// Body bytes and messages that this side received, and the size of the last message.
+    received(bytes: u64, messages: u32, last_bytes: u64) |call| call.received = (bytes, messages, last_bytes);
+    /// How it ended.
+    outcome(outcome: Outcome) |call| call.outcome = outcome;
+    /// The HTTP status code.
+    http_status(status: Option<u16>) |call| call.http_status = status;
+    /// The RPC protocol's own status code.
+    rpc_status(status: Option<u16>) |call| call.rpc_status = status;
+    /// The status that the application gave itself; anything but 0 is a business error, unless the call failed.
+    business_status(status: i32) |call| {
+        call.business_status = status;
+        if status != 0 && call.outcome == Outcome::Ok {
+            call.outcome = Outcome::BusinessError;
+        }
+    };
+    /// What kind of error it was, and the error in words. A call that had succeeded has failed now.
+    error(error_type: &str, message: &str) |call| {
+        error_type.clone_into(&mut call.error_type);
+        message.clone_into(&mut call.error_message);
+        if call.outcome == Outcome::Ok {
+            call.outcome = Outcome::Error;
+        }
+    };
+    /// The W3C trace id.
+    trace_id(id: u128) |call| call.trace_id = id;
+    /// The id of the call's own span, and of the one that it belongs to (0 for a root).
+    span(id: u64, parent: u64) |call| (call.span_id, call.parent_span_id) = (id, parent);
+    /// Whether the trace is sampled.
+    sampled(sampled: bool) |call| call.sampled = sampled;
+    /// What the tracer returned when the call started.
+    token(token: u64) |call| call.token = token;
+    /// A built-in event, so long after the start.
+    event(kind: EventKind, at: Duration) |call| call.push_event(kind.as_str(), at);
+    /// An event of the application's own, so long after the start.
+    custom_event(name: &str, at: Duration) |call| call.push_event(name, at);
+    /// How serious the event before is, and its words.
+    event_info(status: EventStatus, info: &str) |call| {
+        if let Some(event) = call.events.last_mut() {
+            event.status = match status {
+                EventStatus::Info => 1,
+                EventStatus::Warn => 2,
+                EventStatus::Error => 3,
+            };
+            info.clone_into(&mut event.info);
+        }
+    };
+    /// How many events the host left out.
+    events_elided(events: u32) |call| call.events_elided = events;
+    /// A tag.
+    tag(key: &str, value: &str) |call| call.tags.push((key.to_owned(), value.to_owned()));
+    /// What `Call::info` gives: JSON.
+    info(json: &str) |call| call.info = Some(json.to_owned());
+}
+
+impl TestCall {
+    fn push_event(&mut self, kind: &str, at: Duration) {
+        self.events.push(TestEvent { kind: kind.to_owned(), at: nanos(at), status: 1, info: String::new() });
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,329 @@
+//! The harness itself: makes the tracer, hands over calls, flushes, and shows what came of it.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::call::{EPOCH, TestCall};
+use super::host::{Host, LogLine, Payload, Settings};
+use super::imports::swap_host;
+use super::metrics::{HistogramValue, Kind};
+use super::source::{PulledNames, Source};
+use crate::batch::Batch;
+use crate::config::Config;
+use crate::error::Error;
+use crate::export::Instance;
+use crate::metrics::{Registry, swap_registry};
+use crate::symbol::{Cache, swap_cache};
+use crate::tracer::{Cause, Flush, Tracer};
+
+/// How a harness is set up; [`start`](Self::start) makes the tracer.
+#[derive(Debug)]
+#[must_use = "it does nothing until `start`"]
+pub struct Setup<T> {
+    config: String,
+    identity: Vec<(String, String)>,
+    destinations: Vec<String>,
+    state: Option<Vec<u8>>,
+    batch_size: usize,
+    tracer: PhantomData<fn() -> T>,
+}
+
+impl<T: Tracer> Setup<T> {
+    /// The manifest's `[config]`: a type that serde can serialize, such as `serde_json::json!({"top": 3})`.
+    ///
+    /// # Panics
+    /// If it can't be written as JSON.
+    #[track_caller]
+    pub fn config(mut self, config: impl Serialize) -> Self {
+        match serde_json::to_string(&config) {
+            Ok(json) => self.config = json,
+            Err(error) => panic!("a [config] is what JSON can hold: {error}"),
+        }
+        self
+    }
+
+    /// A fact about the service, such as `service.name`.
+    pub fn identity(mut self, attribute: &str, value: &str) -> Self {
+        self.identity.push((attribute.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A destination that the tracer may send to; without it there is none.
+    pub fn destination(mut self, name: &str) -> Self {
+        self.destinations.push(name.to_owned());
+        self
+    }
+
+    /// State that an earlier generation has saved.
+    pub fn saved_state(mut self, state: &[u8]) -> Self {
+        self.state = Some(state.to_vec());
+        self
+    }
+
+    /// How many calls there are in a batch at most; without it 256, as in the real host.
+    pub fn batch_size(mut self, calls: usize) -> Self {
+        self.batch_size = calls.max(1);
+        self
+    }
+
+    /// Makes the tracer.
+    ///
+    /// # Panics
+    /// If the tracer refuses.
+    #[track_caller]
+    #[must_use]
+    pub fn start(self) -> Harness<T> {
+        match self.try_start() {
+            Ok(harness) => harness,
+            Err(error) => panic!("the tracer refuses to start: {error}"),
+        }
+    }
+
+    /// Makes the tracer, or says why it refuses.
+    ///
+    /// # Errors
+    /// What [`Tracer::new`] returned.
+    pub fn try_start(self) -> Result<Harness<T>, Error> {
+        let mut world = World::default();
+        world.host.destinations = self.destinations;
+        if let Some(state) = self.state {
+            world.host.set_state(state);
+        }
+        let tracer = world.new_tracer(&self.config, &self.identity, EPOCH)?;
+        Ok(Harness {
+            tracer,
+            world,
+            config: self.config,
+            identity: self.identity,
+            batch_size: self.batch_size,
+            now: EPOCH,
+            next_id: 1,
+            pulled: PulledNames::default(),
+        })
+    }
+}
+
+/// A host with one tracer.
+#[derive(Debug)]
+pub struct Harness<T> {
+    tracer: T,
+    world: World,
+    config: String,
+    identity: Vec<(String, String)>,
+    batch_size: usize,
+    now: u64,
+    next_id: u64,
+    pulled: PulledNames,
+}
+
+impl<T: Tracer> Harness<T> {
+    /// Makes the tracer without any configuration.
+    ///
+    /// # Panics
+    /// If the tracer refuses.
+    #[track_caller]
+    #[must_use]
+    pub fn start() -> Self {
+        Self::setup().start()
+    }
+
+    /// Begins to set up a harness.
+    pub fn setup() -> Setup<T> {
+        Setup {
+            config: "{}".to_owned(),
+            identity: Vec::new(),
+            destinations: Vec::new(),
+            state: None,
+            batch_size: 256,
+            tracer: PhantomData,
+        }
+    }
+
+    /// Calls have finished, in this order. The tracer gets them in batches of at most 256 or what was set up.
+    pub fn finish(&mut self, calls: impl IntoIterator<Item = TestCall>) {
+        let mut calls: Vec<TestCall> = calls.into_iter().collect();
+        for call in &mut calls {
+            if call.id == 0 {
+                call.id = self.next_id;
+                self.next_id += 1;
+            }
+        }
+        for calls in calls.chunks(self.batch_size) {
+            let batch = Batch::new(Source::new(calls, &mut self.world.host.symbols, self.pulled.clone()));
+            let tracer = &mut self.tracer;
+            self.world.enter(|| Instance::finish(tracer, &batch));
+        }
+    }
+
+    /// Lets the flush period pass, flushes, and commits.
+    pub fn flush(&mut self) {
+        self.flush_after(self.world.host.settings.flush_every, Cause::Period);
+    }
+
+    /// Lets time pass, flushes for a cause, and commits.
+    pub fn flush_after(&mut self, elapsed: Duration, cause: Cause) {
+        let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        self.now = self.now.saturating_add(elapsed);
+        let at = Flush::new(cause.number(), self.now, elapsed);
+        let tracer = &mut self.tracer;
+        self.world.enter(|| Instance::flush(tracer, at));
+        self.world.host.commit();
+    }
+
+    /// What the host does when a tracer has trapped: what was not committed is thrown away, and a new instance is made,
+    /// which finds the committed state and metrics. Calls that were lost are not handed over again.
+    ///
+    /// # Panics
+    /// If the tracer refuses to start again.
+    #[track_caller]
+    pub fn trap(&mut self) {
+        let host = std::mem::take(&mut self.world.host);
+        self.world = World { host, ..World::default() };
+        self.world.host.new_instance();
+        match self.world.new_tracer(&self.config, &self.identity, self.now) {
+            Ok(tracer) => self.tracer = tracer,
+            Err(error) => panic!("the tracer refuses to start again: {error}"),
+        }
+    }
+
+    /// Makes the queue of every destination full, or no longer full.
+    pub fn set_outbox_full(&mut self, full: bool) {
+        self.world.host.full = full;
+    }
+
+    /// The tracer.
+    pub fn tracer(&mut self) -> &mut T {
+        &mut self.tracer
+    }
+
+    /// What the tracer asked for when it was made.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.world.host.settings
+    }
+
+    /// The committed value of a counter: the sum over all series that have these labels. None if there are none.
+    #[must_use]
+    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.world.host.metrics.number(Kind::Counter, name, labels)
+    }
+
+    /// The committed value of a gauge: the sum over all series that have these labels. None if there are none.
+    #[must_use]
+    pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.world.host.metrics.number(Kind::Gauge, name, labels)
+    }
+
+    /// The committed value of a histogram: the sum over all series that have these labels. None if there are none.
+    #[must_use]
+    pub fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Option<HistogramValue> {
+        self.world.host.metrics.histogram(name, labels)
+    }
+
+    /// The labels of each committed series of a metric, as pairs of key and value.
+    #[must_use]
+    pub fn label_sets(&self, name: &str) -> Vec<Vec<(&str, &str)>> {
+        self.world.host.metrics.label_sets(name)
+    }
+
+    /// Name and unit of every metric that was defined.
+    pub fn metrics(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.world.host.metrics.definitions()
+    }
+
+    /// What the host would count as errors in its use: series that don't exist, values of the wrong kind.
+    #[must_use]
+    pub fn errors(&self) -> &[String] {
+        &self.world.host.metrics.errors
+    }
+
+    /// The committed lines of the log.
+    #[must_use]
+    pub fn log(&self) -> &[LogLine] {
+        &self.world.host.log
+    }
+
+    /// The committed payloads.
+    #[must_use]
+    pub fn outbox(&self) -> &[Payload] {
+        &self.world.host.outbox
+    }
+
+    /// The committed state.
+    #[must_use]
+    pub fn state(&self) -> Option<&[u8]> {
+        self.world.host.state()
+    }
+
+    /// Which columns the tracer has asked for so far, by name. Each costs time in every batch.
+    #[must_use]
+    pub fn columns_pulled(&self) -> Vec<&'static str> {
+        self.pulled.borrow().iter().copied().collect()
+    }
+
+    /// How often the tracer has asked for the texts of symbols.
+    #[must_use]
+    pub fn symbol_questions(&self) -> usize {
+        self.world.host.symbols.questions
+    }
+}
+
+/// What is there once per guest instance: in wasm by nature, here because the harness puts it in place while the tracer
+/// runs.
+#[derive(Default)]
+struct World {
+    host: Host,
+    metrics: Registry,
+    symbols: Cache,
+}
+
+impl World {
+    fn new_tracer<T: Tracer>(&mut self, config: &str, identity: &[(String, String)], now: u64) -> Result<T, Error> {
+        self.host.initializing = true;
+        let config = Config::new(config.to_owned(), identity.to_vec(), now);
+        let tracer = self.enter(|| T::new(config));
+        self.host.initializing = false;
+        if tracer.is_ok() {
+            // What was logged while it was made appears when it goes live.
+            self.host.commit();
+        }
+        tracer
+    }
+
+    fn enter<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        let entered = Entered::new(self);
+        let result = run();
+        drop(entered);
+        result
+    }
+
+    fn swap(&mut self) {
+        swap_host(&mut self.host);
+        swap_registry(&mut self.metrics);
+        swap_cache(&mut self.symbols);
+    }
+}
+
+/// The world is in place while this exists; a panic of the tracer puts it back too.
+struct Entered<'a>(&'a mut World);
+
+impl<'a> Entered<'a> {
+    fn new(world: &'a mut World) -> Self {
+        world.swap();
+        Self(world)
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.swap();
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.host.fmt(f)
+    }
+}

@@ -1,0 +1,113 @@
+//! Where the columns of a batch come from in tests: calls that the test made up.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::call::TestCall;
+use super::host::Symbols;
+use crate::batch::Columns;
+use crate::column::NO_STATUS;
+
+/// Names of columns that were asked for.
+pub(crate) type PulledNames = Rc<RefCell<BTreeSet<&'static str>>>;
+
+/// The columns of one batch, and a note of those that the tracer asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    columns: Columns,
+    texts: Vec<String>,
+    infos: Vec<String>,
+    pulled: PulledNames,
+}
+
+impl Source {
+    pub(crate) fn new(calls: &[TestCall], symbols: &mut Symbols, pulled: PulledNames) -> Self {
+        let mut source = Self { texts: vec![String::new()], pulled, ..Self::default() };
+        source.columns.event_offsets.push(0);
+        source.columns.tag_offsets.push(0);
+        for call in calls {
+            source.push(call, symbols);
+        }
+        source
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.infos.len()
+    }
+
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    pub(crate) fn info(&self, index: u32) -> String {
+        self.infos.get(index as usize).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn pull(&self, name: &'static str) -> &Columns {
+        self.pulled.borrow_mut().insert(name);
+        &self.columns
+    }
+
+    fn text(&mut self, text: &str) -> u32 {
+        let index = self.texts.iter().position(|known| known == text).unwrap_or_else(|| {
+            self.texts.push(text.to_owned());
+            self.texts.len() - 1
+        });
+        u32::try_from(index).unwrap_or(0)
+    }
+
+    fn push(&mut self, call: &TestCall, symbols: &mut Symbols) {
+        let (peer, message) = (self.text(&call.peer), self.text(&call.error_message));
+        for event in &call.events {
+            let info = self.text(&event.info);
+            let columns = &mut self.columns;
+            columns.event_kinds.push(symbols.hand_over(&event.kind));
+            columns.event_times.push(event.at);
+            columns.event_statuses.push(event.status);
+            columns.event_infos.push(info);
+        }
+        for (key, value) in &call.tags {
+            let value = self.text(value);
+            self.columns.tag_keys.push(symbols.hand_over(key));
+            self.columns.tag_values.push(value);
+        }
+        let columns = &mut self.columns;
+        columns.event_offsets.push(u32::try_from(columns.event_kinds.len()).unwrap_or(u32::MAX));
+        columns.tag_offsets.push(u32::try_from(columns.tag_keys.len()).unwrap_or(u32::MAX));
+        columns.events_elided.push(call.events_elided);
+        columns.ids.push(call.id);
+        columns.kinds.push(call.kind.number());
+        columns.logical_ids.push(call.logical_id.unwrap_or(call.id));
+        columns.attempts.push(call.attempt);
+        columns.sides.push(call.side.number());
+        columns.methods.push(symbols.hand_over(&call.method));
+        columns.callers.push(symbols.hand_over(&call.caller));
+        columns.callees.push(symbols.hand_over(&call.callee));
+        columns.peers.push(peer);
+        columns.protocols.push(call.protocol.number());
+        columns.streaming.push(call.streaming.number());
+        columns.started.push(call.started);
+        columns.durations.push(call.duration);
+        columns.deadlines.push(call.deadline);
+        columns.sent_bytes.push(call.sent.0);
+        columns.sent_messages.push(call.sent.1);
+        columns.last_sent_bytes.push(call.sent.2);
+        columns.received_bytes.push(call.received.0);
+        columns.received_messages.push(call.received.1);
+        columns.last_received_bytes.push(call.received.2);
+        columns.outcomes.push(call.outcome.number());
+        columns.http_statuses.push(call.http_status.unwrap_or(NO_STATUS));
+        columns.rpc_statuses.push(call.rpc_status.unwrap_or(NO_STATUS));
+        columns.business_statuses.push(call.business_status);
+        columns.error_types.push(symbols.hand_over(&call.error_type));
+        columns.error_messages.push(message);
+        columns.trace_ids_high.push((call.trace_id >> 64) as u64);
+        columns.trace_ids_low.push(call.trace_id as u64);
+        columns.span_ids.push(call.span_id);
+        columns.parent_span_ids.push(call.parent_span_id);
+        columns.sampled.push(u8::from(call.sampled));
+        columns.tokens.push(call.token);
+        self.infos.push(call.info.clone().unwrap_or_else(|| call.facts()));
+    }
+}
