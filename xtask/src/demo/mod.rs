@@ -1,0 +1,96 @@
+//! `cargo xtask demo`: a service under load whose tracers come, change, and misbehave while it runs.
+
+mod acts;
+mod http;
+mod process;
+pub(crate) mod report;
+mod screen;
+mod shop;
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+
+use crate::guests;
+use crate::interrupt::Interrupt;
+use crate::step::{self, human};
+use crate::workspace::Workspace;
+
+use acts::{Acts, Modules};
+use screen::Screen;
+use shop::Shop;
+
+/// When the first command after the clone began, in seconds since the Unix epoch: CI sets it, so that the time to the
+/// first traced RPC includes compiling xtask.
+pub(crate) const BEGAN: &str = "HOTTAP_BEGAN";
+
+/// Runs it.
+///
+/// # Errors
+/// Something does not compile, the shop fails, or a count does not add up.
+pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64, json: bool) -> anyhow::Result<()> {
+    let began = std::env::var(BEGAN).ok().and_then(|began| began.parse().ok()).unwrap_or_else(unix_seconds);
+    let guests = guests::build(workspace, &["red-metrics", "red-metrics-extra", "spin"])?;
+    let modules = Modules {
+        red: guests.module("red-metrics")?,
+        extra: guests.module("red-metrics-extra")?,
+        spin: guests.module("spin")?,
+    };
+    let program = build_shop(workspace)?;
+    let plugins = empty_plugin_dir(workspace)?;
+
+    let mut screen = Screen::new(json);
+    let mut shop = Shop::start(&program, &plugins, seconds)?;
+    let identity = shop.identity()?;
+    screen.event(format_args!("the shop serves: {identity}"));
+    screen.event(format_args!("its plugin dir is empty: {}", workspace.shown(&plugins)));
+
+    let length = Duration::from_secs(seconds);
+    let played = Acts::new(&mut shop, &mut screen, &plugins, interrupt, length).play(&modules, |screen| {
+        let took = Duration::from_secs_f64((unix_seconds() - began).max(0.0));
+        screen.event(format_args!("first traced RPC {} after the first command, compiling included", human(took)));
+    });
+    // Ctrl-C may have cut an answer short; what the shop counted is still worth telling.
+    if !interrupt.requested() {
+        played?;
+    }
+
+    let unchanged = shop.identity()?;
+    let report = shop.stop()?;
+    let mut complaints = report.complaints();
+    if unchanged == identity {
+        screen.event(format_args!("\nthe shop was never restarted: {unchanged}"));
+    } else {
+        complaints.push(format!("the shop was restarted: {identity} before, {unchanged} now"));
+    }
+    acts::epilogue(&mut screen, &report, workspace.shown(&plugins));
+    if json {
+        println!("{}", report.json());
+    }
+    if !complaints.is_empty() {
+        bail!("the counts do not add up: {}", complaints.join("; "));
+    }
+    Ok(())
+}
+
+/// The shop in the dev profile, which compiles the engine just fast enough for this (see the root Cargo.toml).
+fn build_shop(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "shop"]);
+    step::run("building the shop, with the engine; on two cores this takes minutes the first time", &mut cargo)?;
+    let program = workspace.target().join("debug/shop");
+    program.is_file().then_some(program).context("the package shop built no program of that name")
+}
+
+/// A plugin dir of the demo's own, without what an earlier demo left.
+fn empty_plugin_dir(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let folder = workspace.target().join("demo/plugins");
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn unix_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}

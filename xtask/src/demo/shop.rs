@@ -1,0 +1,282 @@
+//! The shop as the demo sees it: how it is started and ended, what it answers. All that the demo takes for granted of
+//! examples/shop and of the admin API stands in this file.
+//!
+//! - `shop --plugins DIR --admin ADDR --seconds N --json` begins its load at once, and `GET /healthz` is 200 from then.
+//! - It reads commands from stdin, one a line, and answers each with one line of JSON on stdout,
+//!   `{"rpcs":N,"failed":N}`: `count` says what the load generator counted so far; `hold` stops the load and answers
+//!   when no RPC is open; `go` begins to count at 0 and lets the load go on.
+//! - At SIGTERM, and after `--seconds`, it ends the load, lets open RPCs finish, shuts Hottap down and prints its
+//!   [`Report`] as the last line.
+//! - `GET /api/tracers` has a list `tracers`; see [`Tracer::read`].
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::http;
+use super::process::Identity;
+use super::report::Report;
+
+/// The manifest of the tracer whose counts are compared with the load generator's: each of its RPCs once, as its own
+/// client sees it. Without it the servers' side and the calls between the services would be counted as well.
+pub(super) const COUNTED_SCOPE: &str = "\
+# Only what the load generator counts itself, so that the two counts can be compared.
+[scope]
+sides = [\"client\"]
+methods = [\"shop.v1.Checkout/*\"]
+";
+
+/// Opening three ports takes milliseconds; a machine that needs longer than this is not going to show anything.
+const UP: Duration = Duration::from_secs(30);
+/// The slowest RPCs of the shop take well below a second.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Draining and the last flush.
+const DOWN: Duration = Duration::from_secs(30);
+/// How often the admin API is asked while something is waited for.
+const POLL: Duration = Duration::from_millis(20);
+/// Lines of the shop's stdout that wait to be read; it prints one per command and one at the end, and blocks beyond.
+const LINES: usize = 64;
+/// The shop ends by itself this long after the demo should have ended it, in case the demo was killed.
+const GRACE_SECONDS: u64 = 300;
+
+/// A running shop; ended when dropped.
+pub(super) struct Shop {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<String>,
+    admin: SocketAddr,
+}
+
+/// What the load generator counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) rpcs: u64,
+    pub(super) failed: u64,
+}
+
+/// A tracer as the admin API tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tracer {
+    pub(super) name: String,
+    /// `live`, or what else it is.
+    pub(super) state: String,
+    /// Empty if none is live.
+    pub(super) generation: String,
+    pub(super) calls: u64,
+    pub(super) ns_per_call: Option<f64>,
+    /// What went wrong last, and what to do.
+    pub(super) error: Option<String>,
+}
+
+impl Shop {
+    /// Starts it and waits until it serves.
+    ///
+    /// # Errors
+    /// It ends at once, or does not serve within 30 s.
+    pub(super) fn start(program: &Path, plugins: &Path, seconds: u64) -> anyhow::Result<Self> {
+        // Free a moment ago; if somebody takes it in between, the shop says so and ends.
+        let admin = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).context("no port is free")?;
+        let mut command = Command::new(program);
+        command.arg("--plugins").arg(plugins).args(["--admin", &admin.to_string(), "--json"]);
+        command.args(["--seconds", &(seconds + GRACE_SECONDS).to_string()]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        let stdin = child.stdin.take().context("the shop has no stdin")?;
+        let stdout = child.stdout.take().context("the shop has no stdout")?;
+        let (sender, lines) = sync_channel(LINES);
+        let read = move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        };
+        std::thread::Builder::new().name("shop-stdout".to_owned()).spawn(read).context("cannot start a thread")?;
+        let mut shop = Self { child, stdin, lines, admin };
+        shop.wait(UP, "serve", |shop| Ok(http::get(shop.admin, "/healthz").is_ok().then_some(())))?;
+        Ok(shop)
+    }
+
+    /// Its pid and start time.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(super) fn identity(&self) -> anyhow::Result<Identity> {
+        Identity::of(self.child.id())
+    }
+
+    /// What the load generator counted so far.
+    ///
+    /// # Errors
+    /// The shop is gone or does not answer.
+    pub(super) fn count(&mut self) -> anyhow::Result<Counted> {
+        self.ask("count")
+    }
+
+    /// Stops the load and waits until no RPC is open.
+    ///
+    /// # Errors
+    /// The shop is gone or does not answer.
+    pub(super) fn hold(&mut self) -> anyhow::Result<Counted> {
+        self.ask("hold")
+    }
+
+    /// Lets the load go on, counted from 0.
+    ///
+    /// # Errors
+    /// The shop is gone or does not answer.
+    pub(super) fn go(&mut self) -> anyhow::Result<Counted> {
+        self.ask("go")
+    }
+
+    /// What the admin API says of all tracers.
+    ///
+    /// # Errors
+    /// It does not answer, or not as documented.
+    pub(super) fn tracers(&self) -> anyhow::Result<Vec<Tracer>> {
+        let answer: Value =
+            serde_json::from_str(&http::get(self.admin, "/api/tracers")?).context("/api/tracers is no JSON")?;
+        let tracers = answer["tracers"].as_array().context("/api/tracers has no list \"tracers\"")?;
+        tracers.iter().map(Tracer::read).collect()
+    }
+
+    /// The metrics, as Prometheus would read them.
+    ///
+    /// # Errors
+    /// The admin API does not answer.
+    pub(super) fn metrics(&self) -> anyhow::Result<String> {
+        http::get(self.admin, "/metrics")
+    }
+
+    /// Waits until `until` has an answer, and returns it with how long that took.
+    ///
+    /// # Errors
+    /// The shop is gone, `until` fails, or `limit` passes; the error says what was waited for.
+    pub(super) fn wait<T>(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        mut until: impl FnMut(&mut Self) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<(T, Duration)> {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().context("lost the shop")? {
+                bail!("the shop ended by itself with {status}; its last words are above");
+            }
+            if let Some(found) = until(self)? {
+                return Ok((found, began.elapsed()));
+            }
+            if began.elapsed() > limit {
+                bail!("the shop did not {what} within {} s", limit.as_secs());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Ends it in order, as a supervisor would, and returns its report.
+    ///
+    /// # Errors
+    /// It does not end within 30 s, fails, or prints no report.
+    pub(super) fn stop(mut self) -> anyhow::Result<Report> {
+        self.terminate();
+        let mut last = None;
+        let deadline = Instant::now() + DOWN;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => last = Some(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => bail!("the shop did not end within {} s of SIGTERM", DOWN.as_secs()),
+            }
+        }
+        let status = self.child.wait().context("lost the shop")?;
+        if !status.success() {
+            bail!("the shop ended with {status}");
+        }
+        Report::parse(&last.context("the shop ended without a report")?)
+    }
+
+    fn ask(&mut self, command: &str) -> anyhow::Result<Counted> {
+        // A late answer to something earlier must not be taken for this one's.
+        while self.lines.try_recv().is_ok() {}
+        writeln!(self.stdin, "{command}").and_then(|()| self.stdin.flush()).context("the shop is gone")?;
+        let line = match self.lines.recv_timeout(ANSWER) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => bail!("the shop is gone"),
+            Err(RecvTimeoutError::Timeout) => bail!("the shop did not answer {command:?} in {} s", ANSWER.as_secs()),
+        };
+        let answer: Value = serde_json::from_str(&line).with_context(|| format!("{command:?} got {line:?}"))?;
+        let count = |key: &str| answer[key].as_u64().with_context(|| format!("{command:?} got {line:?}"));
+        Ok(Counted { rpcs: count("rpcs")?, failed: count("failed")? })
+    }
+
+    fn terminate(&self) {
+        // It may have ended a moment ago; then there is nothing to end.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        if let Ok(Some(_)) = self.child.try_wait() {
+            return;
+        }
+        self.terminate();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Tracer {
+    /// One element of `/api/tracers`.
+    fn read(value: &Value) -> anyhow::Result<Self> {
+        let text = |key: &str| value[key].as_str().map(str::to_owned);
+        Ok(Self {
+            name: text("name").context("a tracer in /api/tracers has no name")?,
+            state: text("state").context("a tracer in /api/tracers has no state")?,
+            generation: text("generation").unwrap_or_default(),
+            calls: value["calls"].as_u64().unwrap_or_default(),
+            ns_per_call: value["ns_per_call"].as_f64(),
+            error: text("error"),
+        })
+    }
+
+    /// Whether it sees calls.
+    pub(super) fn is_live(&self) -> bool {
+        self.state == "live"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracer_is_read_from_the_admin_api() {
+        let value = serde_json::json!({
+            "name": "spin", "state": "live", "generation": "77b0", "calls": 3, "ns_per_call": 12.5,
+            "error": "used up its CPU time in finish",
+        });
+        let tracer = Tracer::read(&value).expect("it is complete");
+        assert!(tracer.is_live());
+        assert_eq!((tracer.calls, tracer.ns_per_call), (3, Some(12.5)));
+        assert_eq!(tracer.error.as_deref(), Some("used up its CPU time in finish"));
+
+        let refused = Tracer::read(&serde_json::json!({"name": "x", "state": "refused", "error": null}));
+        assert!(refused.is_ok_and(|refused| !refused.is_live() && refused.error.is_none()));
+        assert!(Tracer::read(&serde_json::json!({"state": "live"})).is_err());
+    }
+}

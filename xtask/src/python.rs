@@ -1,0 +1,155 @@
+//! A Python environment of our own below the target directory, and the Python guest that is built with it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::workspace::Workspace;
+use crate::{debian, guests, step};
+
+/// Packages of the tests: componentize-py, and gRPC as a foreign peer.
+pub(crate) const TESTS: Requirements = Requirements { folder: "venv", text: include_str!("../requirements.txt") };
+/// Packages of CI alone. An environment of its own, so that tests never see what they do not ask for.
+pub(crate) const CI: Requirements = Requirements { folder: "venv-ci", text: include_str!("../requirements-ci.txt") };
+
+/// Pinned packages, and the environment they go to.
+pub(crate) struct Requirements {
+    folder: &'static str,
+    text: &'static str,
+}
+
+/// An environment with exactly the pinned packages.
+pub(crate) struct Venv {
+    folder: PathBuf,
+}
+
+impl Venv {
+    /// The environment, if it was made before with the same pins.
+    pub(crate) fn there(workspace: &Workspace, requirements: &Requirements) -> Option<Self> {
+        let folder = workspace.tools().join(requirements.folder);
+        let stamp = std::fs::read_to_string(stamp(&folder)).ok()?;
+        (stamp == requirements.text).then_some(Self { folder })
+    }
+
+    /// The environment, made if it is not there: some 15 s and 100 MB.
+    ///
+    /// # Errors
+    /// There is no Python 3.9 or newer, or a package cannot be fetched.
+    pub(crate) fn made(workspace: &Workspace, requirements: &Requirements) -> anyhow::Result<Self> {
+        if let Some(there) = Self::there(workspace, requirements) {
+            return Ok(there);
+        }
+        let folder = workspace.tools().join(requirements.folder);
+        let venv = Self { folder };
+        std::fs::create_dir_all(workspace.tools()).context("cannot make the folder for tools")?;
+        let title = format!("making a Python environment in {}", workspace.shown(&venv.folder));
+        let make =
+            |python: &str| step::run(&title, Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv.folder));
+        if let Err(error) = make("python3") {
+            // Debian's Python comes without venv.
+            debian::install(&["python3", "python3-venv"]).context(error)?;
+            make("/usr/bin/python3")?;
+        }
+        let list = venv.folder.join("requirements.txt");
+        std::fs::write(&list, requirements.text).context("cannot write the list of Python packages")?;
+        let mut pip = Command::new(venv.program("python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+        step::run("installing the pinned Python packages", pip.arg("-r").arg(&list))?;
+        // Last, so that an interrupted installation is begun anew.
+        std::fs::write(stamp(&venv.folder), requirements.text).context("cannot note what was installed")?;
+        Ok(venv)
+    }
+
+    /// A program of the environment: `python`, `componentize-py`.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
+    }
+}
+
+fn stamp(venv: &Path) -> PathBuf {
+    venv.join("installed.txt")
+}
+
+/// Builds examples/python-red-metrics as a wasm component; at once if nothing that goes into it has changed.
+///
+/// # Errors
+/// componentize-py refuses it.
+pub(crate) fn guest(workspace: &Workspace, venv: &Venv) -> anyhow::Result<PathBuf> {
+    let source = workspace.root().join("examples/python-red-metrics");
+    let wit = workspace.root().join("wit");
+    let folder = workspace.target().join("guests/python");
+    let module = folder.join("python-red-metrics.wasm");
+    let digest_path = folder.join("python-red-metrics.inputs");
+
+    let digest = digest(&[&source, &wit], TESTS.text)?;
+    if module.is_file() && std::fs::read_to_string(&digest_path).is_ok_and(|noted| noted == digest) {
+        return Ok(module);
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let fresh = folder.join("python-red-metrics.fresh");
+    let mut command = Command::new(venv.program("componentize-py"));
+    command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg("--wit-path")
+        .arg(&wit)
+        .args(["--world", "plugin", "componentize", "app", "--python-path"])
+        .arg(&source)
+        .arg("--output")
+        .arg(&fresh);
+    step::run("building the Python guest for wasm", &mut command)?;
+    guests::place(&fresh, &module)?;
+    drop(std::fs::remove_file(&fresh));
+    std::fs::write(&digest_path, digest).context("cannot note what the Python guest was made of")?;
+    Ok(module)
+}
+
+/// A fingerprint of the Python and WIT files in `folders` and of `extra`. It only decides whether to build again, so
+/// 64 bits that may differ between compilers are enough.
+fn digest(folders: &[&Path], extra: &str) -> anyhow::Result<String> {
+    let mut files = Vec::new();
+    for folder in folders {
+        for entry in folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))? {
+            let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
+            if path.extension().is_some_and(|extension| extension == "py" || extension == "wit") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    extra.hash(&mut hasher);
+    for path in files {
+        path.hash(&mut hasher);
+        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?.hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_python_package_is_pinned() {
+        for line in TESTS.text.lines().chain(CI.text.lines()).filter(|line| !line.starts_with('#')) {
+            assert!(line.contains("=="), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_follows_the_sources() {
+        let folder = std::env::temp_dir().join(format!("xtask-digest-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("the temporary folder can be made");
+        let of = |name: &str, text: &str| {
+            std::fs::write(folder.join(name), text).expect("the source can be written");
+            digest(&[&folder], "").expect("the folder can be read")
+        };
+        let first = of("app.py", "one");
+        assert_ne!(first, of("app.py", "two"), "the source changed");
+        assert_eq!(first, of("app.py", "one"), "it changed back");
+        assert_eq!(first, of("README.md", "words"), "no input of the module");
+        drop(std::fs::remove_dir_all(folder));
+    }
+}
