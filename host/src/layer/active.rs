@@ -1,0 +1,255 @@
+//! One traced call from its start to its one finish, and the owner that finishes it at the latest when it is dropped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body;
+
+use super::exchange::{Direction, Exchange, Tap};
+use super::failure::Failure;
+use super::log::Log;
+use super::protocol::{self, grpc};
+use crate::rpc::{EventKind, Level, Outcome, Protocol, RpcInfo, Side, error_type};
+use crate::tracer::Call;
+
+/// How late a timer may be set against ours, and still be the call's deadline: timers tick in milliseconds.
+const DEADLINE_SLACK_NANOS: u64 = 2_000_000;
+
+/// A call under way, with all that its layer needs to end it.
+pub(crate) struct Active {
+    call: Call,
+    /// Counts the response's body.
+    tap: Tap,
+    /// The request's method was HEAD.
+    to_head: bool,
+    /// The status of HTTP, once there is a response.
+    status: Option<StatusCode>,
+}
+
+/// How a call came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// All of the response has passed.
+    Complete,
+    /// Nobody wants the rest of it.
+    Dropped,
+    /// What is inside the layer panicked.
+    Panicked,
+}
+
+impl Active {
+    pub(crate) fn new(call: Call, to_head: bool) -> Self {
+        let info = call.info();
+        let detailed = info.level() == Level::Detailed;
+        let log = detailed.then(|| Log::new(call.core().clone(), info.stats.started));
+        let exchange = Exchange::new(info.side(), info.invocation().protocol(), log);
+        Self { call, tap: Tap::new(exchange, Direction::Response), to_head, status: None }
+    }
+
+    pub(crate) fn exchange(&self) -> &Arc<Exchange> {
+        self.tap.exchange()
+    }
+
+    pub(crate) fn tap(&mut self) -> &mut Tap {
+        &mut self.tap
+    }
+
+    fn is_grpc(&self) -> bool {
+        self.exchange().protocol() == Protocol::Grpc
+    }
+
+    /// The response's head is there. True if nothing follows it.
+    fn respond<B: Body>(&mut self, response: &Response<B>) -> bool {
+        let side = self.exchange().side();
+        let status = response.status();
+        match side {
+            Side::Server => self.exchange().record(EventKind::SERVER_HANDLE_FINISH),
+            _ if self.is_grpc() => self.exchange().record(EventKind::STREAM_RECV_HEADER),
+            _ => {}
+        }
+        self.status = Some(status);
+        self.call.set_http_status(status.as_u16());
+        if self.exchange().protocol() == Protocol::Http {
+            if side == Side::Server
+                && let Some(route) = response.extensions().get::<super::Route>()
+            {
+                let method = self.call.info().invocation().method().as_str();
+                let method = method.split_once(' ').map_or(method, |(method, _)| method).to_owned();
+                self.call.set_method(&[&method, " ", route.as_str()]);
+            }
+            self.fail_by_http(status);
+        } else {
+            self.grpc_status(response.headers());
+        }
+        protocol::http::has_no_body(self.to_head, status)
+            || status == StatusCode::SWITCHING_PROTOCOLS
+            || response.body().is_end_stream()
+    }
+
+    fn fail_by_http(&mut self, status: StatusCode) {
+        if protocol::http::is_failure(self.exchange().side(), status) {
+            self.call.fail(Outcome::Error, error_type::http(status.as_u16()), "");
+        }
+    }
+
+    /// Takes gRPC's status from headers or trailers.
+    pub(crate) fn grpc_status(&mut self, headers: &HeaderMap) {
+        if self.exchange().protocol() == Protocol::Http {
+            return;
+        }
+        if let Some(status) = grpc::status(headers) {
+            self.call.set_rpc_status(status);
+            if status != 0 {
+                self.call.fail(grpc::outcome(status), error_type::grpc(status), grpc::message(headers));
+            }
+        }
+    }
+
+    /// The call ends without a response, or in the middle of it, with an error.
+    fn fail(&mut self, failure: Failure) {
+        self.call.fail(failure.outcome, failure.error_type, failure.text);
+    }
+
+    fn end(mut self, ending: Ending) {
+        match ending {
+            Ending::Complete => self.end_without_status(),
+            Ending::Panicked => {
+                let what = if self.exchange().side() == Side::Server { "the handler" } else { "the inner service" };
+                self.call.fail(Outcome::Panicked, error_type::PANIC, format!("{what} panicked"));
+            }
+            Ending::Dropped if self.is_late() => {
+                self.call.fail(Outcome::TimedOut, error_type::grpc(4), "dropped when its deadline had passed");
+            }
+            Ending::Dropped => self.call.fail(Outcome::Cancelled, error_type::CANCELLED, "dropped before it ended"),
+        }
+        if self.exchange().side() == Side::Server && self.is_grpc() && !self.is_routed(ending) {
+            self.call.set_unrouted();
+        }
+        let exchange = self.exchange().clone();
+        let (request, response) = (exchange.traffic(Direction::Request), exchange.traffic(Direction::Response));
+        match exchange.side() {
+            Side::Server => self.call.set_traffic(response, request),
+            _ => self.call.set_traffic(request, response),
+        }
+        self.call.set_streaming(exchange.streaming());
+        if let Some(log) = exchange.log() {
+            log.replay(&mut self.call.info_mut().stats);
+        }
+        self.call.finish();
+    }
+
+    /// A gRPC response must give a status. Where one came without, HTTP's says more, if it is not 200.
+    fn end_without_status(&mut self) {
+        let Some(status) = self.status.filter(|_| self.is_grpc() && self.stats().rpc_status().is_none()) else {
+            return;
+        };
+        if status == StatusCode::OK {
+            self.call.set_rpc_status(grpc::UNKNOWN);
+            self.call.fail(Outcome::Error, error_type::MISSING_STATUS, "the response ended without a grpc-status");
+        } else {
+            self.call.set_rpc_status(grpc::status_of_http(status));
+            self.call.fail(Outcome::Error, error_type::http(status.as_u16()), "");
+        }
+    }
+
+    /// The call's deadline has passed. Who dropped it has seen the same clock.
+    fn is_late(&self) -> bool {
+        let deadline = self.info().config.deadline;
+        let elapsed = self.call.core().clock.now().saturating_sub(self.info().stats.started);
+        deadline != 0 && elapsed.saturating_add(DEADLINE_SLACK_NANOS) >= deadline
+    }
+
+    /// A name that came over the wire is believed if it is known, or if something but a router or gatekeeper answered.
+    fn is_routed(&self, ending: Ending) -> bool {
+        if self.info().invocation().method().symbol().is_some() || ending == Ending::Panicked {
+            return true;
+        }
+        let refused = self.stats().rpc_status().is_some_and(grpc::needs_no_method);
+        self.status == Some(StatusCode::OK) && !(refused && self.exchange().traffic(Direction::Response).messages == 0)
+    }
+
+    fn info(&self) -> &RpcInfo {
+        self.call.info()
+    }
+
+    fn stats(&self) -> &crate::rpc::RpcStats {
+        self.info().stats()
+    }
+}
+
+/// Owns a call until it has ended; empty for a call that nobody wants. Dropped, it ends the call as cancelled.
+#[derive(Default)]
+pub(crate) struct Owner(Option<Box<Active>>);
+
+impl Owner {
+    pub(crate) fn new(active: Active) -> Self {
+        Self(Some(Box::new(active)))
+    }
+
+    pub(crate) fn active(&mut self) -> Option<&mut Active> {
+        self.0.as_deref_mut()
+    }
+
+    /// Runs what is inside the layer. If it panics, so ended the call, and the panic goes on.
+    #[inline]
+    pub(crate) fn guard<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        if self.0.is_none() {
+            return run();
+        }
+        let fuse = Fuse(self);
+        let result = run();
+        std::mem::forget(fuse);
+        result
+    }
+
+    /// There is a response: ends the call if nothing follows its head.
+    pub(crate) fn respond<B: Body>(&mut self, response: &Response<B>) {
+        if self.active().is_some_and(|active| active.respond(response)) {
+            self.complete();
+        }
+    }
+
+    /// The inner service gave an error instead of a response.
+    pub(crate) fn fail_transport<E: fmt::Display + 'static>(&mut self, error: &E) {
+        self.fail(|| Failure::of(error, error_type::TRANSPORT));
+    }
+
+    /// The response's body ended with an error.
+    pub(crate) fn fail_body<E: fmt::Display + 'static>(&mut self, error: &E) {
+        self.fail(|| Failure::of(error, error_type::BODY));
+    }
+
+    fn fail(&mut self, failure: impl FnOnce() -> Failure) {
+        if let Some(mut active) = self.0.take() {
+            active.fail(failure());
+            active.end(Ending::Dropped);
+        }
+    }
+
+    /// All of the response has passed.
+    pub(crate) fn complete(&mut self) {
+        self.end(Ending::Complete);
+    }
+
+    fn end(&mut self, ending: Ending) {
+        if let Some(active) = self.0.take() {
+            active.end(ending);
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.end(Ending::Dropped);
+    }
+}
+
+/// Is dropped only by a panic.
+struct Fuse<'a>(&'a mut Owner);
+
+impl Drop for Fuse<'_> {
+    fn drop(&mut self) {
+        self.0.end(Ending::Panicked);
+    }
+}

@@ -1,0 +1,180 @@
+//! The bodies of an observed call: they yield what is inside them, unchanged, and count it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::active::Owner;
+use super::exchange::Tap;
+use crate::propagate::Ambient;
+
+pin_project! {
+    /// A request's body, counted. What a service inside a [`ServerLayer`](super::ServerLayer) gets.
+    pub struct RequestBody<B> {
+        #[pin]
+        inner: B,
+        tap: Option<Tap>,
+    }
+}
+
+impl<B> RequestBody<B> {
+    pub(crate) fn new(inner: B, tap: Option<Tap>) -> Self {
+        Self { inner, tap }
+    }
+}
+
+impl<B: Body> Body for RequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let Some(tap) = this.tap else {
+            return this.inner.poll_frame(context);
+        };
+        tap.asked();
+        let frame = ready!(this.inner.as_mut().poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    tap.data(data);
+                }
+                if frame.is_trailers() || this.inner.is_end_stream() {
+                    tap.ended();
+                }
+            }
+            Some(Err(_)) => {}
+            None => tap.ended(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: Default> Default for RequestBody<B> {
+    fn default() -> Self {
+        Self::new(B::default(), None)
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for RequestBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+pin_project! {
+    /// A response's body, counted. Its end is the end of the call; dropped before, the call was cancelled.
+    ///
+    /// A body that is dropped with nothing left in it has ended all the same.
+    pub struct ResponseBody<B: Body> {
+        #[pin]
+        inner: B,
+        owner: Owner,
+        ambient: Option<Box<Ambient>>,
+    }
+
+    impl<B: Body> PinnedDrop for ResponseBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.owner.active().is_some() && is_over(&*this.inner) {
+                this.owner.complete();
+            }
+        }
+    }
+}
+
+/// Nothing is left of it, as far as it knows.
+fn is_over<B: Body>(body: &B) -> bool {
+    body.is_end_stream() || body.size_hint().exact() == Some(0)
+}
+
+impl<B: Body> ResponseBody<B> {
+    pub(crate) fn new(inner: B, owner: Owner, ambient: Option<Box<Ambient>>) -> Self {
+        Self { inner, owner, ambient }
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Error: fmt::Display + 'static,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        if let Some(active) = this.owner.active() {
+            active.tap().asked();
+        }
+        let frame = {
+            let _entered = Ambient::enter(this.ambient);
+            ready!(this.owner.guard(|| this.inner.as_mut().poll_frame(context)))
+        };
+        let Some(active) = this.owner.active() else {
+            return Poll::Ready(frame);
+        };
+        let over = match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    active.tap().data(data);
+                }
+                if let Some(trailers) = frame.trailers_ref() {
+                    active.grpc_status(trailers);
+                }
+                frame.is_trailers() || this.inner.is_end_stream()
+            }
+            Some(Err(error)) => {
+                this.owner.fail_body(error);
+                false
+            }
+            None => true,
+        };
+        if over {
+            if let Some(active) = this.owner.active() {
+                active.tap().ended();
+            }
+            this.owner.complete();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: Body + Default> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::new(B::default(), Owner::default(), None)
+    }
+}
+
+impl<B: Body + fmt::Debug> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

@@ -1,0 +1,59 @@
+//! The layer that a service owner adds to a client.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::ClientService;
+use crate::rpc::Symbol;
+use crate::tracer::Core;
+
+/// Observes the calls that a client makes. Made by [`Hottap::client_layer`](crate::Hottap::client_layer).
+///
+/// It fits every tower service that takes HTTP requests: tonic's `Channel`, hyper-util's legacy client, and whatever is
+/// layered on them, as long as the request's body is a [`ClientBody`](crate::ClientBody). Outside of a retrying layer it
+/// sees one call with all its retries, inside of it each attempt.
+///
+/// A call starts when the request is handed to the layer; it finishes once: when the response has been read to its end,
+/// when the response, its body or its future is dropped before, or with an error. Responses and errors pass unchanged.
+///
+/// - **Method**: a gRPC call's path; otherwise the HTTP method, with the [`Route`](crate::Route) that the application
+///   may have put into the request's extensions.
+/// - **Trace**: a `traceparent` that the application gave the request is the parent; otherwise the call that the current
+///   task handles; otherwise a trace starts here. The request goes out with a `traceparent` of the call's own, and with
+///   the `tracestate` that came with the trace, unless it has one. Tasks that a handler spawns, and a `tower::buffer`
+///   outside of this layer, do not know what is being handled.
+/// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
+#[derive(Clone)]
+pub struct ClientLayer {
+    core: Arc<Core>,
+    callee: Symbol,
+}
+
+impl ClientLayer {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core, callee: Symbol::NONE }
+    }
+
+    /// Names the service that is called, such as `inventory`. Without it the callee has no name.
+    #[must_use]
+    pub fn callee(mut self, service: &str) -> Self {
+        self.callee = Symbol::intern(service);
+        self
+    }
+}
+
+impl<S> Layer<S> for ClientLayer {
+    type Service = ClientService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ClientService::new(inner, self.core.clone(), self.callee)
+    }
+}
+
+impl fmt::Debug for ClientLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientLayer").field("callee", &self.callee).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! The service that observes the calls that the one inside sends.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response, Uri};
+use http_body::Body;
+use tower_service::Service;
+
+use super::ClientBody;
+use crate::layer::active::{Active, Owner};
+use crate::layer::protocol::{self, grpc};
+use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
+use crate::propagate::{self, Parent};
+use crate::rpc::{Peer, Protocol, Side, Symbol};
+use crate::tracer::{Begun, Core};
+
+/// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
+#[derive(Clone)]
+pub struct ClientService<S> {
+    inner: S,
+    core: Arc<Core>,
+    callee: Symbol,
+}
+
+impl<S> ClientService<S> {
+    pub(super) fn new(inner: S, core: Arc<Core>, callee: Symbol) -> Self {
+        Self { inner, core, callee }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for ClientService<S>
+where
+    S: Service<Request<B::Observed>, Response = Response<R>>,
+    S::Error: fmt::Display + 'static,
+    B: ClientBody,
+    R: Body,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    #[inline]
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let protocol = protocol::detect(request.headers());
+        let Some(begun) = begin(&self.core, protocol, &request) else {
+            propagate::forward(request.headers_mut());
+            let request = request.map(|body| body.observe(Probe::idle()));
+            return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
+        };
+        let active = observe(&self.core, self.callee, begun, protocol, &mut request);
+        let probe = Probe::new(active.exchange());
+        let mut owner = Owner::new(active);
+        let request = request.map(|body| body.observe(probe));
+        let inner = owner.guard(|| self.inner.call(request));
+        ResponseFuture::new(inner, owner, None)
+    }
+}
+
+/// None if nobody wants the call.
+#[inline]
+fn begin<B>(core: &Core, protocol: Protocol, request: &Request<B>) -> Option<Begun> {
+    if protocol == Protocol::Grpc {
+        return Begun::new(core, Side::Client, &[grpc::method(request.uri().path())]);
+    }
+    let method = protocol::http::method(request.method());
+    // Not axum's: in a proxy the extensions are those of the request that came in.
+    match request.extensions().get::<Route>() {
+        Some(route) => Begun::new(core, Side::Client, &[method, " ", route.as_str()]),
+        None => Begun::new(core, Side::Client, &[method]),
+    }
+}
+
+/// Starts the call, and says in the request's headers where it belongs.
+fn observe<B>(core: &Arc<Core>, callee: Symbol, begun: Begun, protocol: Protocol, request: &mut Request<B>) -> Active {
+    let mut parent = Parent::of(request.headers());
+    let inherited = std::mem::take(&mut parent.extensions);
+    let call = begun.inherit(inherited).start(core.clone(), Side::Client, parent.trace, |info| {
+        info.invocation.protocol = protocol;
+        info.config.deadline = grpc::deadline(request.headers());
+        info.to.service = callee;
+        info.set_peer(peer(request.uri()));
+    });
+    parent.inject(&call.info().trace, request.headers_mut());
+    Active::new(call, request.method() == Method::HEAD)
+}
+
+/// Where the request goes, if its URI says so; without user and password, which it may hold.
+fn peer(uri: &Uri) -> Peer {
+    let Some(host) = uri.host() else {
+        return Peer::Unknown;
+    };
+    let port = uri.port_u16().or_else(|| match uri.scheme_str() {
+        Some("https") => Some(443),
+        Some("http") => Some(80),
+        _ => None,
+    });
+    let ip = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse::<IpAddr>();
+    match (ip, port) {
+        (Ok(ip), Some(port)) => Peer::Socket(SocketAddr::new(ip, port)),
+        (_, Some(port)) => Peer::text(&format!("{host}:{port}")),
+        (_, None) => Peer::text(host),
+    }
+}
+
+impl<S> fmt::Debug for ClientService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientService").field("callee", &self.callee).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peer_is_what_the_uri_says_without_its_secrets() {
+        for (uri, expected) in [
+            ("http://10.0.0.1:8080/x", "10.0.0.1:8080"),
+            ("http://[::1]:8080/x", "[::1]:8080"),
+            ("http://inventory/x", "inventory:80"),
+            ("https://user:hunter2@inventory/x", "inventory:443"),
+            ("inventory:50051", "inventory:50051"),
+            ("/x", ""),
+        ] {
+            let parsed: Uri = uri.parse().expect("a URI");
+            assert_eq!(peer(&parsed).to_string(), expected, "{uri}");
+        }
+        assert!(matches!(peer(&"http://10.0.0.1/".parse().expect("a URI")), Peer::Socket(_)));
+    }
+}

@@ -1,0 +1,240 @@
+//! What is shared by the two bodies of one call, which different tasks may move: how much went each way.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use bytes::Buf;
+
+use super::log::Log;
+use super::protocol::Frames;
+use crate::rpc::{EventKind, Protocol, Side, Streaming, Traffic};
+
+/// One call's traffic. Each meter has one writer, the body it belongs to; whoever ends the call reads both.
+pub(crate) struct Exchange {
+    side: Side,
+    protocol: Protocol,
+    request: Meter,
+    response: Meter,
+    log: Option<Box<Log>>,
+}
+
+/// Which of a call's bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Request,
+    Response,
+}
+
+/// Numbers of their own, not a struct under a lock: a reader may see the bytes of one more piece than messages, while the
+/// writer is still at it. Once the body has ended they agree.
+#[derive(Default)]
+struct Meter {
+    bytes: AtomicU64,
+    messages: AtomicU32,
+    last_bytes: AtomicU64,
+    /// Messages could not be counted.
+    unread: AtomicBool,
+}
+
+impl Meter {
+    /// There is one writer, so that reading and then writing loses nothing and is cheaper than an atomic addition.
+    fn add_bytes(&self, bytes: u64) {
+        self.bytes.store(self.bytes.load(Ordering::Relaxed).saturating_add(bytes), Ordering::Relaxed);
+    }
+
+    fn add_message(&self, bytes: u64) {
+        self.messages.store(self.messages.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        self.last_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    fn forget_messages(&self) {
+        self.messages.store(0, Ordering::Relaxed);
+        self.last_bytes.store(0, Ordering::Relaxed);
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    fn traffic(&self) -> Traffic {
+        Traffic {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            messages: self.messages.load(Ordering::Relaxed),
+            last_bytes: self.last_bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Exchange {
+    pub(crate) fn new(side: Side, protocol: Protocol, log: Option<Box<Log>>) -> Arc<Self> {
+        Arc::new(Self { side, protocol, request: Meter::default(), response: Meter::default(), log })
+    }
+
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    pub(crate) fn log(&self) -> Option<&Log> {
+        self.log.as_deref()
+    }
+
+    /// Records an event, if the call's level is detailed.
+    #[inline]
+    pub(crate) fn record(&self, kind: EventKind) {
+        if let Some(log) = &self.log {
+            log.record(kind);
+        }
+    }
+
+    pub(crate) fn traffic(&self, direction: Direction) -> Traffic {
+        self.meter(direction).traffic()
+    }
+
+    /// What the counted messages say: more than one is a stream.
+    pub(crate) fn streaming(&self) -> Streaming {
+        let (request, response) = (&self.request, &self.response);
+        let unread = request.unread.load(Ordering::Relaxed) || response.unread.load(Ordering::Relaxed);
+        if self.protocol != Protocol::Grpc || unread {
+            return Streaming::Unknown;
+        }
+        match (request.traffic().messages > 1, response.traffic().messages > 1) {
+            (false, false) => Streaming::Unary,
+            (true, false) => Streaming::Client,
+            (false, true) => Streaming::Server,
+            (true, true) => Streaming::Both,
+        }
+    }
+
+    fn meter(&self, direction: Direction) -> &Meter {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    fn is_incoming(&self, direction: Direction) -> bool {
+        (self.side == Side::Server) == (direction == Direction::Request)
+    }
+}
+
+/// Slices of one piece of a body that are looked at; a piece of more is counted in bytes only.
+const MAX_SLICES: usize = 16;
+
+/// Counts what one body yields.
+pub(crate) struct Tap {
+    exchange: Arc<Exchange>,
+    direction: Direction,
+    asked: bool,
+    ended: bool,
+    /// None for protocols that do not frame messages.
+    frames: Option<Frames>,
+}
+
+impl Tap {
+    pub(crate) fn new(exchange: Arc<Exchange>, direction: Direction) -> Self {
+        let frames = (exchange.protocol == Protocol::Grpc).then(Frames::default);
+        Self { exchange, direction, asked: false, ended: false, frames }
+    }
+
+    pub(crate) fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
+    }
+
+    /// The body is being polled.
+    #[inline]
+    pub(crate) fn asked(&mut self) {
+        if !self.asked {
+            self.asked = true;
+            let incoming = self.exchange.is_incoming(self.direction);
+            self.exchange.record(if incoming { EventKind::READ_START } else { EventKind::WRITE_START });
+        }
+    }
+
+    /// The body has yielded its last piece.
+    #[inline]
+    pub(crate) fn ended(&mut self) {
+        if self.asked && !self.ended {
+            self.ended = true;
+            let incoming = self.exchange.is_incoming(self.direction);
+            self.exchange.record(if incoming { EventKind::READ_FINISH } else { EventKind::WRITE_FINISH });
+        }
+    }
+
+    /// The body has yielded a piece.
+    #[inline]
+    pub(crate) fn data(&mut self, data: &impl Buf) {
+        let bytes = data.remaining();
+        let meter = self.exchange.meter(self.direction);
+        meter.add_bytes(bytes as u64);
+        let Some(frames) = &mut self.frames else { return };
+        let incoming = self.exchange.is_incoming(self.direction);
+        let mut message = |size| {
+            meter.add_message(size);
+            self.exchange.record(if incoming { EventKind::STREAM_RECV } else { EventKind::STREAM_SEND });
+        };
+        let chunk = data.chunk();
+        if chunk.len() == bytes {
+            frames.feed(chunk, &mut message);
+            return;
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let filled = data.chunks_vectored(&mut slices);
+        let slices = slices.get(..filled).unwrap_or_default();
+        if slices.iter().map(|slice| slice.len()).sum::<usize>() == bytes {
+            for slice in slices {
+                frames.feed(slice, &mut message);
+            }
+        } else {
+            meter.forget_messages();
+            self.frames = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn tap() -> Tap {
+        Tap::new(Exchange::new(Side::Server, Protocol::Grpc, None), Direction::Request)
+    }
+
+    #[test]
+    fn messages_are_counted_in_pieces_of_many_slices() {
+        let mut tap = tap();
+        let piece = Bytes::from_static(b"\0\0\0\0\x03a").chain(Bytes::from_static(b"bc\0\0\0")).chain(&b"\0\0"[..]);
+        tap.data(&piece);
+        let expected = Traffic { bytes: 13, messages: 2, last_bytes: 5 };
+        assert_eq!(tap.exchange.traffic(Direction::Request), expected);
+        assert_eq!(tap.exchange.streaming(), Streaming::Client);
+    }
+
+    /// A buffer that does not show more than its first byte.
+    struct Shy(Bytes);
+
+    impl Buf for Shy {
+        fn remaining(&self) -> usize {
+            self.0.remaining()
+        }
+        fn chunk(&self) -> &[u8] {
+            self.0.get(..1).unwrap_or_default()
+        }
+        fn advance(&mut self, count: usize) {
+            self.0.advance(count);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_counted_in_bytes_only() {
+        let mut tap = tap();
+        tap.data(&Bytes::from_static(b"\0\0\0\0\0"));
+        tap.data(&Shy(Bytes::from_static(b"\0\0\0\0\0")));
+        tap.data(&Bytes::from_static(b"\0\0\0\0\0"));
+        let expected = Traffic { bytes: 15, messages: 0, last_bytes: 0 };
+        assert_eq!(tap.exchange.traffic(Direction::Request), expected);
+        assert_eq!(tap.exchange.streaming(), Streaming::Unknown);
+    }
+}

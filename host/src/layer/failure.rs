@@ -1,0 +1,151 @@
+//! What an error of an inner service or of a body says about the call: how it ended, and in which words.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt::{self, Write};
+
+use crate::rpc::{Outcome, Symbol};
+
+/// Errors looked at in a chain of causes.
+const MAX_CAUSES: usize = 8;
+/// Bytes kept of the words.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// How a call failed.
+pub(crate) struct Failure {
+    pub(crate) outcome: Outcome,
+    pub(crate) error_type: Symbol,
+    pub(crate) text: String,
+}
+
+impl Failure {
+    /// Reads an error; `error_type` is what it is unless it is of a more telling type.
+    ///
+    /// Causes are known only of types that stand here by name: services are not asked for more than `Display`, so that
+    /// the layers fit around every one of them.
+    pub(crate) fn of<E: fmt::Display + 'static>(error: &E, error_type: Symbol) -> Self {
+        let mut failure = Self { outcome: Outcome::Error, error_type, text: String::new() };
+        let mut text = Bounded(String::new());
+        match as_error(error) {
+            None => _ = write!(text, "{error}"),
+            Some(error) => {
+                let causes = std::iter::successors(Some(error), |&error| error.source()).take(MAX_CAUSES);
+                for cause in causes {
+                    failure.learn(cause);
+                    let separator = if text.0.is_empty() { "" } else { ": " };
+                    let _ = write!(text, "{separator}{}", Words(cause));
+                }
+            }
+        }
+        failure.text = text.0;
+        failure
+    }
+
+    #[cfg(feature = "tonic")]
+    fn learn(&mut self, cause: &(dyn Error + 'static)) {
+        use super::protocol::grpc;
+        use crate::rpc::error_type;
+
+        const DEADLINE_EXCEEDED: u16 = 4;
+        let code = if cause.is::<tonic::TimeoutExpired>() {
+            DEADLINE_EXCEEDED
+        } else if let Some(status) = cause.downcast_ref::<tonic::Status>() {
+            u16::try_from(i32::from(status.code())).unwrap_or(grpc::UNKNOWN)
+        } else {
+            return;
+        };
+        let outcome = grpc::outcome(code);
+        if matches!(outcome, Outcome::Cancelled | Outcome::TimedOut) {
+            (self.outcome, self.error_type) = (outcome, error_type::grpc(code));
+        }
+    }
+
+    #[cfg(not(feature = "tonic"))]
+    #[expect(clippy::unused_self, reason = "without tonic no cause tells more than its words")]
+    fn learn(&mut self, _cause: &(dyn Error + 'static)) {}
+}
+
+fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return Some(&**error);
+    }
+    #[cfg(feature = "hyper")]
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return Some(error);
+    }
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return Some(error);
+    }
+    #[cfg(feature = "axum")]
+    if let Some(error) = error.downcast_ref::<axum::Error>() {
+        return Some(error);
+    }
+    #[cfg(feature = "tonic")]
+    {
+        if let Some(error) = error.downcast_ref::<tonic::transport::Error>() {
+            return Some(error);
+        }
+        if let Some(error) = error.downcast_ref::<tonic::Status>() {
+            return Some(error);
+        }
+    }
+    None
+}
+
+/// An error in words. tonic's status shows its metadata, which may hold anything: only its message is taken.
+struct Words<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(feature = "tonic")]
+        if let Some(status) = self.0.downcast_ref::<tonic::Status>() {
+            return f.write_str(status.message());
+        }
+        fmt::Display::fmt(self.0, f)
+    }
+}
+
+/// Takes text up to the bound and then refuses more, so that an error that prints without end does not.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let kept = crate::rpc::cut(text, MAX_TEXT_BYTES - self.0.len().min(MAX_TEXT_BYTES));
+        self.0.push_str(kept);
+        if kept.len() < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::error_type;
+
+    #[test]
+    fn causes_are_told_and_the_words_are_bounded() {
+        let cause = std::io::Error::other("the disk is full");
+        let error = std::io::Error::other(cause);
+        let boxed: Box<dyn Error + Send + Sync> = Box::new(error);
+        let failure = Failure::of(&boxed, error_type::TRANSPORT);
+        assert!(failure.text.starts_with("the disk is full"), "{}", failure.text);
+        assert_eq!((failure.outcome, failure.error_type), (Outcome::Error, error_type::TRANSPORT));
+        assert_eq!(Failure::of(&"é".repeat(9_000), error_type::BODY).text.len(), MAX_TEXT_BYTES);
+    }
+
+    #[cfg(feature = "tonic")]
+    #[test]
+    fn a_timeout_of_tonic_is_a_timeout() {
+        let boxed: Box<dyn Error + Send + Sync> = Box::new(tonic::TimeoutExpired(()));
+        let failure = Failure::of(&boxed, error_type::TRANSPORT);
+        assert_eq!((failure.outcome, failure.error_type.as_str()), (Outcome::TimedOut, "DEADLINE_EXCEEDED"));
+    }
+
+    #[cfg(feature = "tonic")]
+    #[test]
+    fn the_metadata_of_a_status_is_not_told() {
+        let mut status = tonic::Status::internal("it broke");
+        status.metadata_mut().insert("x-secret", "hunter2".parse().expect("ASCII"));
+        let failure = Failure::of(&status, error_type::BODY);
+        assert_eq!((failure.outcome, failure.text.as_str()), (Outcome::Error, "it broke"));
+    }
+}

@@ -1,0 +1,23 @@
+//! Tower layers that observe the calls of clients and servers: they trace, and change nothing of an RPC but its trace
+//! headers.
+//!
+//! Nothing here blocks or takes a lock, and nothing that goes wrong here becomes an error of the RPC.
+
+mod active;
+mod body;
+mod client;
+mod exchange;
+mod failure;
+mod future;
+mod log;
+mod probe;
+mod protocol;
+mod route;
+mod server;
+
+pub use body::{RequestBody, ResponseBody};
+pub use client::{ClientBody, ClientLayer, ClientService};
+pub use future::ResponseFuture;
+pub use probe::Probe;
+pub use route::Route;
+pub use server::{ServerLayer, ServerService};

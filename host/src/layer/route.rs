@@ -1,0 +1,56 @@
+//! The route of a plain HTTP request, for routers that the layers do not know by themselves.
+
+use std::sync::Arc;
+
+/// The route that a router matched, such as `/users/{id}`: put into the extensions of a request, or of its response.
+///
+/// It becomes part of the method's name: `GET /users/{id}`. The path of a request never does: it may hold anything, and
+/// there may be any number of them. axum's own `MatchedPath` needs no help where the layer stands inside the router
+/// (`Router::layer`, feature `axum`).
+///
+/// On a server, put it into the request before the layer sees it, or into the response if the router stands inside the
+/// layer; the response's counts. On a client, put it into the request. At most 256 bytes with the HTTP method; a longer
+/// one is `_OTHER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route(Text);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Route {
+    /// A route that is known when the program is compiled.
+    #[must_use]
+    pub const fn new(route: &'static str) -> Self {
+        Self(Text::Static(route))
+    }
+
+    /// The route.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Static(route) => route,
+            Text::Shared(route) => route,
+        }
+    }
+}
+
+impl From<&'static str> for Route {
+    fn from(route: &'static str) -> Self {
+        Self::new(route)
+    }
+}
+
+impl From<Arc<str>> for Route {
+    fn from(route: Arc<str>) -> Self {
+        Self(Text::Shared(route))
+    }
+}
+
+impl From<String> for Route {
+    fn from(route: String) -> Self {
+        Self(Text::Shared(route.into()))
+    }
+}

@@ -1,0 +1,50 @@
+//! The layer that a service owner adds to a server.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::ServerService;
+use crate::tracer::Core;
+
+/// Observes the calls that a server handles. Made by [`Hottap::server_layer`](crate::Hottap::server_layer).
+///
+/// It fits every tower service that takes HTTP requests and gives HTTP responses: tonic's
+/// (`Server::builder().layer(..)`), axum's (`Router::layer(..)`), and those that hyper runs by way of hyper-util's
+/// `TowerToHyperService`. Stand it outside of what may refuse calls, so that they are seen too.
+///
+/// A call starts when its request's head is there, before anything inside the layer runs. It finishes once: when the
+/// transport has taken the last of the response, when it drops the response or its future before (the client is gone, or
+/// the deadline has passed), or when something inside panics. The panic goes on; responses and errors pass unchanged.
+///
+/// - **Method**: a gRPC call's path; otherwise the HTTP method and the route that a router has told (axum's
+///   `MatchedPath`, or a [`Route`](crate::Route)), never the path.
+/// - **Trace**: a valid `traceparent` is the parent; otherwise a trace starts here. Client calls that the handler makes
+///   through a [`ClientLayer`](crate::ClientLayer) are children, also in a handler whose call no tracer wants: then they
+///   continue the caller's trace.
+/// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
+#[derive(Clone)]
+pub struct ServerLayer {
+    core: Arc<Core>,
+}
+
+impl ServerLayer {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+}
+
+impl<S> Layer<S> for ServerLayer {
+    type Service = ServerService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ServerService::new(inner, self.core.clone())
+    }
+}
+
+impl fmt::Debug for ServerLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerLayer").finish_non_exhaustive()
+    }
+}

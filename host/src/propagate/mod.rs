@@ -1,0 +1,12 @@
+//! W3C Trace Context: reading it from requests, writing it into them, and what the current task's client calls continue.
+//!
+//! The wire formats are pure and know no HTTP runtime; only [`ambient`] knows about threads.
+
+mod ambient;
+mod outgoing;
+mod traceparent;
+mod tracestate;
+
+pub(crate) use ambient::{Ambient, current};
+pub(crate) use outgoing::{Parent, forward};
+pub(crate) use traceparent::{Remote, extract};

@@ -1,0 +1,193 @@
+//! What a client call sends along: who its parent is, and the headers that say so.
+
+use http::{Extensions, HeaderMap, HeaderValue};
+
+use super::ambient::Ambient;
+use super::traceparent::{self, TRACEPARENT, extract};
+use super::tracestate::TRACESTATE;
+use crate::rpc::TraceContext;
+
+/// Where a client call belongs.
+///
+/// In this order: the `traceparent` that the application gave the request; the call that the current task handles, or
+/// that call's caller if it is not traced itself; a new trace. One that can't be read counts as not given, and takes the
+/// request's `tracestate` with it.
+pub(crate) struct Parent {
+    /// The identity of the new call.
+    pub(crate) trace: TraceContext,
+    /// What native tracers attached to the call that the current task handles.
+    pub(crate) extensions: Extensions,
+    tracestate: Option<HeaderValue>,
+    /// The request's own state belongs to no trace.
+    orphan: bool,
+}
+
+impl Parent {
+    /// Decides it from the request and the current task.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let given = headers.contains_key(&TRACEPARENT);
+        let own = if given { extract(headers) } else { None };
+        let mut parent = Ambient::with(|ambient| Self {
+            trace: ambient.trace(),
+            extensions: ambient.extensions().clone(),
+            tracestate: ambient.tracestate().cloned(),
+            orphan: false,
+        });
+        if let (Some(own), Some(parent)) = (own, &mut parent) {
+            (parent.trace, parent.tracestate) = (own.as_context(), None);
+        }
+        match (parent, own) {
+            (Some(parent), _) => Self { trace: parent.trace.child(), orphan: given && own.is_none(), ..parent },
+            (None, own) => Self {
+                trace: own.map_or_else(TraceContext::root, |own| own.child()),
+                extensions: Extensions::new(),
+                tracestate: None,
+                orphan: given && own.is_none(),
+            },
+        }
+    }
+
+    /// Writes the headers of a call with the identity `trace`, which a tracer may have set in the meantime.
+    pub(crate) fn inject(self, trace: &TraceContext, headers: &mut HeaderMap) {
+        if self.orphan {
+            headers.remove(&TRACESTATE);
+        }
+        let tracestate = self.tracestate.filter(|_| trace.trace_id == self.trace.trace_id);
+        write(trace, tracestate, headers);
+    }
+}
+
+/// For a call that nobody wants: what the current task continues goes on, unless the application gave its own.
+#[inline]
+pub(crate) fn forward(headers: &mut HeaderMap) {
+    let ambient = Ambient::with(|ambient| {
+        (!headers.contains_key(&TRACEPARENT)).then(|| (ambient.trace(), ambient.tracestate().cloned()))
+    });
+    if let Some((trace, tracestate)) = ambient.flatten() {
+        write(&trace, tracestate, headers);
+    }
+}
+
+/// A request has room for 32,768 headers; one that is full goes out without these.
+fn write(trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut HeaderMap) {
+    if let Some(value) = traceparent::format(trace) {
+        let _ = headers.try_insert(&TRACEPARENT, value);
+    }
+    if let Some(tracestate) = tracestate
+        && !headers.contains_key(&TRACESTATE)
+    {
+        let _ = headers.try_insert(&TRACESTATE, tracestate);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(traceparent: Option<&str>, tracestate: Option<&'static str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = traceparent {
+            headers.insert(&TRACEPARENT, HeaderValue::from_str(value).expect("ASCII"));
+        }
+        if let Some(value) = tracestate {
+            headers.insert(&TRACESTATE, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn text(trace: &TraceContext) -> String {
+        format!("00-{:032x}-{:016x}-01", trace.trace_id, trace.span_id)
+    }
+
+    fn state(headers: &HeaderMap) -> Option<&str> {
+        headers.get(&TRACESTATE).and_then(|value| value.to_str().ok())
+    }
+
+    /// Sends a request and gives back its headers and the identity of its call.
+    fn send(mut headers: HeaderMap) -> (HeaderMap, TraceContext) {
+        let parent = Parent::of(&headers);
+        let trace = parent.trace;
+        parent.inject(&trace, &mut headers);
+        (headers, trace)
+    }
+
+    #[test]
+    fn a_call_outside_a_handler_starts_a_trace() {
+        let (headers, trace) = send(request(None, None));
+        assert_eq!(trace.parent_span_id, 0);
+        assert_eq!(extract(&headers).map(|remote| remote.span_id), Some(trace.span_id));
+    }
+
+    #[test]
+    fn a_traceparent_of_the_application_is_the_parent() {
+        let own = TraceContext::root();
+        let (headers, trace) = send(request(Some(&text(&own)), Some("a=1")));
+        assert_eq!((trace.trace_id, trace.parent_span_id), (own.trace_id, own.span_id));
+        assert_eq!(extract(&headers).map(|remote| remote.span_id), Some(trace.span_id));
+        assert_eq!(state(&headers), Some("a=1"));
+    }
+
+    #[test]
+    fn a_traceparent_that_cannot_be_read_starts_a_trace_without_state() {
+        let (headers, trace) = send(request(Some("00-nonsense"), Some("a=1")));
+        assert_eq!(trace.parent_span_id, 0);
+        assert_eq!(headers.get_all(&TRACEPARENT).iter().count(), 1);
+        assert_eq!(state(&headers), None);
+    }
+
+    #[test]
+    fn a_call_inside_a_handler_continues_it_with_its_state() {
+        let caller = TraceContext::root();
+        let incoming = request(Some(&text(&caller)), Some("a=1"));
+        let handled = caller.child();
+        let mut slot = Some(Ambient::traced(handled, extract(&incoming), &incoming, Extensions::new()));
+        let _entered = Ambient::enter(&mut slot);
+
+        let (headers, trace) = send(request(None, None));
+        assert_eq!((trace.trace_id, trace.parent_span_id), (caller.trace_id, handled.span_id));
+        assert_eq!(state(&headers), Some("a=1"));
+
+        let (headers, _) = send(request(None, Some("b=2")));
+        assert_eq!(state(&headers), Some("b=2"), "the application's own state stays");
+
+        let other = TraceContext::root();
+        let (headers, trace) = send(request(Some(&text(&other)), None));
+        assert_eq!(trace.parent_span_id, other.span_id);
+        assert_eq!(state(&headers), None, "the handler's state belongs to another trace");
+
+        let mut headers = request(None, None);
+        forward(&mut headers);
+        assert_eq!(extract(&headers).map(|remote| remote.span_id), Some(handled.span_id), "a call nobody wants");
+    }
+
+    #[test]
+    fn a_trace_that_a_tracer_sets_goes_out_without_the_old_ones_state() {
+        let caller = TraceContext::root();
+        let incoming = request(Some(&text(&caller)), Some("a=1"));
+        let mut slot = Ambient::passing(&incoming);
+        let _entered = Ambient::enter(&mut slot);
+        let mut headers = request(None, None);
+        let other = TraceContext::root();
+        Parent::of(&headers).inject(&other, &mut headers);
+        assert_eq!(extract(&headers).map(|remote| remote.trace_id), Some(other.trace_id));
+        assert_eq!(state(&headers), None);
+    }
+
+    #[test]
+    fn a_call_nobody_wants_sends_only_what_it_was_given() {
+        let mut headers = request(None, None);
+        forward(&mut headers);
+        assert!(headers.is_empty());
+
+        let caller = TraceContext::root();
+        let mut slot = Ambient::passing(&request(Some(&text(&caller)), Some("a=1")));
+        let _entered = Ambient::enter(&mut slot);
+        forward(&mut headers);
+        assert_eq!(headers.get(&TRACEPARENT).and_then(|value| value.to_str().ok()), Some(text(&caller).as_str()));
+        assert_eq!(state(&headers), Some("a=1"));
+
+        let mut own = request(Some("the application's"), None);
+        forward(&mut own);
+        assert_eq!(own.get(&TRACEPARENT), Some(&HeaderValue::from_static("the application's")));
+    }
+}

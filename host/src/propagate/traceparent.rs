@@ -1,0 +1,199 @@
+//! The `traceparent` header: parsed from what anybody may have sent, and written.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::rpc::TraceContext;
+
+pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Bytes of a `traceparent` of version 00: `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
+const LENGTH: usize = 55;
+/// The trace flag that says that the trace is sampled.
+const SAMPLED: u128 = 1;
+
+/// The caller's span, as it came over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Remote {
+    pub(crate) trace_id: u128,
+    pub(crate) span_id: u64,
+    pub(crate) sampled: bool,
+}
+
+impl Remote {
+    /// Parses a header's value by <https://www.w3.org/TR/trace-context/#traceparent-header>; none if it is not valid.
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
+        let (fixed, rest) = value.split_at_checked(LENGTH)?;
+        let version = hex(fixed.get(..2)?)?;
+        let trace_id = hex(fixed.get(3..35)?)?;
+        let span_id = hex(fixed.get(36..52)?)?;
+        let flags = hex(fixed.get(53..)?)?;
+        let dashes = [2, 35, 52].iter().all(|&at| fixed.get(at) == Some(&b'-'));
+        // A version that is not known yet is read by the fields of this one, as long as what follows is set apart.
+        let tail = rest.is_empty() || (version != 0 && rest.starts_with(b"-"));
+        if !dashes || !tail || version == 0xff || trace_id == 0 || span_id == 0 {
+            return None;
+        }
+        Some(Self { trace_id, span_id: u64::try_from(span_id).ok()?, sampled: flags & SAMPLED != 0 })
+    }
+
+    /// A new span under this one.
+    pub(crate) fn child(self) -> TraceContext {
+        self.as_context().child()
+    }
+
+    /// The caller's span itself, for calls that are passed on without a span of their own.
+    pub(super) fn as_context(self) -> TraceContext {
+        TraceContext { trace_id: self.trace_id, span_id: self.span_id, parent_span_id: 0, sampled: self.sampled }
+    }
+}
+
+/// The caller's span from a request's headers; none if there is none or it is not valid. Two headers are not valid.
+pub(crate) fn extract(headers: &HeaderMap) -> Option<Remote> {
+    let value = headers.get(&TRACEPARENT)?;
+    let only_one = headers.get_all(&TRACEPARENT).iter().nth(1).is_none();
+    only_one.then(|| Remote::parse(value.as_bytes())).flatten()
+}
+
+/// The header's value for a call with this identity.
+pub(super) fn format(trace: &TraceContext) -> Option<HeaderValue> {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    if let Some(digits) = text.get_mut(3..35) {
+        write_hex(digits, trace.trace_id);
+    }
+    if let Some(digits) = text.get_mut(36..52) {
+        write_hex(digits, u128::from(trace.span_id));
+    }
+    if let Some(digits) = text.get_mut(53..) {
+        write_hex(digits, u128::from(trace.sampled));
+    }
+    HeaderValue::from_bytes(&text).ok()
+}
+
+/// The number that lowercase hex digits stand for. At most 32 digits are given.
+fn hex(digits: &[u8]) -> Option<u128> {
+    let mut number = 0u128;
+    // Sixteen digits at a time, so that the arithmetic is on what the machine has.
+    for half in digits.chunks(16) {
+        let mut bits = 0u64;
+        let mut wrong = false;
+        for &digit in half {
+            let nibble = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => {
+                    wrong = true;
+                    0
+                }
+            };
+            bits = bits << 4 | u64::from(nibble);
+        }
+        if wrong {
+            return None;
+        }
+        number = number << 64 | u128::from(bits);
+    }
+    Some(number)
+}
+
+fn write_hex(digits: &mut [u8], number: u128) {
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        let nibble = (rest & 0xf) as u8;
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        rest >>= 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: u128 = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c;
+    const SPAN: u64 = 0xb7ad_6b71_6920_3331;
+
+    #[track_caller]
+    fn check(value: &str, expected: Option<bool>, reason: &str) {
+        let expected = expected.map(|sampled| Remote { trace_id: TRACE, span_id: SPAN, sampled });
+        assert_eq!(Remote::parse(value.as_bytes()), expected, "{reason}: {value}");
+    }
+
+    #[test]
+    fn a_traceparent_is_read_as_w3c_has_it() {
+        const T: &str = "0af7651916cd43dd8448eb211c80319c";
+        const S: &str = "b7ad6b7169203331";
+        for (value, expected, reason) in [
+            (format!("00-{T}-{S}-01"), Some(true), "sampled"),
+            (format!("00-{T}-{S}-00"), Some(false), "not sampled"),
+            (format!("00-{T}-{S}-ff"), Some(true), "flags that are not known are ignored"),
+            (format!("00-{T}-{S}-02"), Some(false), "only the lowest flag means sampled"),
+            (format!("00-{T}-{S}-1"), None, "one digit of flags"),
+            (format!("00-{T}-{S}-0x"), None, "flags that are no hex"),
+            (format!("00-{T}-{S}-01-x"), None, "version 00 has no fifth field"),
+            (format!("00-{T}-{S}-01x"), None, "nor anything else"),
+            (format!("01-{T}-{S}-01"), Some(true), "a higher version is read by its first fields"),
+            (format!("cc-{T}-{S}-01-what-the-future-brings"), Some(true), "and may have more"),
+            (format!("cc-{T}-{S}-01."), None, "but set apart by a dash"),
+            (format!("ff-{T}-{S}-01"), None, "version ff is not valid"),
+            (format!("0-{T}-{S}-01"), None, "a version has two digits"),
+            (format!("0X-{T}-{S}-01"), None, "of hex"),
+            (format!("00-{}-{S}-01", T.to_uppercase()), None, "upper case"),
+            (format!("00-{T}-{}-01", S.to_uppercase()), None, "upper case in the span"),
+            (format!("00-{}-{S}-01", "0".repeat(32)), None, "a trace of zeros"),
+            (format!("00-{T}-{}-01", "0".repeat(16)), None, "a span of zeros"),
+            (format!("00-{}-{S}-01", &T[1..]), None, "a trace that is too short"),
+            (format!("00-{T}0-{S}-01"), None, "a trace that is too long"),
+            (format!("00-{T}.{S}-01"), None, "another separator"),
+            (format!("00_{T}-{S}-01"), None, "another separator after the version"),
+            (format!("00-{T}-{S}_01"), None, "another separator before the flags"),
+            (format!("00-{}é-{S}-01", &T[2..]), None, "bytes that are no ASCII"),
+            (String::new(), None, "nothing"),
+            ("-".repeat(55), None, "dashes"),
+            ("0".repeat(4096), None, "zeros"),
+        ] {
+            check(&value, expected, reason);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_panic() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let valid = format!("00-{TRACE:032x}-{SPAN:016x}-01");
+        for _ in 0..20_000 {
+            let mut bytes = valid.clone().into_bytes();
+            bytes.truncate(rng.usize(..=LENGTH));
+            bytes.extend((0..rng.usize(..8)).map(|_| rng.u8(..)));
+            if let Some(byte) = bytes.get_mut(rng.usize(..60)) {
+                *byte = rng.u8(..);
+            }
+            let _ = Remote::parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for _ in 0..1_000 {
+            let trace = TraceContext { sampled: fastrand::bool(), ..TraceContext::root() };
+            let value = format(&trace).expect("ASCII");
+            let read = Remote::parse(value.as_bytes()).expect("valid");
+            assert_eq!((read.trace_id, read.span_id, read.sampled), (trace.trace_id, trace.span_id, trace.sampled));
+        }
+    }
+
+    #[test]
+    fn two_traceparents_are_none() {
+        let mut headers = HeaderMap::new();
+        let value = format(&TraceContext::root()).expect("ASCII");
+        headers.append(&TRACEPARENT, value.clone());
+        assert!(extract(&headers).is_some());
+        headers.append(&TRACEPARENT, value);
+        assert_eq!(extract(&headers), None);
+    }
+
+    #[test]
+    fn a_child_is_in_the_callers_trace() {
+        let remote = Remote { trace_id: TRACE, span_id: SPAN, sampled: false };
+        let child = remote.child();
+        assert_eq!((child.trace_id, child.parent_span_id, child.sampled), (TRACE, SPAN, false));
+        assert!(child.span_id != SPAN && child.span_id != 0);
+    }
+}
