@@ -35,6 +35,22 @@ fn values_beyond_the_series_limit_go_to_the_overflow_series() {
 }
 
 #[test]
+fn a_definition_that_changes_gives_back_the_room_of_the_one_before() {
+    let registry = registry();
+    let line = 76;
+    let limits = SeriesLimits { series: 2, page_bytes: 2 * line, ..SeriesLimits::default() };
+    let mut stage = Stage::new(Arc::clone(&registry), "t".into(), limits);
+    for round in 1..20 {
+        let calls = stage.counter("calls", if round % 2 == 0 { "s" } else { "By" }, "", &["k"]);
+        let ids = ["x", "y"].map(|v| stage.series_of(calls, &[v]));
+        stage.add(&ids, &[1.0, 1.0]);
+        stage.commit(round);
+    }
+    assert_eq!(stage.errors(), []);
+    assert_eq!(value(&registry, 20, "calls_bytes_total", &[("k", "x")]), Some(1.0));
+}
+
+#[test]
 fn generations_share_the_series_limit() {
     let registry = registry();
     let mut one = small(&registry, 2);
@@ -146,7 +162,7 @@ fn an_instance_that_outlives_its_label_values_gets_room_for_new_ones() {
     stage.add(&[tuesday, wednesday], &[1.0, 1.0]);
     stage.commit(IDLE);
     assert_eq!(value(&registry, IDLE, "calls_total", &[OVERFLOW]), Some(1.0));
-    // The next one that finds no room makes the next commit give up what is idle: monday, and nothing else.
+    // That one found no room makes the next commit give up what is idle: monday, and nothing else.
     assert_eq!(stage.series_of(calls, &["wednesday"]), wednesday);
     stage.commit(IDLE + 200);
     let thursday = stage.series_of(calls, &["thursday"]);
@@ -157,6 +173,40 @@ fn an_instance_that_outlives_its_label_values_gets_room_for_new_ones() {
     assert_eq!(value(&registry, IDLE + 201, "calls_total", &[("day", "tuesday")]), Some(3.0));
     assert_eq!(value(&registry, IDLE + 201, "calls_total", &[("day", "monday")]), None);
     assert_eq!(value(&registry, IDLE + 201, "calls_total", &[OVERFLOW]), Some(2.0), "an id kept for long is not lost");
+}
+
+#[test]
+fn label_values_that_come_back_after_their_place_was_given_up_get_another() {
+    let registry = registry();
+    let mut stage = small(&registry, 1);
+    let calls = stage.counter("calls", "", "", &["day"]);
+    let monday = stage.series_of(calls, &["monday"]);
+    stage.add(&[monday], &[1.0]);
+    stage.commit(1);
+    let overflow = stage.series_of(calls, &["tuesday"]);
+    stage.commit(IDLE + 1);
+    let again = stage.series_of(calls, &["monday"]);
+    assert!(![monday, overflow].contains(&again));
+    stage.add(&[again], &[1.0]);
+    stage.commit(IDLE + 2);
+    assert_eq!(value(&registry, IDLE + 2, "calls_total", &[("day", "monday")]), Some(1.0));
+    assert_eq!(value(&registry, IDLE + 2, "calls_total", &[OVERFLOW]), None);
+}
+
+#[test]
+fn a_series_that_is_never_used_does_not_hold_its_place_for_ever() {
+    let registry = registry();
+    let mut stage = small(&registry, 1);
+    let calls = stage.counter("calls", "", "", &["k"]);
+    let unused = stage.series_of(calls, &["unused"]);
+    // Each time that one finds no room, the next commit looks for who could give up theirs.
+    let overflow = stage.series_of(calls, &["a"]);
+    stage.commit(10 * IDLE);
+    assert_eq!(stage.series_of(calls, &["unused"]), unused, "its time began with that look");
+    assert_eq!(stage.series_of(calls, &["a"]), overflow);
+    stage.commit(11 * IDLE);
+    let a = stage.series_of(calls, &["a"]);
+    assert!(![unused, overflow].contains(&a));
 }
 
 #[test]

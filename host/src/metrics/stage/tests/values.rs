@@ -114,6 +114,24 @@ fn a_changed_definition_replaces_the_series() {
 }
 
 #[test]
+fn of_two_definitions_the_one_that_was_committed_last_stands() {
+    let registry = registry();
+    let mut stages = [stage(&registry), stage(&registry)];
+    let [old, new] = &mut stages;
+    let (seconds, bytes) = (old.gauge("size", "s", "", &NONE), new.gauge("size", "By", "", &NONE));
+    let ids = [old.series_of(seconds, &NONE), new.series_of(bytes, &NONE)];
+    for now in 1..6 {
+        for (stage, id) in stages.iter_mut().zip(ids) {
+            stage.add(&[id], &[1.0]);
+            stage.commit(now);
+            let page = page(&registry, now);
+            let values = ["size_seconds", "size_bytes"].map(|name| page.value(name, &[("tracer", "t")]));
+            assert!(matches!(values, [Some(1.0), None] | [None, Some(1.0)]), "{values:?}");
+        }
+    }
+}
+
+#[test]
 fn a_gauge_is_set_or_added_to_in_the_order_of_the_calls() {
     enum Step {
         Add(f64),
