@@ -1,1 +1,25 @@
-//! wip
+//! Hottap: RPC tracers as WebAssembly modules, loaded into a running service.
+
+pub mod rpc;
+
+#[cfg(feature = "plugins")]
+mod admin;
+#[cfg(feature = "plugins")]
+mod collect;
+mod layer;
+#[cfg(feature = "plugins")]
+mod metrics;
+#[cfg(feature = "plugins")]
+mod plugin;
+mod propagate;
+mod tracer;
+#[cfg(feature = "plugins")]
+mod wasm;
+
+#[cfg(feature = "plugins")]
+pub use admin::AdminService;
+pub use layer::{
+    ClientBody, ClientLayer, ClientService, Probe, RequestBody, ResponseBody, ResponseFuture, Route, ServerLayer,
+    ServerService,
+};
+pub use tracer::{Builder, Call, CallContext, Hottap, StartError, Tracer};

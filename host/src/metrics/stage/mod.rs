@@ -26,7 +26,7 @@ const REDEFINITIONS: usize = 8;
 /// What one instance of a tracer records; its methods are those of the interface `metrics` of the contract.
 ///
 /// Ids mean something in this stage alone and stay valid for as long as it lives. Nothing here fails: what is wrong is
-/// counted by reason (see [`Stage::errors`]) and has no other effect. Adding, setting, merging and committing allocate
+/// counted by reason (see [`Registry::usage`]) and has no other effect. Adding, setting, merging and committing allocate
 /// nothing once a series was committed; committing costs as much as there are series that were touched. Dropping it
 /// discards. The next stage of the same tracer goes on with the same committed series.
 pub(crate) struct Stage {
@@ -198,18 +198,8 @@ impl Stage {
         self.reclaim(now_ms);
     }
 
-    /// Throws away what was staged since the last commit. Ids stay valid, and definitions stand.
-    pub(crate) fn discard(&mut self) {
-        self.slots.drain(|_, _, _| {});
-    }
-
-    /// What this tracer did wrong with its metrics since its first instance: the reason and how often.
-    pub(crate) fn errors(&self) -> Vec<(&'static str, u64)> {
-        self.owner.misuses.counts()
-    }
-
     /// Bytes that this stage holds, about.
-    pub(crate) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.bytes + self.slots.bytes()
     }
 

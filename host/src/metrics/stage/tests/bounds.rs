@@ -15,7 +15,7 @@ fn a_tracer_with_too_many_metrics_is_refused_the_next() {
         stage.counter("a", &format!("{round}"), "", &NONE);
     }
     assert_eq!(stage.instruments.len(), 16, "but not for ever");
-    assert_eq!(stage.errors(), [("too_many_instruments", 1 + 100 - 13)]);
+    assert_eq!(errors(&stage), [("too_many_instruments", 1 + 100 - 13)]);
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn values_beyond_the_series_limit_go_to_the_overflow_series() {
     assert_eq!(value(&registry, 1, "calls_total", &[("k", "a")]), Some(17.0));
     assert_eq!(value(&registry, 1, "calls_total", &[("k", "b")]), Some(2.0));
     assert_eq!(value(&registry, 1, "calls_total", &[OVERFLOW]), Some(12.0));
-    assert_eq!(stage.errors(), [("too_many_series", 2)]);
+    assert_eq!(errors(&stage), [("too_many_series", 2)]);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_definition_that_changes_gives_back_the_room_of_the_one_before() {
         stage.add(&ids, &[1.0, 1.0]);
         stage.commit(round);
     }
-    assert_eq!(stage.errors(), []);
+    assert_eq!(errors(&stage), []);
     assert_eq!(value(&registry, 20, "calls_bytes_total", &[("k", "x")]), Some(1.0));
 }
 
@@ -67,7 +67,7 @@ fn generations_share_the_series_limit() {
     assert_eq!(value(&registry, 2, "calls_total", &[("k", "b")]), Some(2.0));
     assert_eq!(value(&registry, 2, "calls_total", &[("k", "c")]), None);
     assert_eq!(value(&registry, 2, "calls_total", &[OVERFLOW]), Some(1.0));
-    assert_eq!(next.errors(), [("too_many_series", 1)]);
+    assert_eq!(errors(&next), [("too_many_series", 1)]);
     // Once what the one before left has been idle for long, there is room.
     next.add(&ids, &[1.0, 1.0]);
     next.commit(IDLE + 200);

@@ -40,3 +40,8 @@ fn value(registry: &Registry, now_ms: u64, name: &str, labels: &[(&str, &str)]) 
 }
 
 const OVERFLOW: (&str, &str) = ("otel_metric_overflow", "true");
+
+/// What the stage's tracer did wrong, by reason.
+fn errors(stage: &Stage) -> Vec<(&'static str, u64)> {
+    stage.owner.misuses.counts()
+}

@@ -66,7 +66,7 @@ fn defining_or_asking_again_returns_the_same_ids() {
     assert_eq!(stage.histogram("time", "s", "another help", &["a", "b"], &[1.0, 2.0]), time);
     assert_eq!(stage.series_of(time, &["x", "y"]), series);
     assert_ne!(stage.series_of(time, &["y", "x"]), series);
-    assert_eq!(stage.errors(), []);
+    assert_eq!(errors(&stage), []);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_changed_definition_replaces_the_series() {
                 with.merge(old, &[1, 2], 3.0);
                 assert_eq!(with.series_of(first, &["v"]), 0);
                 with.commit(3);
-                assert!(with.errors().contains(&("replaced", 3)), "{what}: {:?}", with.errors());
+                assert!(errors(&with).contains(&("replaced", 3)), "{what}: {:?}", errors(&with));
             }
             let page = page(&registry, 3);
             let values: Vec<f64> = page.samples().filter(|s| s.0.contains("sum")).map(|s| s.2).collect();
@@ -207,7 +207,7 @@ fn misuse_is_counted_by_reason_and_has_no_other_effect() {
         let histogram = stage.histogram("h", "", "", &NONE, &[1.0]);
         let ids = [stage.series_of(counter, &["v"]), stage.series_of(gauge, &NONE), stage.series_of(histogram, &NONE)];
         wrong(&mut stage, ids);
-        let wrong = |stage: &Stage| assert_eq!(stage.errors(), [(*reason, *count)], "case {index}");
+        let wrong = |stage: &Stage| assert_eq!(errors(&stage), [(*reason, *count)], "case {index}");
         wrong(&stage);
         stage.add(&[ids[0]], &[2.0]);
         stage.set(&[ids[1]], &[3.0]);
@@ -222,7 +222,7 @@ fn misuse_is_counted_by_reason_and_has_no_other_effect() {
         ]
         .map(|(name, labels)| page.value(name, labels));
         assert_eq!(got, [Some(2.0), Some(3.0), Some(4.0)], "case {index}");
-        assert_eq!(registry.usage("t").map(|usage| usage.errors), Some(stage.errors()), "case {index}");
+        assert_eq!(registry.usage("t").map(|usage| usage.errors), Some(errors(&stage)), "case {index}");
     }
 }
 
@@ -236,7 +236,7 @@ fn a_value_beyond_the_finite_is_refused_and_what_was_staged_stays() {
     stage.commit(1);
     stage.add(&[series], &[f64::MAX]);
     stage.commit(2);
-    assert_eq!(stage.errors(), [("not_finite", 1)]);
+    assert_eq!(errors(&stage), [("not_finite", 1)]);
     assert_eq!(value(&registry, 2, "calls_total", &[]), Some(f64::MAX));
 }
 

@@ -1,0 +1,120 @@
+//! One plugin's books: every finished call in its scope, and what became of it. Each term is counted on its own.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+/// Why calls were dropped for a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum DropReason {
+    /// The RPC thread's buffer was full: the collector did not get to run.
+    BufferFull,
+    /// The plugin's queue was full: it is slower than the calls come.
+    QueueFull,
+    /// The plugin's queue was full because it had used up its share of the CPU.
+    CpuShare,
+    /// The plugin trapped, or used more CPU time or memory than it may, before they were committed.
+    Trap,
+    /// No instance of the plugin could be made.
+    Instance,
+    /// The host was told to stop before the plugin had worked them off.
+    Shutdown,
+}
+
+impl DropReason {
+    const COUNT: usize = 6;
+    const ALL: [Self; Self::COUNT] =
+        [Self::BufferFull, Self::QueueFull, Self::CpuShare, Self::Trap, Self::Instance, Self::Shutdown];
+
+    /// The word for it in metrics and JSON.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::BufferFull => "buffer_full",
+            Self::QueueFull => "queue_full",
+            Self::CpuShare => "cpu_share",
+            Self::Trap => "trap",
+            Self::Instance => "instance",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Calls dropped, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dropped([u64; DropReason::COUNT]);
+
+impl Dropped {
+    pub(crate) fn add(&mut self, reason: DropReason, calls: u64) {
+        self.0[reason as usize] += calls;
+    }
+
+    /// The reasons that occurred.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        DropReason::ALL.into_iter().map(|reason| (reason.as_str(), self.0[reason as usize])).filter(|(_, n)| *n > 0)
+    }
+}
+
+impl Serialize for Dropped {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (reason, calls) in self.iter() {
+            map.serialize_entry(reason, &calls)?;
+        }
+        map.end()
+    }
+}
+
+/// What became of the finished calls in a plugin's scope since it first went live.
+///
+/// At every moment `finished = committed + pending + dropped + dead`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Terms {
+    /// Calls that finished in its scope: counted on the RPCs' threads.
+    pub(crate) finished: u64,
+    /// Calls whose flush was committed.
+    pub(crate) committed: u64,
+    /// Calls that wait in its queue or for the next flush.
+    pub(crate) pending: u64,
+    /// Calls that it will not see, or whose results were lost.
+    pub(crate) dropped: Dropped,
+    /// Calls put aside because the plugin can't digest them.
+    pub(crate) dead: u64,
+}
+
+/// The books of one plugin name, over all its generations.
+#[derive(Debug, Default)]
+pub(crate) struct Account(Mutex<Terms>);
+
+impl Account {
+    /// All terms, as of one moment.
+    pub(crate) fn terms(&self) -> Terms {
+        *self.lock()
+    }
+
+    /// One entry. What it changes is seen as a whole.
+    pub(crate) fn book(&self, entry: impl FnOnce(&mut Terms)) {
+        entry(&mut self.lock());
+    }
+
+    /// Moves pending calls to the committed ones.
+    pub(crate) fn commit(&self, calls: u64) {
+        self.book(|terms| {
+            terms.pending = terms.pending.saturating_sub(calls);
+            terms.committed += calls;
+        });
+    }
+
+    /// Moves pending calls to the dropped ones.
+    pub(crate) fn drop_pending(&self, reason: DropReason, calls: u64) {
+        self.book(|terms| {
+            terms.pending = terms.pending.saturating_sub(calls);
+            terms.dropped.add(reason, calls);
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Terms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,168 @@
+//! The collector: one thread of Hottap's own that turns rows into batches and hands them to the plugins' queues.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::account::DropReason;
+use super::batch::Batch;
+use super::queue::Queue;
+use super::shard::Buffer;
+use super::view::View;
+use crate::rpc::Level;
+use crate::tracer::{Core, MAX_PLUGINS};
+
+/// Without calls for this long, the collector sleeps until the next one wakes it.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often the clock follows the system's.
+const RESYNC: Duration = Duration::from_secs(1);
+
+/// Where the calls of one slot go.
+pub(crate) trait Inbox: Send + Sync {
+    /// The queue that the views go to.
+    fn queue(&self) -> &Queue;
+    /// The level that the plugin asked for.
+    fn level(&self) -> Level;
+    /// Views were put into the queue. Must not block.
+    fn ready(self: Arc<Self>);
+}
+
+/// Says who gets the calls of which slot, and talks to the collector.
+pub(crate) struct Collector {
+    core: Arc<Core>,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    inboxes: Mutex<Vec<Option<Arc<dyn Inbox>>>>,
+    barriers: Mutex<Vec<Barrier>>,
+}
+
+struct Barrier {
+    stop: bool,
+    done: Sender<()>,
+}
+
+impl Collector {
+    pub(crate) fn start(core: Arc<Core>, max_delay: Duration) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            inboxes: Mutex::new((0..MAX_PLUGINS).map(|_| None).collect()),
+            barriers: Mutex::default(),
+        });
+        let (ready, is_ready) = channel();
+        let thread = std::thread::Builder::new().name("hottap-collect".into()).spawn({
+            let (core, shared) = (core.clone(), shared.clone());
+            move || {
+                core.shards.collect_on_this_thread();
+                let _ = ready.send(());
+                run(&core, &shared, max_delay);
+            }
+        })?;
+        // Rows that come from here on find somebody to wake.
+        let _ = is_ready.recv();
+        Ok(Self { core, shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// From here on the calls of a slot go to `inbox`, or nowhere.
+    pub(crate) fn assign(&self, slot: usize, inbox: Option<Arc<dyn Inbox>>) {
+        if let Some(place) = lock(&self.shared.inboxes).get_mut(slot) {
+            *place = inbox;
+        }
+    }
+
+    /// Returns when every call that finished before has been put into its plugins' queues.
+    pub(crate) fn drain(&self) {
+        let _ = self.barrier(false).recv();
+    }
+
+    /// Like [`drain`](Self::drain), then ends the thread. Calls that finish later are not collected.
+    pub(crate) fn stop(&self) {
+        let done = self.barrier(true);
+        let _ = done.recv();
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join();
+        }
+    }
+
+    fn barrier(&self, stop: bool) -> Receiver<()> {
+        let (done, is_done) = channel();
+        // After the thread has ended nobody answers, and dropping the sender ends the wait.
+        if lock(&self.thread).is_some() {
+            lock(&self.shared.barriers).push(Barrier { stop, done });
+            self.core.shards.wake();
+        }
+        is_done
+    }
+}
+
+fn run(core: &Core, shared: &Shared, max_delay: Duration) {
+    let mut buffers = Vec::new();
+    let (mut last_call, mut synced) = (Instant::now(), Instant::now());
+    loop {
+        let barriers = std::mem::take(&mut *lock(&shared.barriers));
+        core.shards.take(&mut buffers);
+        if !buffers.is_empty() {
+            last_call = Instant::now();
+            deliver(core, shared, std::mem::take(&mut buffers));
+        }
+        let stop = barriers.iter().any(|barrier| barrier.stop);
+        if stop {
+            core.shards.close();
+        }
+        for barrier in barriers {
+            let _ = barrier.done.send(());
+        }
+        if stop {
+            return;
+        }
+        if synced.elapsed() > RESYNC {
+            core.clock.resync();
+            synced = Instant::now();
+        }
+        if last_call.elapsed() < IDLE {
+            std::thread::park_timeout(max_delay);
+            continue;
+        }
+        // Asleep is said before the last look, so a row that this look misses sees it and wakes.
+        core.shards.set_asleep(true);
+        core.shards.take(&mut buffers);
+        if buffers.is_empty() && lock(&shared.barriers).is_empty() {
+            std::thread::park_timeout(RESYNC);
+        }
+        core.shards.set_asleep(false);
+    }
+}
+
+fn deliver(core: &Core, shared: &Shared, buffers: Vec<Buffer>) {
+    let mut counts = [(0u64, 0u64); MAX_PLUGINS];
+    for buffer in &buffers {
+        for (mask, calls) in buffer.finished.iter() {
+            mask.slots().for_each(|slot| counts[slot].0 += calls);
+        }
+        for (mask, calls) in buffer.full.iter() {
+            mask.slots().for_each(|slot| counts[slot].1 += calls);
+        }
+    }
+    let batches = Batch::from_buffers(buffers, &core.shards);
+    let inboxes = lock(&shared.inboxes);
+    for (slot, (finished, full)) in counts.into_iter().enumerate().filter(|(_, counts)| counts.0 > 0) {
+        let Some(inbox) = inboxes.get(slot).cloned().flatten() else { continue };
+        let views: Vec<View> = batches.iter().filter_map(|batch| View::new(batch, slot, inbox.level())).collect();
+        let rows: u64 = views.iter().map(|view| view.len() as u64).sum();
+        inbox.queue().account().book(|terms| {
+            terms.finished += finished;
+            terms.pending += rows;
+            terms.dropped.add(DropReason::BufferFull, full);
+        });
+        for view in views {
+            inbox.queue().push(view);
+        }
+        inbox.ready();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,130 @@
+//! Columns: one fact of all rows, made when it is first asked for and then kept for the other plugins.
+
+use std::sync::OnceLock;
+
+use super::row::Row;
+use super::view::View;
+use crate::rpc::{EventKind, EventStatus, Level};
+
+/// Defines, for each column, where it is kept and how it is made of a row.
+macro_rules! columns {
+    ($($name:ident: $type:ty = $value:expr;)*) => {
+        /// The columns that were made so far of a batch as a whole.
+        #[derive(Default)]
+        pub(crate) struct Columns {
+            $($name: OnceLock<Box<[$type]>>,)*
+            events: [OnceLock<EventColumns>; 2],
+        }
+
+        impl View {
+            $(
+                pub(crate) fn $name(&self) -> Vec<$type> {
+                    let value: fn(&Row) -> $type = $value;
+                    if self.alone || self.selection.is_some() {
+                        return self.map(value);
+                    }
+                    self.batch.columns.$name.get_or_init(|| self.map(value).into()).to_vec()
+                }
+            )*
+        }
+    };
+}
+
+columns! {
+    ids: u64 = |row| row.id;
+    kinds: u8 = |row| row.kind;
+    logical_ids: u64 = |row| row.logical_id;
+    attempts: u16 = |row| row.attempts;
+    sides: u8 = |row| row.side;
+    methods: u32 = |row| row.method;
+    callers: u32 = |row| row.caller;
+    callees: u32 = |row| row.callee;
+    protocols: u8 = |row| row.protocol;
+    streaming: u8 = |row| row.streaming;
+    started: u64 = |row| row.started_unix;
+    durations: u64 = |row| row.duration;
+    deadlines: u64 = |row| row.deadline;
+    sent_bytes: u64 = |row| row.sent_bytes;
+    received_bytes: u64 = |row| row.received_bytes;
+    sent_messages: u32 = |row| row.sent_messages;
+    received_messages: u32 = |row| row.received_messages;
+    last_sent_bytes: u64 = |row| row.last_sent_bytes;
+    last_received_bytes: u64 = |row| row.last_received_bytes;
+    outcomes: u8 = |row| row.outcome;
+    http_statuses: u16 = |row| row.http_status;
+    rpc_statuses: u16 = |row| row.rpc_status;
+    business_statuses: i32 = |row| row.business_status;
+    error_types: u32 = |row| row.error_type;
+    trace_ids_high: u64 = |row| row.trace_high;
+    trace_ids_low: u64 = |row| row.trace_low;
+    span_ids: u64 = |row| row.span_id;
+    parent_span_ids: u64 = |row| row.parent_span_id;
+    sampled: u8 = |row| row.sampled;
+    events_elided: u32 = |row| row.events_elided;
+}
+
+/// The ragged columns of events, without their words.
+#[derive(Clone, Default)]
+pub(crate) struct EventColumns {
+    pub(crate) offsets: Vec<u32>,
+    pub(crate) kinds: Vec<u32>,
+    pub(crate) times: Vec<u64>,
+    pub(crate) statuses: Vec<u8>,
+}
+
+impl View {
+    /// The events that the plugin's level shows: start and finish are in the row, the others in the arena.
+    pub(crate) fn events(&self) -> EventColumns {
+        if self.alone || self.selection.is_some() {
+            return self.make_events();
+        }
+        let kept = &self.batch.columns.events[usize::from(self.level == Level::Detailed)];
+        kept.get_or_init(|| self.make_events()).clone()
+    }
+
+    fn make_events(&self) -> EventColumns {
+        let mut columns = EventColumns::default();
+        columns.offsets.push(0);
+        for index in 0..self.len() {
+            self.each_event(index, |kind, at, status, _| {
+                columns.kinds.push(kind);
+                columns.times.push(at);
+                columns.statuses.push(status);
+            });
+            columns.offsets.push(columns.kinds.len() as u32);
+        }
+        columns
+    }
+
+    /// Calls `each` with kind, time, status and words of every event of a row, in order.
+    pub(super) fn each_event(&self, index: usize, mut each: impl FnMut(u32, u64, u8, &str)) {
+        let Some(row) = self.row(index) else { return };
+        each(EventKind::RPC_START.0.id(), 0, EventStatus::Info as u8, "");
+        if self.level == Level::Detailed
+            && let Some(rest) = self.rest(index)
+        {
+            rest.events().for_each(|event| each(event.kind, event.at, event.status, event.info));
+        }
+        each(EventKind::RPC_FINISH.0.id(), row.duration, EventStatus::Info as u8, "");
+    }
+
+    /// What this plugin's starter returned for the calls.
+    pub(crate) fn tokens(&self) -> Vec<u64> {
+        self.map(|row| row.tokens.first().copied().unwrap_or(0))
+    }
+
+    /// Tags are ragged too; layers record none yet, so every call has none.
+    pub(crate) fn tag_offsets(&self) -> Vec<u32> {
+        vec![0; self.len() + 1]
+    }
+
+    /// See [`tag_offsets`](Self::tag_offsets).
+    pub(crate) fn tag_keys(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// See [`tag_offsets`](Self::tag_offsets).
+    pub(crate) fn tag_values(&self) -> Vec<u32> {
+        Vec::new()
+    }
+}

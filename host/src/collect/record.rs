@@ -1,0 +1,122 @@
+//! A call's whole RpcInfo as JSON: slow, convenient, complete.
+
+use serde::Serialize;
+
+use super::row::{NO_STATUS, Row};
+use super::view::View;
+use crate::rpc::{Outcome, Protocol, Side, Streaming, Symbol};
+
+/// The JSON shape of a call, the same wherever a call is shown.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: u64,
+    kind: &'static str,
+    logical_id: u64,
+    attempts: u16,
+    side: &'static str,
+    method: &'static str,
+    caller: &'static str,
+    callee: &'static str,
+    peer: &'a str,
+    protocol: &'static str,
+    streaming: &'static str,
+    started_unix_nanos: u64,
+    duration_nanos: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_nanos: Option<u64>,
+    sent: Traffic,
+    received: Traffic,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpc_status: Option<u16>,
+    business_status: i32,
+    error_type: &'static str,
+    error_message: &'a str,
+    trace_id: String,
+    span_id: String,
+    parent_span_id: String,
+    sampled: bool,
+    events: Vec<Event>,
+    events_elided: u32,
+}
+
+#[derive(Serialize)]
+struct Traffic {
+    bytes: u64,
+    messages: u32,
+    last_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Event {
+    kind: &'static str,
+    nanos: u64,
+    status: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    info: String,
+}
+
+impl View {
+    /// One call as JSON; none if there is no such row.
+    pub(crate) fn info(&self, index: usize) -> Option<String> {
+        let (row, rest) = (self.row(index)?, self.rest(index)?);
+        let mut buffer = String::new();
+        let mut events = Vec::new();
+        self.each_event(index, |kind, nanos, status, info| {
+            let status = match status {
+                2 => "warn",
+                3 => "error",
+                _ => "info",
+            };
+            events.push(Event { kind: symbol(kind), nanos, status, info: info.to_owned() });
+        });
+        let record = Record::new(row, rest.peer(&mut buffer), rest.message(), events);
+        serde_json::to_string(&record).ok()
+    }
+}
+
+impl<'a> Record<'a> {
+    fn new(row: &Row, peer: &'a str, error_message: &'a str, events: Vec<Event>) -> Self {
+        let status = |status: u16| (status != NO_STATUS).then_some(status);
+        Self {
+            id: row.id,
+            kind: if row.kind == 0 { "call" } else { "attempt" },
+            logical_id: row.logical_id,
+            attempts: row.attempts,
+            side: Side::from_number(row.side).map_or("", Side::as_str),
+            method: symbol(row.method),
+            caller: symbol(row.caller),
+            callee: symbol(row.callee),
+            peer,
+            protocol: Protocol::from_number(row.protocol).map_or("", Protocol::as_str),
+            streaming: Streaming::from_number(row.streaming).map_or("", Streaming::as_str),
+            started_unix_nanos: row.started_unix,
+            duration_nanos: row.duration,
+            deadline_nanos: (row.deadline != 0).then_some(row.deadline),
+            sent: Traffic { bytes: row.sent_bytes, messages: row.sent_messages, last_bytes: row.last_sent_bytes },
+            received: Traffic {
+                bytes: row.received_bytes,
+                messages: row.received_messages,
+                last_bytes: row.last_received_bytes,
+            },
+            outcome: Outcome::from_number(row.outcome).map_or("", Outcome::as_str),
+            http_status: status(row.http_status),
+            rpc_status: status(row.rpc_status),
+            business_status: row.business_status,
+            error_type: symbol(row.error_type),
+            error_message,
+            trace_id: format!("{:016x}{:016x}", row.trace_high, row.trace_low),
+            span_id: format!("{:016x}", row.span_id),
+            parent_span_id: if row.parent_span_id == 0 { String::new() } else { format!("{:016x}", row.parent_span_id) },
+            sampled: row.sampled != 0,
+            events,
+            events_elided: row.events_elided,
+        }
+    }
+}
+
+fn symbol(id: u32) -> &'static str {
+    Symbol::from_id(id).map_or("", Symbol::as_str)
+}

@@ -1,0 +1,80 @@
+//! What one plugin sees of a batch: all of its rows, or those in its scope.
+
+use std::sync::Arc;
+
+use super::arena::Rest;
+use super::batch::Batch;
+use super::row::Row;
+use super::texts::Texts;
+use crate::rpc::Level;
+
+/// A batch as one plugin gets it. Row numbers count within the view.
+pub(crate) struct View {
+    pub(super) batch: Arc<Batch>,
+    /// The rows of the batch that are in the plugin's scope; none if all are.
+    pub(super) selection: Option<Box<[u32]>>,
+    /// A selection has texts of its own: it must not show those of other rows.
+    pub(super) texts: Texts,
+    /// Events above it are not shown.
+    pub(super) level: Level,
+    /// No other plugin sees the batch, so its columns are made for this view alone.
+    pub(super) alone: bool,
+    slot: usize,
+}
+
+impl View {
+    /// What the plugin in `slot` gets of a batch; none if it wants no row.
+    pub(crate) fn new(batch: &Arc<Batch>, slot: usize, level: Level) -> Option<Self> {
+        if !batch.any.has(slot) {
+            return None;
+        }
+        let selection = (!batch.all.has(slot)).then(|| {
+            let wanted = batch.rows().enumerate().filter(|(_, row)| row.mask.has(slot));
+            wanted.map(|(index, _)| index as u32).collect()
+        });
+        let alone = batch.any.without(slot).is_empty();
+        Some(Self { batch: batch.clone(), selection, texts: Texts::default(), level, alone, slot })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.selection.as_ref().map_or(self.batch.len(), |rows| rows.len())
+    }
+
+    /// Its share of the memory that the batch holds, in bytes. Plugins share batches; each is charged for its own rows.
+    pub(crate) fn bytes(&self) -> usize {
+        self.batch.bytes() * self.len() / self.batch.len().max(1)
+    }
+
+    /// Which plugin it is for.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// Where a row of the view stands in the batch.
+    fn index(&self, index: usize) -> Option<usize> {
+        match &self.selection {
+            Some(rows) => rows.get(index).map(|&row| row as usize),
+            None => Some(index),
+        }
+    }
+
+    pub(crate) fn row(&self, index: usize) -> Option<&Row> {
+        self.batch.row(self.index(index)?)
+    }
+
+    pub(crate) fn rest(&self, index: usize) -> Option<Rest<'_>> {
+        self.batch.rest(self.index(index)?)
+    }
+
+    /// One value per row.
+    pub(super) fn map<T>(&self, value: impl Fn(&Row) -> T) -> Vec<T> {
+        match &self.selection {
+            None => self.batch.rows().map(value).collect(),
+            Some(rows) => rows.iter().filter_map(|&row| self.batch.row(row as usize)).map(value).collect(),
+        }
+    }
+
+    pub(super) fn rests(&self) -> impl Iterator<Item = Rest<'_>> {
+        (0..self.len()).filter_map(|index| self.rest(index))
+    }
+}

@@ -1,0 +1,30 @@
+//! The hot path's end: decides who gets a finished call, and writes its row.
+
+use super::arena;
+use super::row::Row;
+use crate::rpc::{RpcInfo, Symbol};
+use crate::tracer::{Core, Local, MethodId};
+
+/// Writes the row of a finished call, if a plugin wants it.
+///
+/// The decision is made of the snapshot that is current while the shard's lock is held. So once a new snapshot is
+/// published and every shard has been taken, no row of an older one can appear: the slot of a removed plugin is free.
+#[inline]
+pub(crate) fn write(core: &Core, local: &mut Local, method: Option<MethodId>, symbol: Symbol, info: &RpcInfo) {
+    loop {
+        let live = local.live(core);
+        let mask = live.final_mask(method, symbol, info);
+        if mask.is_empty() {
+            return;
+        }
+        let epoch = live.epoch;
+        let mut buffer = local.shard.lock();
+        if core.live.epoch() != epoch {
+            continue;
+        }
+        let full = buffer.push(Row::new(info, symbol, mask), |bytes, row| arena::write(bytes, row, info));
+        drop(buffer);
+        local.shard.wake(full);
+        return;
+    }
+}

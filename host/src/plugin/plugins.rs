@@ -1,0 +1,103 @@
+//! The house of the plugins: it starts the collector, the pool, the loader and the supervisor, and ends them.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::books::Books;
+use super::loader::Loader;
+use super::pool::Pool;
+use super::supervisor::{Event, Supervisor};
+use crate::collect::Collector;
+use crate::metrics::Registry;
+use crate::rpc::Level;
+use crate::tracer::{Core, StartError};
+use crate::wasm::{Engine, Identity, WORKER_STACK};
+
+/// What the service owner says of plugins.
+pub(crate) struct PluginSettings {
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) max_level: Level,
+    pub(crate) max_delay: Duration,
+}
+
+impl Default for PluginSettings {
+    fn default() -> Self {
+        Self { dir: None, max_level: Level::Base, max_delay: Duration::from_millis(20) }
+    }
+}
+
+/// The plugins of one Hottap.
+pub(crate) struct Plugins {
+    pub(crate) books: Arc<Books>,
+    collector: Arc<Collector>,
+    pool: Pool,
+    events: Sender<Event>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Plugins {
+    pub(crate) fn start(
+        core: Arc<Core>,
+        registry: Arc<Registry>,
+        directory: PathBuf,
+        identity: Identity,
+        settings: &PluginSettings,
+    ) -> Result<Self, StartError> {
+        let failed = |error: std::io::Error| StartError::Plugins { source: Box::new(error) };
+        let engine = Arc::new(Engine::new().map_err(|error| StartError::Plugins { source: Box::new(error) })?);
+        let collector = Arc::new(Collector::start(core.clone(), settings.max_delay).map_err(failed)?);
+        let pool = Pool::start().map_err(failed)?;
+        let books = Arc::new(Books::default());
+        let (events, inbox) = channel();
+        let (jobs, job) = channel();
+        let loader = Loader { directory: directory.clone(), engine, identity: Arc::new(identity) };
+        thread("hottap-load", {
+            let results = events.clone();
+            move || loader.run(&job, &results)
+        })
+        .map_err(failed)?;
+        let supervisor = Supervisor::new(
+            directory,
+            core,
+            registry,
+            books.clone(),
+            collector.clone(),
+            pool.handle(),
+            settings.max_level,
+            events.clone(),
+            jobs,
+        );
+        let supervisor = thread("hottap-super", move || supervisor.run(&inbox)).map_err(failed)?;
+        Ok(Self { books, collector, pool, events, supervisor: Mutex::new(Some(supervisor)) })
+    }
+
+    /// Flushes and commits everything, and ends the threads. True if that was done in time, or before.
+    pub(crate) fn shutdown(&self, wait: Duration) -> bool {
+        let Some(supervisor) = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take() else { return true };
+        let (done, is_done) = channel();
+        let until = Instant::now() + wait;
+        if self.events.send(Event::Shutdown(until, done)).is_err() {
+            return false;
+        }
+        // The supervisor itself keeps to the time; a little more, so that its answer is heard.
+        let all = is_done.recv_timeout(wait + Duration::from_millis(500)).unwrap_or(false);
+        if all {
+            let _ = supervisor.join();
+            self.pool.stop();
+        }
+        all
+    }
+
+    /// Returns when every call that finished before is in its plugins' queues.
+    pub(crate) fn drain(&self) {
+        self.collector.drain();
+    }
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    // The loader runs canaries, so it needs a worker's stack; for the others it costs only addresses.
+    std::thread::Builder::new().name(name.into()).stack_size(WORKER_STACK).spawn(run)
+}

@@ -1,0 +1,164 @@
+//! What the admin API and the metrics say of every plugin.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use super::books::{Book, Books};
+use super::name::Name;
+use crate::admin::Report;
+use crate::collect::Terms;
+use crate::metrics::{Kind, Registry, Writer};
+use crate::rpc::Symbol;
+use crate::tracer::Core;
+
+/// One plugin, as `/api/tracers` shows it. Times are in milliseconds since the Unix epoch.
+#[derive(Serialize)]
+pub(crate) struct TracerStatus {
+    name: String,
+    kind: &'static str,
+    state: &'static str,
+    generation: Option<String>,
+    since_unix_ms: u64,
+    level: &'static str,
+    #[serde(flatten)]
+    terms: Terms,
+    calls: u64,
+    batches: u64,
+    /// Nanoseconds of CPU per call, all of the guest's work and the host's for it.
+    cpu_ns_per_call: f64,
+    cpu_ns: u64,
+    queued: u64,
+    memory_bytes: u64,
+    series: usize,
+    traps: u64,
+    loads: u64,
+    swaps: Vec<SwapStatus>,
+    last_error: Option<ErrorStatus>,
+}
+
+#[derive(Serialize)]
+struct SwapStatus {
+    from: String,
+    to: String,
+    ms: f64,
+}
+
+#[derive(Serialize)]
+struct ErrorStatus {
+    /// What went wrong, and what to do.
+    message: String,
+    /// What happens meanwhile.
+    meanwhile: String,
+    at_unix_ms: u64,
+}
+
+impl TracerStatus {
+    fn new(name: &Name, book: &Book, registry: &Registry) -> Self {
+        let current = book.current().clone();
+        let usage = &book.usage;
+        let calls = usage.calls.load(Ordering::Relaxed);
+        let cpu_ns = usage.cpu_nanos.load(Ordering::Relaxed);
+        Self {
+            name: name.to_string(),
+            kind: "plugin",
+            state: current.state.as_str(),
+            generation: current.generation.map(|id| id.to_string()),
+            since_unix_ms: current.since,
+            level: match current.level {
+                crate::rpc::Level::Base => "base",
+                crate::rpc::Level::Detailed => "detailed",
+            },
+            terms: book.account.terms(),
+            calls,
+            batches: usage.batches.load(Ordering::Relaxed),
+            cpu_ns_per_call: if calls == 0 { 0.0 } else { cpu_ns as f64 / calls as f64 },
+            cpu_ns,
+            queued: usage.queued.load(Ordering::Relaxed),
+            memory_bytes: usage.memory.load(Ordering::Relaxed),
+            series: registry.usage(name.as_str()).map_or(0, |usage| usage.series),
+            traps: usage.traps.load(Ordering::Relaxed),
+            loads: current.loads,
+            swaps: current
+                .swaps
+                .iter()
+                .map(|swap| SwapStatus { from: swap.from.to_string(), to: swap.to.to_string(), ms: swap.millis })
+                .collect(),
+            last_error: current.problem.map(|problem| ErrorStatus {
+                message: problem.message,
+                meanwhile: problem.meanwhile,
+                at_unix_ms: problem.at,
+            }),
+        }
+    }
+}
+
+/// Answers the admin API.
+pub(crate) struct Reporter {
+    core: Arc<Core>,
+    registry: Arc<Registry>,
+    /// None if there is no plugin dir.
+    books: Option<Arc<Books>>,
+}
+
+impl Reporter {
+    pub(crate) fn new(core: Arc<Core>, registry: Arc<Registry>, books: Option<Arc<Books>>) -> Self {
+        Self { core, registry, books }
+    }
+
+    fn plugins(&self) -> Vec<TracerStatus> {
+        let books = self.books.as_ref().map(|books| books.all()).unwrap_or_default();
+        books.iter().map(|(name, book)| TracerStatus::new(name, book, &self.registry)).collect()
+    }
+}
+
+impl Report for Reporter {
+    fn metrics(&self) -> String {
+        let mut writer = Writer::default();
+        write(&self.plugins(), self.core.natives.panics(), &mut writer);
+        self.registry.write(&mut writer, self.core.clock.now() / 1_000_000);
+        writer.finish()
+    }
+
+    fn tracers(&self) -> serde_json::Value {
+        serde_json::to_value(self.plugins()).unwrap_or_default()
+    }
+
+    fn healthy(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The host's own metrics.
+fn write(all: &[TracerStatus], native_panics: u64, writer: &mut Writer) {
+    let mut gauge = |name: &str, kind: Kind, help: &str, value: &dyn Fn(&TracerStatus) -> f64| {
+        let family = writer.family(name, kind, help);
+        for tracer in all {
+            family.sample([("tracer", tracer.name.as_str())], value(tracer));
+        }
+    };
+    let counter = Kind::Counter;
+    gauge("hottap_calls_finished_total", counter, "Finished calls in the tracer's scope.", &|t| t.terms.finished as f64);
+    gauge("hottap_calls_committed_total", counter, "Calls whose flush was committed.", &|t| t.terms.committed as f64);
+    gauge("hottap_calls_dead_total", counter, "Calls put aside that the tracer cannot digest.", &|t| t.terms.dead as f64);
+    gauge("hottap_calls_pending", Kind::Gauge, "Calls that wait for the tracer or its next flush.", &|t| t.terms.pending as f64);
+    gauge("hottap_tracer_cpu_seconds_total", counter, "CPU time spent on the tracer.", &|t| t.cpu_ns as f64 / 1e9);
+    gauge("hottap_tracer_memory_bytes", Kind::Gauge, "Linear memory that the tracer holds.", &|t| t.memory_bytes as f64);
+    gauge("hottap_tracer_traps_total", counter, "Instances of the tracer that ended in a trap.", &|t| t.traps as f64);
+    gauge("hottap_tracer_loads_total", counter, "Generations of the tracer that went live.", &|t| t.loads as f64);
+    gauge("hottap_tracer_live", Kind::Gauge, "1 if the tracer is live.", &|t| f64::from(u8::from(t.state == "live")));
+    gauge("hottap_tracer_error", Kind::Gauge, "1 if the tracer has an error to look at.", &|t| {
+        f64::from(u8::from(t.last_error.is_some()))
+    });
+    let dropped = writer.family("hottap_calls_dropped_total", counter, "Calls that the tracer lost, by reason.");
+    for tracer in all {
+        for (reason, calls) in tracer.terms.dropped.iter() {
+            dropped.sample([("tracer", tracer.name.as_str()), ("reason", reason)], calls as f64);
+        }
+    }
+    let symbols = writer.family("hottap_symbols_overflowed_total", counter, "Texts that found no room in the symbol table.");
+    symbols.sample([], f64::from(Symbol::overflowed()));
+    let panics = writer.family("hottap_native_panics_total", counter, "Panics of native tracers.");
+    panics.sample([], native_panics as f64);
+}

@@ -1,0 +1,321 @@
+//! One live plugin: its queue, its instance, and the turns in which it works them off.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::books::{Book, Problem, Usage};
+use super::generation::Generation;
+use super::pool::Handle;
+use super::share::Share;
+use crate::collect::{DropReason, Inbox, Queue, View};
+use crate::metrics::Registry;
+use crate::rpc::Level;
+use crate::tracer::Core;
+use crate::wasm::{CallError, Cause, Guest, thread_cpu_time};
+
+/// How long a plugin may work before the others get their turn.
+const TURN: Duration = Duration::from_millis(5);
+/// How long after an instance could not be made the next try comes.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a worker is told besides the calls.
+pub(crate) enum Order {
+    /// Flush, commit, and go on with another generation. Answered when it is live, or with the reason why it is not;
+    /// then the old one goes on.
+    Swap(Box<Generation>, Box<dyn FnOnce(Result<(), CallError>) + Send>),
+    /// Work off what waits until the given time, flush, commit, end.
+    Stop(Instant, Box<dyn FnOnce() + Send>),
+}
+
+/// Whether a worker is waiting for a thread, and whether something came while it had one.
+mod phase {
+    pub(super) const IDLE: u8 = 0;
+    pub(super) const QUEUED: u8 = 1;
+    pub(super) const RUNNING: u8 = 2;
+    pub(super) const AGAIN: u8 = 3;
+}
+
+/// A live plugin. Shared by the collector, which fills its queue, and the pool, which gives it turns.
+pub(crate) struct Worker {
+    queue: Queue,
+    level: AtomicU8,
+    orders: Mutex<VecDeque<Order>>,
+    runner: Mutex<Runner>,
+    phase: AtomicU8,
+    /// The alarm that counts, in nanoseconds since `born`; older ones are ignored.
+    alarm: AtomicU64,
+    born: Instant,
+    pool: Handle,
+}
+
+struct Runner {
+    core: Arc<Core>,
+    book: Arc<Book>,
+    registry: Arc<Registry>,
+    generation: Box<Generation>,
+    guest: Option<Box<dyn Guest>>,
+    /// Calls that the instance has seen since the last commit.
+    uncommitted: u64,
+    state: Option<Vec<u8>>,
+    flushed: Instant,
+    share: Share,
+    /// No instance before this.
+    not_before: Option<Instant>,
+    ended: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        book: Arc<Book>,
+        registry: Arc<Registry>,
+        generation: Box<Generation>,
+        pool: Handle,
+    ) -> Arc<Self> {
+        let now = Instant::now();
+        Arc::new(Self {
+            queue: Queue::new(book.account.clone()),
+            level: AtomicU8::new(generation.settings.level as u8),
+            orders: Mutex::default(),
+            runner: Mutex::new(Runner {
+                core,
+                book,
+                registry,
+                generation,
+                guest: None,
+                uncommitted: 0,
+                state: None,
+                flushed: now,
+                share: Share::new(now),
+                not_before: None,
+                ended: false,
+            }),
+            phase: AtomicU8::new(phase::IDLE),
+            alarm: AtomicU64::new(0),
+            born: now,
+            pool,
+        })
+    }
+
+    pub(crate) fn order(self: &Arc<Self>, order: Order) {
+        lock(&self.orders).push_back(order);
+        self.schedule();
+    }
+
+    /// Asks for a turn, unless one is coming anyway.
+    pub(crate) fn schedule(self: &Arc<Self>) {
+        let before = self.phase.fetch_update(Ordering::AcqRel, Ordering::Acquire, |phase| match phase {
+            phase::IDLE => Some(phase::QUEUED),
+            phase::RUNNING => Some(phase::AGAIN),
+            _ => None,
+        });
+        if before == Ok(phase::IDLE) {
+            self.pool.run(self.clone());
+        }
+    }
+
+    /// An alarm has gone off. True if it counts and the worker is to get a turn.
+    pub(crate) fn alarm(&self, at: Instant) -> bool {
+        let at = at.saturating_duration_since(self.born).as_nanos() as u64;
+        self.alarm.load(Ordering::Acquire) == at
+            && self.phase.compare_exchange(phase::IDLE, phase::QUEUED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// One turn on a thread of the pool. Returns when the next one is due without further cause.
+    pub(crate) fn turn(self: &Arc<Self>) -> Option<Instant> {
+        self.phase.store(phase::RUNNING, Ordering::Release);
+        let next = lock(&self.runner).turn(self);
+        if let Some(at) = next {
+            self.alarm.store(at.saturating_duration_since(self.born).as_nanos() as u64, Ordering::Release);
+        }
+        if self.phase.compare_exchange(phase::RUNNING, phase::IDLE, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            self.phase.store(phase::QUEUED, Ordering::Release);
+            self.pool.run(self.clone());
+        }
+        next
+    }
+}
+
+impl Inbox for Worker {
+    fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    fn level(&self) -> Level {
+        if self.level.load(Ordering::Relaxed) >= Level::Detailed as u8 { Level::Detailed } else { Level::Base }
+    }
+
+    fn ready(self: Arc<Self>) {
+        self.schedule();
+    }
+}
+
+impl Runner {
+    fn turn(&mut self, worker: &Arc<Worker>) -> Option<Instant> {
+        let (began, cpu) = (Instant::now(), thread_cpu_time());
+        while let Some(order) = { lock(&worker.orders).pop_front() } {
+            match order {
+                Order::Swap(generation, answer) => answer(self.swap(worker, generation)),
+                Order::Stop(until, answer) => {
+                    self.stop(worker, until);
+                    answer();
+                }
+            }
+        }
+        if self.ended {
+            return None;
+        }
+        let throttled = !self.share.may_run(began);
+        worker.queue.set_throttled(throttled);
+        if !throttled {
+            while began.elapsed() < TURN
+                && let Some(calls) = worker.queue.pop()
+            {
+                self.finish(calls);
+            }
+            if self.flushed.elapsed() >= self.period() {
+                self.flush(Cause::Period);
+            }
+        }
+        let used = thread_cpu_time().saturating_sub(cpu);
+        let now = Instant::now();
+        self.share.charge(now, used);
+        let usage = &self.book.usage;
+        Usage::add(&usage.cpu_nanos, used.as_nanos() as u64);
+        usage.queued.store(worker.queue.calls(), Ordering::Relaxed);
+        usage.memory.store(self.guest.as_ref().map_or(0, |guest| guest.memory()) as u64, Ordering::Relaxed);
+        let due = self.flushed + self.period();
+        Some(match self.share.next_run(now) {
+            Some(later) => later,
+            None if worker.queue.is_empty() => due,
+            None => now,
+        })
+    }
+
+    fn period(&self) -> Duration {
+        self.generation.settings.period
+    }
+
+    /// Hands calls to the instance; makes one if there is none.
+    fn finish(&mut self, calls: View) {
+        let count = calls.len() as u64;
+        if let Err(error) = self.ready() {
+            self.book.account.drop_pending(DropReason::Instance, count);
+            if let Some(error) = error {
+                self.report(&error, "its calls are dropped and counted; a new instance is tried every second");
+            }
+            return;
+        }
+        let Some(guest) = &mut self.guest else { return };
+        match guest.finish(calls) {
+            Ok(()) => {
+                self.uncommitted += count;
+                Usage::add(&self.book.usage.calls, count);
+                Usage::add(&self.book.usage.batches, 1);
+            }
+            Err(error) => self.failed(&error, count),
+        }
+    }
+
+    /// Sees to it that there is an instance. An error without a reason: it is too early to try again.
+    fn ready(&mut self) -> Result<(), Option<CallError>> {
+        if self.guest.is_some() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if self.not_before.is_some_and(|not_before| now < not_before) {
+            return Err(None);
+        }
+        match self.generation.instance(&self.registry, self.state.clone(), self.unix()) {
+            Ok(guest) => {
+                self.guest = Some(guest);
+                self.not_before = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.not_before = Some(now + RETRY);
+                Err(Some(error))
+            }
+        }
+    }
+
+    /// Lets the instance hand over what it gathered, and makes it final. True if that was done.
+    fn flush(&mut self, cause: Cause) -> bool {
+        let elapsed = std::mem::replace(&mut self.flushed, Instant::now()).elapsed();
+        if let Err(Some(error)) = self.ready() {
+            self.report(&error, "a new instance is tried every second");
+        }
+        let now = self.unix();
+        let Some(guest) = &mut self.guest else { return false };
+        if let Err(error) = guest.flush(cause, now, elapsed.as_nanos() as u64) {
+            self.failed(&error, 0);
+            return false;
+        }
+        if let Some(state) = guest.commit(self.core.clock.now() / 1_000_000) {
+            self.state = Some(state);
+        }
+        self.book.account.commit(std::mem::take(&mut self.uncommitted));
+        true
+    }
+
+    /// The instance is gone, and with it what was not committed, `more` calls included.
+    fn failed(&mut self, error: &CallError, more: u64) {
+        self.guest = None;
+        let lost = std::mem::take(&mut self.uncommitted) + more;
+        self.book.account.drop_pending(DropReason::Trap, lost);
+        Usage::add(&self.book.usage.traps, 1);
+        self.report(error, "the calls since its last flush are dropped and counted; a new instance goes on");
+    }
+
+    fn report(&self, error: &CallError, meanwhile: &str) {
+        let message = format!("{error}; mend the tracer");
+        let tracer = self.generation.name.as_str();
+        let mut current = self.book.current();
+        // A tracer that traps at every batch is one line, not a thousand: the count is in the metrics.
+        if current.problem.as_ref().is_none_or(|problem| problem.message != message) {
+            tracing::warn!(tracer, generation = %self.generation.id, "{message}; {meanwhile}");
+        }
+        current.problem = Some(Problem { message, meanwhile: meanwhile.to_owned(), at: self.unix() / 1_000_000 });
+    }
+
+    fn unix(&self) -> u64 {
+        self.core.clock.unix(self.core.clock.now())
+    }
+
+    /// At a batch boundary: the old generation flushes and commits, the new one gets its state.
+    fn swap(&mut self, worker: &Worker, generation: Box<Generation>) -> Result<(), CallError> {
+        if self.guest.is_some() {
+            self.flush(Cause::Swap);
+        }
+        let guest = generation.instance(&self.registry, self.state.clone(), self.unix())?;
+        worker.level.store(generation.settings.level as u8, Ordering::Relaxed);
+        self.guest = Some(guest);
+        self.generation = generation;
+        self.not_before = None;
+        Ok(())
+    }
+
+    fn stop(&mut self, worker: &Worker, until: Instant) {
+        while Instant::now() < until
+            && let Some(calls) = worker.queue.pop()
+        {
+            self.finish(calls);
+        }
+        if self.guest.is_some() {
+            self.flush(Cause::Shutdown);
+        }
+        while let Some(calls) = worker.queue.pop() {
+            self.book.account.drop_pending(DropReason::Shutdown, calls.len() as u64);
+        }
+        self.guest = None;
+        self.ended = true;
+        self.book.usage.memory.store(0, Ordering::Relaxed);
+        self.book.usage.queued.store(0, Ordering::Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,60 @@
+//! Who takes part in a call.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::{Symbol, cut};
+
+/// Bytes kept of a peer that is not a socket address.
+const MAX_PEER_BYTES: usize = 256;
+
+/// One end of a call (Kitex's EndpointInfo).
+#[derive(Clone, Debug, Default)]
+pub struct EndpointInfo {
+    pub(crate) service: Symbol,
+    pub(crate) address: Peer,
+}
+
+impl EndpointInfo {
+    /// The service's name; [`Symbol::NONE`] if not known.
+    #[must_use]
+    pub fn service(&self) -> Symbol {
+        self.service
+    }
+
+    /// Its address; [`Peer::Unknown`] if not known.
+    #[must_use]
+    pub fn address(&self) -> &Peer {
+        &self.address
+    }
+}
+
+/// The address of the other side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Peer {
+    /// Not known.
+    #[default]
+    Unknown,
+    /// A socket address.
+    Socket(SocketAddr),
+    /// Anything else, such as a path of a Unix socket; at most 256 bytes.
+    Text(Box<str>),
+}
+
+impl Peer {
+    /// A peer from text, cut at 256 bytes.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::Text(cut(text, MAX_PEER_BYTES).into())
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => Ok(()),
+            Self::Socket(address) => address.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}

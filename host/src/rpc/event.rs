@@ -1,0 +1,170 @@
+//! What happens during a call, and how much of it is recorded.
+
+use super::{Symbol, cut};
+
+/// Events kept from the start of a call.
+const FIRST: usize = 24;
+/// Events kept from its end; what lies between is counted.
+const LAST: usize = 8;
+/// Bytes kept of an event's words.
+const MAX_INFO_BYTES: usize = 256;
+
+/// How much is recorded of a call (Kitex's stats level).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[repr(u8)]
+pub enum Level {
+    /// Start and finish, sizes, status.
+    #[default]
+    Base = 1,
+    /// Every event that the layer can see.
+    Detailed = 2,
+}
+
+/// What happened: a built-in event or one of the application's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EventKind(pub(crate) Symbol);
+
+impl EventKind {
+    /// The call started. Recorded at every level.
+    pub const RPC_START: Self = Self(Symbol::fixed(2));
+    /// The call finished. Recorded at every level.
+    pub const RPC_FINISH: Self = Self(Symbol::fixed(3));
+    /// The handler was called.
+    pub const SERVER_HANDLE_START: Self = Self(Symbol::fixed(4));
+    /// The handler answered: its response is there, its body perhaps not yet.
+    pub const SERVER_HANDLE_FINISH: Self = Self(Symbol::fixed(5));
+    /// The first piece of the incoming body was asked for.
+    pub const READ_START: Self = Self(Symbol::fixed(8));
+    /// The incoming body ended.
+    pub const READ_FINISH: Self = Self(Symbol::fixed(9));
+    /// The first piece of the outgoing body was asked for by the transport.
+    pub const WRITE_START: Self = Self(Symbol::fixed(12));
+    /// The transport took the last piece of the outgoing body.
+    pub const WRITE_FINISH: Self = Self(Symbol::fixed(13));
+    /// A streaming call's response head was received (client).
+    pub const STREAM_RECV_HEADER: Self = Self(Symbol::fixed(19));
+    /// A message was received.
+    pub const STREAM_RECV: Self = Self(Symbol::fixed(20));
+    /// A message was sent.
+    pub const STREAM_SEND: Self = Self(Symbol::fixed(21));
+
+    /// An event of the application's own. Interns the name: keep the result.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(Symbol::intern(name))
+    }
+
+    /// The event's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0.as_str()
+    }
+}
+
+/// How serious an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum EventStatus {
+    /// Nothing special.
+    #[default]
+    Info = 1,
+    /// Worth a look.
+    Warn = 2,
+    /// An error.
+    Error = 3,
+}
+
+/// One event of a call.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// Nanoseconds after the call's start.
+    pub at: u64,
+    /// How serious it is.
+    pub status: EventStatus,
+    /// In words; at most 256 bytes are kept.
+    pub info: Option<Box<str>>,
+}
+
+/// The events of one call, without its start and finish: the first 24, the last 8, and a count of those between.
+#[derive(Clone, Debug, Default)]
+pub struct Events {
+    first: Vec<Event>,
+    last: Vec<Event>,
+    /// Where the oldest of `last` stands, once it is full.
+    oldest: usize,
+    elided: u32,
+}
+
+impl Events {
+    /// Records an event. The first allocation of a call is here; a call without events has none.
+    pub(crate) fn push(&mut self, mut event: Event) {
+        if let Some(info) = &event.info
+            && info.len() > MAX_INFO_BYTES
+        {
+            event.info = Some(cut(info, MAX_INFO_BYTES).into());
+        }
+        if self.first.len() < FIRST {
+            self.first.push(event);
+        } else if self.last.len() < LAST {
+            self.last.push(event);
+        } else if let Some(slot) = self.last.get_mut(self.oldest) {
+            *slot = event;
+            self.oldest = (self.oldest + 1) % LAST;
+            self.elided = self.elided.saturating_add(1);
+        }
+    }
+
+    /// Says that so many more happened between the first and the last.
+    pub(crate) fn elide(&mut self, count: u32) {
+        self.elided = self.elided.saturating_add(count);
+    }
+
+    /// The events that were kept, in the order in which they were recorded.
+    pub fn iter(&self) -> impl Iterator<Item = &Event> {
+        let (newer, older) = self.last.split_at(self.oldest.min(self.last.len()));
+        self.first.iter().chain(older).chain(newer)
+    }
+
+    /// The first event of a kind.
+    #[must_use]
+    pub fn get(&self, kind: EventKind) -> Option<&Event> {
+        self.iter().find(|event| event.kind == kind)
+    }
+
+    /// How many were kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.first.len() + self.last.len()
+    }
+
+    /// True if none was recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// How many were left out between the first and the last.
+    #[must_use]
+    pub fn elided(&self) -> u32 {
+        self.elided
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_keeps_its_first_and_last_events_and_counts_the_rest() {
+        let mut events = Events::default();
+        for at in 0..100 {
+            events.push(Event { kind: EventKind::STREAM_RECV, at, status: EventStatus::Info, info: None });
+        }
+        let kept: Vec<u64> = events.iter().map(|event| event.at).collect();
+        let expected: Vec<u64> = (0..24).chain(92..100).collect();
+        assert_eq!(kept, expected);
+        assert_eq!((events.len(), events.elided()), (32, 68));
+    }
+}

@@ -1,0 +1,98 @@
+//! The small enumerations of a call: which side, which protocol, how it streamed, how it ended.
+
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal, $text:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$vdoc])* $variant = $number,)* }
+
+        impl $name {
+            /// The word for it in configuration, metrics and JSON.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// What a column's number stands for.
+            pub(crate) const fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+numbered! {
+    /// Where a call is observed.
+    Side {
+        /// By the one who calls.
+        Client = 0, "client";
+        /// By the one who is called.
+        Server = 1, "server";
+        /// Inside a process, around a service.
+        Endpoint = 2, "endpoint";
+    }
+}
+
+numbered! {
+    /// The RPC protocol.
+    Protocol {
+        /// Plain HTTP.
+        Http = 0, "http";
+        /// gRPC over HTTP/2.
+        Grpc = 1, "grpc";
+        /// gRPC-web.
+        GrpcWeb = 2, "grpc-web";
+        /// Connect.
+        Connect = 3, "connect";
+        /// Thrift.
+        Thrift = 4, "thrift";
+    }
+}
+
+numbered! {
+    /// Which sides of a call stream.
+    ///
+    /// A layer that sees only HTTP bodies knows it from the messages that it counted: more than one message is a stream.
+    Streaming {
+        /// One message each way.
+        Unary = 0, "unary";
+        /// Many messages from the client.
+        Client = 1, "client";
+        /// Many messages from the server.
+        Server = 2, "server";
+        /// Many messages both ways.
+        Both = 3, "both";
+        /// Not known: the protocol does not frame messages.
+        Unknown = 255, "unknown";
+    }
+}
+
+numbered! {
+    /// How a call ended.
+    Outcome {
+        /// It succeeded.
+        Ok = 0, "ok";
+        /// The RPC succeeded, and the application said no.
+        BusinessError = 1, "business_error";
+        /// It failed.
+        Error = 2, "error";
+        /// It was given up before it ended.
+        Cancelled = 3, "cancelled";
+        /// Its deadline passed.
+        TimedOut = 4, "timed_out";
+        /// The handler panicked.
+        Panicked = 5, "panicked";
+    }
+}
+
+impl Outcome {
+    /// How many outcomes there are.
+    pub(crate) const COUNT: usize = 6;
+}
+
+impl Side {
+    /// How many sides there are.
+    pub(crate) const COUNT: usize = 3;
+}

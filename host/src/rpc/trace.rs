@@ -1,0 +1,28 @@
+//! The trace identity of a call, as W3C Trace Context has it.
+
+/// Which trace a call belongs to, and its own span in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// 128 bits, never 0.
+    pub trace_id: u128,
+    /// The call's own span, never 0.
+    pub span_id: u64,
+    /// The span that it belongs to; 0 for a root.
+    pub parent_span_id: u64,
+    /// The trace is sampled (W3C trace flag 1).
+    pub sampled: bool,
+}
+
+impl TraceContext {
+    /// A new trace, sampled.
+    #[must_use]
+    pub fn root() -> Self {
+        Self { trace_id: fastrand::u128(1..), span_id: fastrand::u64(1..), parent_span_id: 0, sampled: true }
+    }
+
+    /// A new span under this one.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { span_id: fastrand::u64(1..), parent_span_id: self.span_id, ..*self }
+    }
+}

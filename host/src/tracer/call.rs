@@ -1,0 +1,252 @@
+//! The guard around one call: it starts the tracers when it is made and finishes them once, at the latest when dropped.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use http::Extensions;
+
+use super::live::{Interest, MethodId};
+use super::local::Local;
+use super::natives::Started;
+use super::{CallContext, Core};
+use crate::rpc::{
+    EventKind, Level, MAX_METHOD_BYTES, Method, Outcome, Peer, Protocol, RpcInfo, RpcStats, Side, Streaming, Symbol,
+    TraceContext, Traffic, error_type,
+};
+
+/// One call under observation.
+///
+/// Made by [`Hottap::start_call`](super::Hottap::start_call) or by the layers. Starting it starts the native tracers.
+/// [`Call::finish`], or dropping it, finishes them and hands the call to the plugins: exactly once, on the thread that
+/// does it, without waiting for a plugin. A call that is dropped unfinished has the outcome
+/// [`Cancelled`](Outcome::Cancelled), or [`Panicked`](Outcome::Panicked) if the thread is panicking.
+pub struct Call {
+    core: Arc<Core>,
+    method: Option<MethodId>,
+    routed: bool,
+    started: Started,
+    finished: bool,
+    context: CallContext,
+}
+
+/// What is decided when a call starts, while only its side and its method are known.
+pub(crate) struct Begun {
+    id: u64,
+    started: u64,
+    level: Level,
+    method: Option<MethodId>,
+    name: Method,
+    extensions: Extensions,
+}
+
+impl Begun {
+    /// None if nobody wants the call: then nothing more has to be found out about it.
+    ///
+    /// The method's name is the concatenation of `name`, so that it need not be put together before.
+    #[inline]
+    pub(crate) fn new(core: &Core, side: Side, name: &[&str]) -> Option<Self> {
+        Local::with(core, |local| {
+            if local.live(core).is_idle(side) {
+                return None;
+            }
+            let mut buffer = std::mem::take(&mut local.name);
+            let name = match name {
+                [name] => name,
+                parts => {
+                    buffer.clear();
+                    for part in parts.iter().copied() {
+                        buffer.push_str(cut_name(part));
+                    }
+                    buffer.as_str()
+                }
+            };
+            let (known, Interest { level, .. }) = local.live(core).interest(side, name);
+            let begun = level.map(|level| Self {
+                id: local.next_id(),
+                started: core.clock.now(),
+                level,
+                method: known.map(|(id, _)| id),
+                name: known.map_or_else(|| Method::new(name), |(_, symbol)| Method::known(symbol)),
+                extensions: Extensions::new(),
+            });
+            local.name = buffer;
+            begun
+        })
+    }
+
+    /// Gives it what native tracers attached to the call that it is made in.
+    pub(crate) fn inherit(self, extensions: Extensions) -> Self {
+        Self { extensions, ..self }
+    }
+
+    /// Makes the guard. `fill` adds what is known from the request; then the native tracers start.
+    #[inline]
+    pub(crate) fn start(
+        self,
+        core: Arc<Core>,
+        side: Side,
+        trace: TraceContext,
+        fill: impl FnOnce(&mut RpcInfo),
+    ) -> Call {
+        let stats = RpcStats::new(self.level, self.started, core.clock.unix(self.started));
+        let mut info = RpcInfo::new(self.id, side, self.name, trace, stats);
+        match side {
+            Side::Client => info.from.service = core.service,
+            _ => info.to.service = core.service,
+        }
+        fill(&mut info);
+        let mut context = CallContext::new(info);
+        context.extensions = self.extensions;
+        let started = if core.natives.is_empty() { 0 } else { core.natives.start(&mut context) };
+        Call { core, method: self.method, routed: true, started, finished: false, context }
+    }
+}
+
+/// A part of a name beyond what a method may have makes it `_OTHER` all the same.
+fn cut_name(part: &str) -> &str {
+    crate::rpc::cut(part, MAX_METHOD_BYTES + 1)
+}
+
+impl Call {
+    /// What the native tracers see.
+    #[must_use]
+    pub fn context(&self) -> &CallContext {
+        &self.context
+    }
+
+    /// What is known so far.
+    #[must_use]
+    pub fn info(&self) -> &RpcInfo {
+        &self.context.info
+    }
+
+    pub(crate) fn info_mut(&mut self) -> &mut RpcInfo {
+        &mut self.context.info
+    }
+
+    /// Gives the method the name that the router told only afterwards: the concatenation of `name`.
+    pub(crate) fn set_method(&mut self, name: &[&str]) {
+        let name = name.concat();
+        let side = self.context.info.side;
+        let known = Local::with(&self.core, |local| local.live(&self.core).interest(side, &name).0);
+        self.method = known.map(|(id, _)| id);
+        self.context.info.invocation.method =
+            known.map_or_else(|| Method::new(&name), |(_, symbol)| Method::known(symbol));
+    }
+
+    /// Says which protocol it is. Default plain HTTP.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.info_mut().invocation.protocol = protocol;
+    }
+
+    /// Says which sides stream. Default unknown.
+    pub fn set_streaming(&mut self, streaming: Streaming) {
+        self.info_mut().invocation.streaming = streaming;
+    }
+
+    /// Says who is on the other side.
+    pub fn set_peer(&mut self, peer: Peer) {
+        self.info_mut().set_peer(peer);
+    }
+
+    /// Says which services call and are called.
+    pub fn set_services(&mut self, caller: Symbol, callee: Symbol) {
+        self.info_mut().set_services(caller, callee);
+    }
+
+    /// Says what was sent and received; replaces what was said before.
+    pub fn set_traffic(&mut self, sent: Traffic, received: Traffic) {
+        let stats = &mut self.info_mut().stats;
+        (stats.sent, stats.received) = (sent, received);
+    }
+
+    /// Gives the HTTP status.
+    pub fn set_http_status(&mut self, status: u16) {
+        self.info_mut().stats.http_status = Some(status);
+    }
+
+    /// Gives the status of the RPC protocol (gRPC: 0 to 16).
+    pub fn set_rpc_status(&mut self, status: u16) {
+        self.info_mut().stats.rpc_status = Some(status);
+    }
+
+    /// Gives the application's own status; one that is not 0 makes the outcome a business error.
+    pub fn set_business_status(&mut self, status: i32) {
+        self.info_mut().invocation.business_status = status;
+    }
+
+    /// Says that no router knows the method: it is reported as `_OTHER`, so that made-up names fill no table.
+    pub fn set_unrouted(&mut self) {
+        self.routed = false;
+    }
+
+    /// Says that the call failed. The first failure counts.
+    pub fn fail(&mut self, outcome: Outcome, error_type: Symbol, message: impl Into<Cow<'static, str>>) {
+        self.info_mut().stats.fail(outcome, error_type, message);
+    }
+
+    /// Records an event now, if the call's level is [`Detailed`](Level::Detailed).
+    pub fn record(&mut self, kind: EventKind) {
+        if self.context.info.stats.level == Level::Detailed {
+            let now = self.core.clock.now();
+            self.context.info.stats.record(kind, now);
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Ends the call with what was said of it.
+    pub fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if self.finished {
+            return;
+        }
+        self.finished = true;
+        let core = &self.core;
+        let info = &mut self.context.info;
+        info.stats.duration = core.clock.now().saturating_sub(info.stats.started);
+        if info.invocation.business_status != 0 {
+            info.stats.fail(Outcome::BusinessError, Symbol::NONE, "");
+        }
+        let symbol = match (info.invocation.method.symbol(), self.routed) {
+            (_, false) => Symbol::OTHER,
+            (Some(symbol), true) => symbol,
+            (None, true) => core.live.learn(info.invocation.method.as_str()),
+        };
+        if !self.routed {
+            self.method = None;
+        }
+        info.invocation.method = Method::known(symbol);
+        if self.started != 0 {
+            core.natives.finish(self.started, &self.context);
+        }
+        #[cfg(feature = "plugins")]
+        Local::with(core, |local| crate::collect::write(core, local, self.method, symbol, &self.context.info));
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        if std::thread::panicking() {
+            self.fail(Outcome::Panicked, error_type::PANIC, "the handler panicked");
+        } else {
+            self.fail(Outcome::Cancelled, error_type::CANCELLED, "dropped before it ended");
+        }
+        self.end();
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("info", &self.context.info).finish_non_exhaustive()
+    }
+}

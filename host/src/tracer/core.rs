@@ -1,0 +1,38 @@
+//! What the layers, the guards and the plugins of one Hottap share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::LiveCell;
+use super::natives::Natives;
+#[cfg(feature = "plugins")]
+use crate::collect::Shards;
+use crate::rpc::{Clock, Symbol};
+
+/// Shared by everything that belongs to one Hottap.
+pub(crate) struct Core {
+    /// Tells the instances of Hottap in one process apart.
+    pub(crate) id: u64,
+    /// `service.name`.
+    pub(crate) service: Symbol,
+    pub(crate) clock: Clock,
+    pub(crate) live: LiveCell,
+    pub(crate) natives: Natives,
+    #[cfg(feature = "plugins")]
+    pub(crate) shards: Arc<Shards>,
+}
+
+impl Core {
+    pub(crate) fn new(service: Symbol, live: LiveCell, natives: Natives) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            service,
+            clock: Clock::new(),
+            live,
+            natives,
+            #[cfg(feature = "plugins")]
+            shards: Arc::new(Shards::default()),
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! The handle that a service owner holds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Begun, Builder, Call, Core};
+use crate::layer::{ClientLayer, ServerLayer};
+use crate::propagate;
+use crate::rpc::{Side, TraceContext};
+#[cfg(feature = "plugins")]
+use crate::{
+    admin::AdminServer,
+    plugin::{Plugins, Reporter},
+};
+
+/// Hottap in a service: the live tracers, and the layers that call them.
+///
+/// Cheap to clone; all clones are one. When the last one is dropped, or on [`Hottap::shutdown`], what the tracers
+/// gathered is flushed and committed. RPCs that run on after that are no longer traced.
+#[derive(Clone)]
+pub struct Hottap {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    core: Arc<Core>,
+    #[cfg(feature = "plugins")]
+    plugins: Option<Plugins>,
+    #[cfg(feature = "plugins")]
+    report: Arc<Reporter>,
+    #[cfg(feature = "plugins")]
+    admin: std::sync::Mutex<Option<AdminServer>>,
+    #[cfg(feature = "plugins")]
+    admin_address: Option<std::net::SocketAddr>,
+}
+
+/// How long dropping the last handle waits for tracers to flush.
+#[cfg(feature = "plugins")]
+const DROP_WAIT: Duration = Duration::from_secs(5);
+/// How long it waits for answers of the admin API that are in flight.
+#[cfg(feature = "plugins")]
+const ADMIN_WAIT: Duration = Duration::from_millis(500);
+
+impl Hottap {
+    /// Starts building.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The layer for servers: tonic, axum, or any tower service that takes HTTP requests.
+    #[must_use]
+    pub fn server_layer(&self) -> ServerLayer {
+        ServerLayer::new(self.inner.core.clone())
+    }
+
+    /// The layer for clients.
+    #[must_use]
+    pub fn client_layer(&self) -> ClientLayer {
+        ClientLayer::new(self.inner.core.clone())
+    }
+
+    /// Starts observing a call, for RPC runtimes that are not tower services. None if no tracer wants it.
+    ///
+    /// The call is a child of the one that the current task handles, if there is one.
+    #[must_use]
+    pub fn start_call(&self, side: Side, method: &str) -> Option<Call> {
+        let begun = Begun::new(&self.inner.core, side, &[method])?;
+        let trace = propagate::current().map_or_else(TraceContext::root, |parent| parent.child());
+        Some(begun.start(self.inner.core.clone(), side, trace, |_| {}))
+    }
+
+    /// Stops tracing and hands over all that the tracers gathered: every plugin gets its last batches, flushes and
+    /// commits. Blocks until that is done, at most for `wait`; false if it was not. Later calls return at once.
+    ///
+    /// From an async task, call it through `tokio::task::spawn_blocking`.
+    pub fn shutdown(&self, wait: Duration) -> bool {
+        self.inner.shutdown(wait)
+    }
+
+    #[cfg(not(feature = "plugins"))]
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { inner: Arc::new(Inner { core }) }
+    }
+
+    #[cfg(feature = "plugins")]
+    pub(super) fn new(
+        core: Arc<Core>,
+        plugins: Option<Plugins>,
+        report: Arc<Reporter>,
+        admin: Option<AdminServer>,
+    ) -> Self {
+        let admin_address = admin.as_ref().map(AdminServer::local_addr);
+        let admin = std::sync::Mutex::new(admin);
+        Self { inner: Arc::new(Inner { core, plugins, report, admin, admin_address }) }
+    }
+
+    /// The admin API as a tower service, to be mounted where operators come: metrics for Prometheus, the state of
+    /// every tracer, health.
+    #[cfg(feature = "plugins")]
+    #[must_use]
+    pub fn admin(&self) -> crate::AdminService {
+        crate::AdminService::new(self.inner.report.clone())
+    }
+
+    /// Where the admin API listens, if [`Builder::admin`] or `HOTTAP_ADMIN` asked for it.
+    #[cfg(feature = "plugins")]
+    #[must_use]
+    pub fn admin_address(&self) -> Option<std::net::SocketAddr> {
+        self.inner.admin_address
+    }
+
+    /// The state of every tracer, as `/api/tracers` of the admin API shows it.
+    #[cfg(feature = "plugins")]
+    #[must_use]
+    pub fn tracers(&self) -> serde_json::Value {
+        crate::admin::Report::tracers(&*self.inner.report)
+    }
+}
+
+impl Inner {
+    fn shutdown(&self, wait: Duration) -> bool {
+        #[cfg(feature = "plugins")]
+        let done = self.plugins.as_ref().is_none_or(|plugins| plugins.shutdown(wait));
+        #[cfg(not(feature = "plugins"))]
+        let (done, _) = (true, wait);
+        self.core.live.update(|rules| rules.disabled = true);
+        done
+    }
+
+    #[cfg(feature = "plugins")]
+    fn close_admin(&self) {
+        let admin = self.admin.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(admin) = admin {
+            admin.shutdown(ADMIN_WAIT);
+        }
+    }
+}
+
+#[cfg(feature = "plugins")]
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shutdown(DROP_WAIT);
+        self.close_admin();
+    }
+}
+
+impl fmt::Debug for Hottap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hottap").field("service", &self.inner.core.service).finish_non_exhaustive()
+    }
+}

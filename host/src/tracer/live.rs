@@ -1,0 +1,259 @@
+//! The live set as the RPC's thread reads it: an immutable snapshot, replaced as a whole.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+
+use super::mask::Mask;
+use super::scope::Scope;
+use crate::rpc::{Level, Outcome, RpcInfo, Side, Symbol};
+
+/// How long methods that were just learned may wait for the next snapshot. Until then their calls take the slow path;
+/// a shorter time would copy the table too often while a large service warms up.
+const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+
+/// What one plugin asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) slot: usize,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) level: Level,
+}
+
+/// What all live plugins asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) plugins: Vec<Rule>,
+    /// What native tracers want, if there are any.
+    pub(crate) native: Option<Level>,
+    /// The kill switch: nothing is traced.
+    pub(crate) disabled: bool,
+}
+
+/// Who wants the calls of one method on one side, as far as that is known before they end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interest {
+    pub(crate) mask: Mask,
+    /// The greatest level that was asked for; none if nobody wants the call.
+    pub(crate) level: Option<Level>,
+}
+
+impl Rules {
+    fn interest(&self, wants: impl Fn(&Rule) -> bool) -> Interest {
+        let mut interest = Interest { mask: Mask::NONE, level: self.native };
+        if self.disabled {
+            return Interest { mask: Mask::NONE, level: None };
+        }
+        for rule in self.plugins.iter().filter(|rule| wants(rule)) {
+            interest.mask = interest.mask.or(Mask::one(rule.slot));
+            interest.level = interest.level.max(Some(rule.level));
+        }
+        interest
+    }
+
+    fn by_method(&self, method: &str) -> [Interest; Side::COUNT] {
+        [Side::Client, Side::Server, Side::Endpoint]
+            .map(|side| self.interest(|rule| rule.scope.wants(side, method)))
+    }
+}
+
+/// The place of a method in the snapshots; the same in all that know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MethodId(u32);
+
+/// One snapshot.
+pub(crate) struct Live {
+    pub(crate) epoch: u64,
+    ids: HashMap<&'static str, MethodId, foldhash::fast::RandomState>,
+    methods: Vec<Known>,
+    /// For methods that are not known yet: who could want them.
+    unknown: [Interest; Side::COUNT],
+    outcomes: [Mask; Outcome::COUNT],
+    sampling: Vec<Rule>,
+    rules: Rules,
+}
+
+struct Known {
+    symbol: Symbol,
+    interest: [Interest; Side::COUNT],
+}
+
+impl Live {
+    fn new(epoch: u64, names: &[Symbol], rules: &Rules) -> Self {
+        let mut ids = HashMap::with_capacity_and_hasher(names.len(), foldhash::fast::RandomState::default());
+        let methods = names
+            .iter()
+            .enumerate()
+            .map(|(i, &symbol)| {
+                ids.insert(symbol.as_str(), MethodId(i as u32));
+                Known { symbol, interest: rules.by_method(symbol.as_str()) }
+            })
+            .collect();
+        let outcomes = std::array::from_fn(|i| {
+            let outcome = Outcome::from_number(i as u8).unwrap_or(Outcome::Error);
+            rules
+                .plugins
+                .iter()
+                .filter(|rule| rule.scope.wants_outcome(outcome))
+                .fold(Mask::NONE, |mask, rule| mask.or(Mask::one(rule.slot)))
+        });
+        let unknown = [Side::Client, Side::Server, Side::Endpoint]
+            .map(|side| rules.interest(|rule| rule.scope.wants_side(side)));
+        let sampling = rules.plugins.iter().filter(|rule| rule.scope.samples()).cloned().collect();
+        Self { epoch, ids, methods, unknown, outcomes, sampling, rules: rules.clone() }
+    }
+
+    /// Who wants a call of this method, asked at its start.
+    pub(crate) fn interest(&self, side: Side, method: &str) -> (Option<(MethodId, Symbol)>, Interest) {
+        let side = side as usize;
+        match self.ids.get(method).and_then(|&id| Some((id, self.methods.get(id.0 as usize)?))) {
+            Some((id, known)) => (Some((id, known.symbol)), known.interest[side]),
+            None => (None, self.unknown[side]),
+        }
+    }
+
+    /// Nobody wants any call of this side.
+    pub(crate) fn is_idle(&self, side: Side) -> bool {
+        self.unknown[side as usize].level.is_none()
+    }
+
+    /// Which plugins get this finished call.
+    pub(crate) fn final_mask(&self, id: Option<MethodId>, symbol: Symbol, info: &RpcInfo) -> Mask {
+        let known = id.and_then(|id| self.methods.get(id.0 as usize));
+        let by_method = match known {
+            Some(known) => known.interest[info.side as usize].mask,
+            None => self.rules.interest(|rule| rule.scope.wants(info.side, symbol.as_str())).mask,
+        };
+        let mut mask = by_method.and(self.outcomes[info.stats.outcome as usize]);
+        for rule in &self.sampling {
+            if !rule.scope.wants_trace(info.trace.trace_id) {
+                mask = mask.without(rule.slot);
+            }
+        }
+        mask
+    }
+}
+
+/// Where the current snapshot is. The RPC's thread compares one number to know that its own copy is current.
+pub(crate) struct LiveCell {
+    epoch: AtomicU64,
+    master: Mutex<Master>,
+}
+
+struct Master {
+    current: Arc<Live>,
+    names: Vec<Symbol>,
+    known: HashMap<Symbol, MethodId, foldhash::fast::RandomState>,
+    rules: Rules,
+    published: Instant,
+}
+
+impl LiveCell {
+    pub(crate) fn new(rules: Rules) -> Self {
+        let current = Arc::new(Live::new(1, &[], &rules));
+        Self {
+            epoch: AtomicU64::new(1),
+            master: Mutex::new(Master {
+                current,
+                names: Vec::new(),
+                known: HashMap::default(),
+                rules,
+                published: Instant::now(),
+            }),
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn load(&self) -> Arc<Live> {
+        self.lock().current.clone()
+    }
+
+    /// Replaces what the live tracers asked for. When it returns, every thread that looks sees it.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Rules)) {
+        let mut master = self.lock();
+        change(&mut master.rules);
+        self.publish(&mut master);
+    }
+
+    /// Takes a method into the table that a router has shown to know; [`Symbol::OTHER`] if the table is full.
+    ///
+    /// A flood of new methods costs each of them a lock, and a new snapshot only when the table has grown by an eighth
+    /// or a tenth of a second has passed.
+    pub(crate) fn learn(&self, method: &str) -> Symbol {
+        let symbol = Symbol::intern_method(method);
+        if symbol == Symbol::OTHER {
+            return symbol;
+        }
+        let mut master = self.lock();
+        if !master.known.contains_key(&symbol) {
+            let id = MethodId(master.names.len() as u32);
+            master.known.insert(symbol, id);
+            master.names.push(symbol);
+        }
+        let published = master.current.methods.len();
+        let waiting = master.names.len() - published;
+        if waiting > published / 8 || (waiting > 0 && master.published.elapsed() > PUBLISH_EVERY) {
+            self.publish(&mut master);
+        }
+        symbol
+    }
+
+    fn publish(&self, master: &mut Master) {
+        let epoch = master.current.epoch + 1;
+        master.current = Arc::new(Live::new(epoch, &master.names, &master.rules));
+        master.published = Instant::now();
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Master> {
+        self.master.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(slot: usize, methods: &[&str]) -> Rule {
+        let methods: Vec<String> = methods.iter().map(|m| (*m).to_owned()).collect();
+        let scope = Scope::new(None, &methods, &[], None, 1.0).expect("valid");
+        Rule { slot, scope: Arc::new(scope), level: Level::Base }
+    }
+
+    #[test]
+    fn a_learned_method_has_the_interest_of_its_plugins() {
+        let cell = LiveCell::new(Rules::default());
+        cell.update(|rules| rules.plugins = vec![rule(0, &[]), rule(5, &["live.A/*"])]);
+        cell.learn("live.A/One");
+        cell.learn("live.B/Two");
+        let live = cell.load();
+        let (id, interest) = live.interest(Side::Server, "live.A/One");
+        assert!(id.is_some());
+        assert_eq!(interest.mask, Mask::one(0).or(Mask::one(5)));
+        assert_eq!(live.interest(Side::Client, "live.B/Two").1.mask, Mask::one(0));
+        assert_eq!(live.interest(Side::Endpoint, "live.B/Two").1.level, None);
+    }
+
+    #[test]
+    fn a_flood_of_methods_does_not_copy_the_table_each_time() {
+        let cell = LiveCell::new(Rules::default());
+        let before = cell.epoch();
+        for i in 0..2_000 {
+            cell.learn(&format!("live.Flood/M{i}"));
+        }
+        assert!(cell.epoch() - before < 200, "{} snapshots", cell.epoch() - before);
+    }
+
+    #[test]
+    fn the_kill_switch_leaves_nobody_interested() {
+        let cell = LiveCell::new(Rules { plugins: vec![rule(0, &[])], native: Some(Level::Base), disabled: false });
+        assert!(!cell.load().is_idle(Side::Server));
+        cell.update(|rules| rules.disabled = true);
+        assert!(cell.load().is_idle(Side::Server));
+    }
+}

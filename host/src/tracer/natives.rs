@@ -1,0 +1,64 @@
+//! Running native tracers so that none can hurt the RPC or another tracer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{CallContext, Tracer};
+
+/// The registered native tracers, in order.
+#[derive(Default)]
+pub(crate) struct Natives {
+    tracers: Vec<Arc<dyn Tracer>>,
+    panics: AtomicU64,
+}
+
+/// Which of them were started for a call: bit i for tracer i; the 64th and later share the last bit.
+pub(crate) type Started = u64;
+
+impl Natives {
+    pub(crate) fn new(tracers: Vec<Arc<dyn Tracer>>) -> Self {
+        Self { tracers, panics: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tracers.is_empty()
+    }
+
+    /// How often a native tracer panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    /// Starts them in order. One that panics is not finished.
+    pub(crate) fn start(&self, call: &mut CallContext) -> Started {
+        let mut started = 0;
+        for (i, tracer) in self.tracers.iter().enumerate() {
+            if self.guard("start", || tracer.start(call)) {
+                started |= bit(i);
+            }
+        }
+        started
+    }
+
+    /// Finishes those that were started, in reverse.
+    pub(crate) fn finish(&self, started: Started, call: &CallContext) {
+        for (i, tracer) in self.tracers.iter().enumerate().rev() {
+            if started & bit(i) != 0 {
+                self.guard("finish", || tracer.finish(call));
+            }
+        }
+    }
+
+    fn guard(&self, what: &'static str, run: impl FnOnce()) -> bool {
+        let ok = catch_unwind(AssertUnwindSafe(run)).is_ok();
+        if !ok && self.panics.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(what, "a native tracer panicked; the RPC goes on, further panics are only counted");
+        }
+        ok
+    }
+}
+
+fn bit(index: usize) -> Started {
+    1 << index.min(63)
+}

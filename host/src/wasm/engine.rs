@@ -1,0 +1,157 @@
+//! The one engine of a host, and the ticker that lets guests be interrupted.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Cache, CacheConfig, Config};
+
+/// How often a running guest looks whether its time is over. A deadline is kept to within two of these.
+const TICK: Duration = Duration::from_millis(5);
+/// Without a running guest for this long, the ticker sleeps.
+const IDLE: Duration = Duration::from_secs(1);
+/// Stack of a guest. Workers have more than this, because wasmtime counts from the current stack pointer and an overrun
+/// of the thread's own stack would abort the process.
+const WASM_STACK: usize = 512 << 10;
+/// Stack of a thread that runs guests: wasm's, and as much again for the host's own calls under it.
+pub(crate) const WORKER_STACK: usize = 4 << 20;
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EngineError {
+    #[error("this machine cannot run the WebAssembly engine: {0:#}")]
+    Config(wasmtime::Error),
+    #[error("a thread could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Compiles and runs guests.
+pub(crate) struct Engine {
+    wasmtime: wasmtime::Engine,
+    ticker: Arc<Ticker>,
+    thread: Thread,
+}
+
+#[derive(Default)]
+struct Ticker {
+    running: AtomicUsize,
+    asleep: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// A guest is running as long as this lives.
+pub(crate) struct Running<'e>(&'e Ticker);
+
+impl Engine {
+    pub(crate) fn new() -> Result<Self, EngineError> {
+        let mut config = Config::new();
+        config
+            .epoch_interruption(true)
+            .concurrency_support(false)
+            .max_wasm_stack(WASM_STACK)
+            .wasm_memory64(false)
+            .wasm_relaxed_simd(false)
+            .cache(cache());
+        let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Config)?;
+        let ticker = Arc::new(Ticker::default());
+        let thread = std::thread::Builder::new()
+            .name("hottap-epoch".into())
+            .spawn({
+                let (ticker, engine) = (ticker.clone(), wasmtime.clone());
+                move || ticker.run(&engine)
+            })
+            .map_err(EngineError::Thread)?;
+        Ok(Self { wasmtime, ticker, thread: thread.thread().clone() })
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    /// To be held while a guest runs: the ticker ticks.
+    pub(super) fn enter(&self) -> Running<'_> {
+        self.ticker.running.fetch_add(1, Ordering::SeqCst);
+        if self.ticker.asleep.swap(false, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Running(&self.ticker)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.ticker.stop.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+impl Ticker {
+    fn run(&self, engine: &wasmtime::Engine) {
+        let mut used = Instant::now();
+        while !self.stop.load(Ordering::SeqCst) {
+            std::thread::park_timeout(TICK);
+            engine.increment_epoch();
+            if self.running.load(Ordering::SeqCst) > 0 {
+                used = Instant::now();
+            } else if used.elapsed() > IDLE {
+                self.asleep.store(true, Ordering::SeqCst);
+                // Asleep is said before the last look: whoever enters now either is seen or sees it and wakes.
+                while self.running.load(Ordering::SeqCst) == 0
+                    && self.asleep.load(Ordering::SeqCst)
+                    && !self.stop.load(Ordering::SeqCst)
+                {
+                    std::thread::park();
+                }
+                self.asleep.store(false, Ordering::SeqCst);
+                used = Instant::now();
+            }
+        }
+    }
+}
+
+/// The cache of compiled guests. What stands in it is run as native code, so it must be a directory that only this user
+/// can write; without one there is no cache, which only costs time.
+fn cache() -> Option<Cache> {
+    let directory = match cache_directory() {
+        Ok(directory) => directory,
+        Err(reason) => {
+            tracing::info!(reason, "compiled plugins are not cached; every start compiles them anew");
+            return None;
+        }
+    };
+    let mut config = CacheConfig::new();
+    config.with_directory(&directory);
+    Cache::new(config)
+        .inspect_err(|error| tracing::info!(%error, "compiled plugins are not cached"))
+        .ok()
+}
+
+fn cache_directory() -> Result<PathBuf, String> {
+    let base = match (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")) {
+        (Some(base), _) if Path::new(&base).is_absolute() => PathBuf::from(base),
+        (_, Some(home)) if Path::new(&home).is_absolute() => Path::new(&home).join(".cache"),
+        _ => return Err("neither XDG_CACHE_HOME nor HOME names a directory".into()),
+    };
+    let directory = base.join("hottap");
+    let shown = directory.display();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)
+        .map_err(|error| format!("{shown} cannot be made: {error}"))?;
+    let metadata = fs::symlink_metadata(&directory).map_err(|error| format!("{shown}: {error}"))?;
+    if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+        return Err(format!("others can write to {shown}"));
+    }
+    Ok(directory)
+}

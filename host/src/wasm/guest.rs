@@ -1,0 +1,97 @@
+//! An instance of a plugin, whatever WIT version it was written against.
+
+use std::time::Duration;
+
+use crate::collect::View;
+use crate::rpc::Level;
+
+/// One instance. A call that fails ends it: drop it and make another one.
+pub(crate) trait Guest: Send {
+    /// Hands it finished calls.
+    fn finish(&mut self, calls: View) -> Result<(), CallError>;
+
+    /// Lets it hand over what it gathered. What it does until this returns is staged.
+    fn flush(&mut self, cause: Cause, now: u64, elapsed: u64) -> Result<(), CallError>;
+
+    /// Makes everything staged final. Can't fail. `millis` is a monotonic time, for the expiry of series.
+    /// Returns the state that the guest saved, if it did.
+    fn commit(&mut self, millis: u64) -> Option<Vec<u8>>;
+
+    /// What it asked for in `init`.
+    fn settings(&self) -> Settings;
+
+    /// Bytes of linear memory that it holds.
+    fn memory(&self) -> usize;
+}
+
+/// Why a flush comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Cause {
+    Period = 0,
+    Early = 1,
+    Swap = 2,
+    Shutdown = 3,
+}
+
+/// What a plugin asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) level: Level,
+    pub(crate) period: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { level: Level::Base, period: Duration::from_secs(1) }
+    }
+}
+
+/// Who the host is, as guests are told in `init`.
+pub(crate) type Identity = Vec<(String, String)>;
+
+/// What a new instance gets from outside.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    /// The manifest's `[config]`, as JSON.
+    pub(crate) config: String,
+    pub(crate) identity: std::sync::Arc<Identity>,
+    /// What was last saved and committed.
+    pub(crate) state: Option<Vec<u8>>,
+    /// Nanoseconds since the Unix epoch.
+    pub(crate) now: u64,
+}
+
+/// A call into a guest that ended the instance.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// It trapped.
+    #[error("trapped in {function}: {reason}")]
+    Trap {
+        /// Which export.
+        function: &'static str,
+        /// What wasmtime or the guest said.
+        reason: String,
+    },
+    /// It used more CPU time than it may.
+    #[error("ran out of time in {function}: it used more than {limit:?} of CPU time")]
+    OutOfTime {
+        /// Which export.
+        function: &'static str,
+        /// What it may use.
+        limit: Duration,
+    },
+    /// It trapped after it was refused memory.
+    #[error("ran out of {what} in {function}: {reason}")]
+    OutOfMemory {
+        /// What was refused.
+        what: &'static str,
+        /// Which export.
+        function: &'static str,
+        /// What it did then.
+        reason: String,
+    },
+    /// `init` said no.
+    #[error("init refused: {0}")]
+    Init(String),
+}

@@ -1,0 +1,180 @@
+//! What stands behind the imports of one instance: the batch it may read, and everything it does, staged.
+
+use std::time::Duration;
+
+use super::guest::{CallError, Settings, Surroundings};
+use super::handed::Handed;
+use super::limits::{Limiter, Limits};
+use super::log::Log;
+use super::meter::{Meter, OutOfTime};
+use super::wasi::Wasi;
+use crate::collect::View;
+use crate::metrics::Stage;
+use crate::rpc::Level;
+
+/// Bytes of state that a guest may save.
+const MAX_STATE_BYTES: usize = 1 << 20;
+const MIN_PERIOD: u32 = 50;
+const MAX_PERIOD: u32 = 60_000;
+
+/// Which export is running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Instantiate,
+    Init,
+    Finish,
+    Flush,
+}
+
+impl Phase {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Instantiate => "the making of an instance",
+            Self::Init => "init",
+            Self::Finish => "finish",
+            Self::Flush => "flush",
+        }
+    }
+}
+
+/// The data of one instance's store.
+pub(super) struct Host {
+    pub(super) limiter: Limiter,
+    pub(super) meter: Meter,
+    pub(super) phase: Phase,
+    pub(super) limits: Limits,
+    pub(super) settings: Settings,
+    pub(super) metrics: Stage,
+    pub(super) log: Log,
+    pub(super) handed: Handed,
+    pub(super) wasi: Wasi,
+    pub(super) now: u64,
+    view: Option<View>,
+    saved: Option<Vec<u8>>,
+    saving: Option<Vec<u8>>,
+}
+
+impl Host {
+    pub(super) fn new(limits: Limits, metrics: Stage, surroundings: &Surroundings) -> Self {
+        Self {
+            limiter: Limiter::new(limits),
+            meter: Meter::default(),
+            phase: Phase::Instantiate,
+            limits,
+            settings: Settings::default(),
+            metrics,
+            log: Log::new(),
+            handed: Handed::default(),
+            wasi: Wasi::new(),
+            now: surroundings.now,
+            view: None,
+            saved: surroundings.state.clone(),
+            saving: None,
+        }
+    }
+
+    /// An export is about to run.
+    pub(super) fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.meter.begin(match phase {
+            Phase::Instantiate | Phase::Init => self.limits.init,
+            Phase::Finish => self.limits.finish,
+            Phase::Flush => self.limits.flush,
+        });
+    }
+
+    pub(super) fn show(&mut self, view: View) {
+        self.view = Some(view);
+    }
+
+    pub(super) fn hide(&mut self) {
+        self.view = None;
+    }
+
+    /// The batch that `finish` was called with. A guest holds its handle no longer than the call, so there is one.
+    pub(super) fn view(&self) -> wasmtime::Result<&View> {
+        self.view.as_ref().ok_or_else(|| wasmtime::Error::msg("a batch is valid only during finish"))
+    }
+
+    pub(super) fn set_level(&mut self, level: u8) {
+        if self.in_init("setup.level") {
+            self.settings.level = if level >= 2 { Level::Detailed } else { Level::Base };
+        }
+    }
+
+    pub(super) fn set_period(&mut self, milliseconds: u32) {
+        if self.in_init("setup.every") {
+            self.settings.period = Duration::from_millis(milliseconds.clamp(MIN_PERIOD, MAX_PERIOD).into());
+        }
+    }
+
+    pub(super) fn in_init(&mut self, what: &str) -> bool {
+        let inside = matches!(self.phase, Phase::Init | Phase::Instantiate);
+        if !inside {
+            self.log.write(4, &format!("{what} works only inside init; it had no effect"));
+        }
+        inside
+    }
+
+    pub(super) fn save(&mut self, bytes: Vec<u8>) -> bool {
+        let fits = bytes.len() <= MAX_STATE_BYTES;
+        if fits {
+            self.saving = Some(bytes);
+        }
+        fits
+    }
+
+    pub(super) fn saved(&self) -> Option<Vec<u8>> {
+        self.saved.clone()
+    }
+
+    /// Makes what was staged final, and returns the state if it was saved.
+    pub(super) fn commit(&mut self, tracer: &str, millis: u64) -> Option<Vec<u8>> {
+        self.metrics.commit(millis);
+        self.wasi.flush_lines(&mut self.log);
+        let (lines, dropped) = self.log.take();
+        for line in lines {
+            let message = line.message.as_str();
+            match line.severity {
+                0 | 1 => tracing::trace!(target: "hottap::tracer", tracer, "{message}"),
+                2 => tracing::debug!(target: "hottap::tracer", tracer, "{message}"),
+                3 => tracing::info!(target: "hottap::tracer", tracer, "{message}"),
+                4 => tracing::warn!(target: "hottap::tracer", tracer, "{message}"),
+                _ => tracing::error!(target: "hottap::tracer", tracer, "{message}"),
+            }
+        }
+        if dropped > 0 {
+            tracing::warn!(target: "hottap::tracer", tracer, dropped, "lines were dropped: the tracer logs too much");
+        }
+        let saved = self.saving.take();
+        if saved.is_some() {
+            self.saved.clone_from(&saved);
+        }
+        saved
+    }
+
+    /// What a failed call means for the operator.
+    pub(super) fn explain(&mut self, error: &wasmtime::Error) -> CallError {
+        let function = self.phase.as_str();
+        if let Some(OutOfTime(limit)) = error.downcast_ref::<OutOfTime>() {
+            return CallError::OutOfTime { function, limit: *limit };
+        }
+        let mut reason = match error.downcast_ref::<wasmtime::Trap>() {
+            Some(trap) => trap.to_string(),
+            None => format!("{:#}", error.root_cause()),
+        };
+        if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>()
+            && let Some(name) = backtrace.frames().iter().find_map(wasmtime::FrameInfo::func_name)
+        {
+            reason.push_str(&format!(" (in {})", crate::rpc::cut(name, 200)));
+        }
+        self.wasi.flush_lines(&mut self.log);
+        if let Some(words) = self.log.last_words() {
+            reason.push_str(&format!("; its last words: {words}"));
+        }
+        match self.limiter.refused() {
+            Some(what) => CallError::OutOfMemory { what, function, reason },
+            None => CallError::Trap { function, reason },
+        }
+    }
+}

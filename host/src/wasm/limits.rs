@@ -1,0 +1,101 @@
+//! What one instance may use: memory, tables, instances; and what one call may: CPU time.
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+/// Limits of one plugin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of linear memory, over all memories of one instance. The Python runtime takes about 30 MiB.
+    pub(crate) memory: usize,
+    /// Table elements, over all tables of one instance.
+    pub(crate) table_elements: usize,
+    /// CPU time of one `finish`, at most 4,096 calls.
+    pub(crate) finish: Duration,
+    /// CPU time of one `flush`.
+    pub(crate) flush: Duration,
+    /// CPU time of making an instance and its `init`. Interpreters start slowly.
+    pub(crate) init: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            table_elements: 100_000,
+            finish: Duration::from_millis(100),
+            flush: Duration::from_millis(100),
+            init: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Core instances, tables and memories of one component instance. Python's has some ten.
+const MAX_INSTANCES: usize = 64;
+const MAX_TABLES: usize = 64;
+const MAX_MEMORIES: usize = 16;
+
+/// Counts what an instance holds, over all its memories and tables.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    limits: Limits,
+    memory: usize,
+    table_elements: usize,
+    refused: Option<&'static str>,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, memory: 0, table_elements: 0, refused: None }
+    }
+
+    /// Bytes of linear memory.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// What was refused last, if anything: most guests trap soon after.
+    pub(super) fn refused(&self) -> Option<&'static str> {
+        self.refused
+    }
+
+    fn grow(held: &mut usize, current: usize, desired: usize, limit: usize) -> bool {
+        let after = held.saturating_sub(current).saturating_add(desired);
+        let allowed = after <= limit;
+        if allowed {
+            *held = held.saturating_add(desired.saturating_sub(current));
+        }
+        allowed
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = Self::grow(&mut self.memory, current, desired, self.limits.memory);
+        if !allowed {
+            self.refused = Some("memory");
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = Self::grow(&mut self.table_elements, current, desired, self.limits.table_elements);
+        if !allowed {
+            self.refused = Some("table elements");
+        }
+        Ok(allowed)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES
+    }
+}

@@ -1,0 +1,21 @@
+//! Running tracers in wasmtime: from bytes to a component, from a component to instances. Nothing else in the crate
+//! knows of wasmtime.
+
+mod engine;
+mod limits;
+mod meter;
+mod bounds;
+mod module;
+mod guest;
+mod host;
+mod handed;
+mod log;
+mod wasi;
+mod v0_1_draft;
+
+pub(crate) use bounds::MAX_FILE_BYTES;
+pub(crate) use engine::{Engine, WORKER_STACK};
+pub(crate) use guest::{CallError, Cause, Guest, Identity, Settings, Surroundings};
+pub(crate) use limits::Limits;
+pub(crate) use meter::thread_cpu_time;
+pub(crate) use module::{LoadError, Module};

@@ -1,0 +1,144 @@
+//! From the bytes of a file to a component that can be instantiated, or to the reason why not.
+
+use std::sync::Arc;
+
+use wasmtime::component::{Component, Linker};
+
+use super::bounds::{self, BoundsError, Kind};
+use super::engine::Engine;
+use super::guest::{CallError, Guest, Surroundings};
+use super::host::Host;
+use super::limits::Limits;
+use super::{v0_1_draft, wasi};
+use crate::metrics::Stage;
+
+/// The package that the contract with guests stands in.
+const PACKAGE: &str = "hottap:tracer";
+
+/// Why bytes are no tracer that this host can run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// Its structure is out of bounds.
+    #[error("the file {0}")]
+    Bounds(#[from] BoundsError),
+    /// A core module that does not say what component it is.
+    #[error("it is a core module without a component type; build it with crate hottap-guest, or as a component")]
+    NoComponentType,
+    /// wit-component could not make a component of it.
+    #[error("no component can be made of it: {0}")]
+    Encode(String),
+    /// wasmtime does not take it.
+    #[error("it does not compile: {0}")]
+    Compile(String),
+    /// It has no tracer in it.
+    #[error("it exports no tracer ({PACKAGE}/tracer); build it against the world plugin of {PACKAGE}@{}", v0_1_draft::VERSION)]
+    NoTracer,
+    /// Another version of the contract.
+    #[error("it needs {PACKAGE} {needs}, this host has {}; build it with the SDK of this version", v0_1_draft::VERSION)]
+    Version {
+        /// The version that it was built against.
+        needs: String,
+    },
+    /// It exports something that this host never calls.
+    #[error("it exports {0}, which this host does not call; build it against the world plugin")]
+    Export(String),
+    /// It imports something that tracers are not given.
+    #[error("it imports {0}, which tracers are not given")]
+    Import(String),
+    /// An import or export has another type than the contract says.
+    #[error("it does not fit the contract {PACKAGE}@{version}: {reason}", version = v0_1_draft::VERSION)]
+    Contract {
+        /// What wasmtime says.
+        reason: String,
+    },
+}
+
+/// A compiled tracer.
+pub(crate) struct Module {
+    engine: Arc<Engine>,
+    ready: v0_1_draft::Ready,
+}
+
+impl Module {
+    /// Compiles. Takes as long as compiling takes: call it on a thread that has the time.
+    pub(crate) fn compile(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Self, LoadError> {
+        let encoded;
+        let bytes = match bounds::check(bytes)? {
+            Kind::Component => bytes,
+            Kind::Plain => return Err(LoadError::NoComponentType),
+            Kind::Encodable => {
+                encoded = wit_component::ComponentEncoder::default()
+                    .validate(true)
+                    .module(bytes)
+                    .and_then(|mut encoder| encoder.encode())
+                    .map_err(|error| LoadError::Encode(format!("{error:#}")))?;
+                &encoded
+            }
+        };
+        let component = Component::new(engine.wasmtime(), bytes).map_err(|error| LoadError::Compile(message(&error)))?;
+        check_names(engine, &component)?;
+        let mut linker = Linker::<Host>::new(engine.wasmtime());
+        let contract = |error: wasmtime::Error| LoadError::Contract { reason: message(&error) };
+        v0_1_draft::add_to_linker(&mut linker).map_err(contract)?;
+        wasi::add_to_linker(&mut linker, engine.wasmtime(), &component).map_err(contract)?;
+        let pre = linker.instantiate_pre(&component).map_err(contract)?;
+        Ok(Self { engine: engine.clone(), ready: v0_1_draft::Ready::new(pre).map_err(contract)? })
+    }
+
+    /// Makes an instance and calls its `init`.
+    pub(crate) fn instance(
+        &self,
+        name: &Arc<str>,
+        limits: Limits,
+        metrics: Stage,
+        surroundings: &Surroundings,
+    ) -> Result<Box<dyn Guest>, CallError> {
+        self.ready.instance(&self.engine, name, limits, metrics, surroundings)
+    }
+}
+
+
+fn message(error: &wasmtime::Error) -> String {
+    crate::rpc::cut(&format!("{error:#}"), 2_000).to_owned()
+}
+
+/// Says by name what does not fit, before the linker says it by type.
+fn check_names(engine: &Engine, component: &Component) -> Result<(), LoadError> {
+    let types = component.component_type();
+    let mut tracer = false;
+    for (name, _) in types.exports(engine.wasmtime()) {
+        match Name::parse(name) {
+            Some(name) if name.version != v0_1_draft::VERSION => {
+                return Err(LoadError::Version { needs: name.version.to_owned() });
+            }
+            Some(name) if name.interface == "tracer" => tracer = true,
+            Some(Name { interface: "starter" | "streams", .. }) => return Err(LoadError::Export(name.to_owned())),
+            _ => {}
+        }
+    }
+    for (name, _) in types.imports(engine.wasmtime()) {
+        match Name::parse(name) {
+            Some(name) if name.version != v0_1_draft::VERSION => {
+                return Err(LoadError::Version { needs: name.version.to_owned() });
+            }
+            Some(Name { interface, .. }) if v0_1_draft::IMPORTS.contains(&interface) => {}
+            None if wasi::offers(name) => {}
+            _ => return Err(LoadError::Import(name.to_owned())),
+        }
+    }
+    if tracer { Ok(()) } else { Err(LoadError::NoTracer) }
+}
+
+/// The name of an interface of our package: `hottap:tracer/rpc@0.1.0`.
+struct Name<'n> {
+    interface: &'n str,
+    version: &'n str,
+}
+
+impl<'n> Name<'n> {
+    fn parse(name: &'n str) -> Option<Self> {
+        let rest = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
+        let (interface, version) = rest.split_once('@').unwrap_or((rest, "no version"));
+        Some(Self { interface, version })
+    }
+}
