@@ -5,7 +5,7 @@
 mod serve;
 mod service;
 
-pub(crate) use serve::{AdminServer, ServeError, serve};
+pub(crate) use serve::{AdminServer, serve};
 pub use service::AdminService;
 
 /// Where the answers come from.
@@ -16,7 +16,7 @@ pub use service::AdminService;
 pub(crate) trait Report: Send + Sync + 'static {
     /// A page in Prometheus' text format 0.0.4.
     fn metrics(&self) -> String;
-    /// An array with an object for each tracer.
+    /// An object with the list `tracers`.
     fn tracers(&self) -> serde_json::Value;
     /// An error says why this host is not well, and what to do.
     fn healthy(&self) -> Result<(), String>;

@@ -33,7 +33,7 @@ hottap
 /// |---|---|
 /// | `/` | these paths, as text |
 /// | `/metrics` | the metrics of the host and of all tracers, in Prometheus' text format 0.0.4 |
-/// | `/api/tracers` | a JSON array with an object for each tracer |
+/// | `/api/tracers` | a JSON object with the list `tracers`: an object for each plugin |
 /// | `/healthz` | 200 as long as the host is well, else 503 and the reason |
 ///
 /// It answers GET and HEAD, ignores queries, and never reads a request's body. It never fails and is always ready. It

@@ -19,7 +19,6 @@ pub(crate) struct View {
     pub(super) level: Level,
     /// No other plugin sees the batch, so its columns are made for this view alone.
     pub(super) alone: bool,
-    slot: usize,
 }
 
 impl View {
@@ -33,7 +32,7 @@ impl View {
             wanted.map(|(index, _)| index as u32).collect()
         });
         let alone = batch.any.without(slot).is_empty();
-        Some(Self { batch: batch.clone(), selection, texts: Texts::default(), level, alone, slot })
+        Some(Self { batch: batch.clone(), selection, texts: Texts::default(), level, alone })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -43,11 +42,6 @@ impl View {
     /// Its share of the memory that the batch holds, in bytes. Plugins share batches; each is charged for its own rows.
     pub(crate) fn bytes(&self) -> usize {
         self.batch.bytes() * self.len() / self.batch.len().max(1)
-    }
-
-    /// Which plugin it is for.
-    pub(crate) fn slot(&self) -> usize {
-        self.slot
     }
 
     /// Where a row of the view stands in the batch.

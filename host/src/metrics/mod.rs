@@ -18,5 +18,5 @@ mod strict;
 pub(crate) use exposition::Writer;
 pub(crate) use instrument::Kind;
 pub(crate) use limits::{RegistryLimits, SeriesLimits};
-pub(crate) use registry::{Registry, Usage};
+pub(crate) use registry::Registry;
 pub(crate) use stage::Stage;

@@ -32,7 +32,6 @@ impl Default for PluginSettings {
 /// The plugins of one Hottap.
 pub(crate) struct Plugins {
     pub(crate) books: Arc<Books>,
-    collector: Arc<Collector>,
     pool: Pool,
     events: Sender<Event>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
@@ -64,14 +63,14 @@ impl Plugins {
             core,
             registry,
             books.clone(),
-            collector.clone(),
+            collector,
             pool.handle(),
             settings.max_level,
             events.clone(),
             jobs,
         );
         let supervisor = thread("hottap-super", move || supervisor.run(&inbox)).map_err(failed)?;
-        Ok(Self { books, collector, pool, events, supervisor: Mutex::new(Some(supervisor)) })
+        Ok(Self { books, pool, events, supervisor: Mutex::new(Some(supervisor)) })
     }
 
     /// Flushes and commits everything, and ends the threads. True if that was done in time, or before.
@@ -89,11 +88,6 @@ impl Plugins {
             self.pool.stop();
         }
         all
-    }
-
-    /// Returns when every call that finished before is in its plugins' queues.
-    pub(crate) fn drain(&self) {
-        self.collector.drain();
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct TracerStatus {
     terms: Terms,
     calls: u64,
     batches: u64,
-    /// Nanoseconds of CPU per call, all of the guest's work and the host's for it.
-    cpu_ns_per_call: f64,
+    /// Nanoseconds of CPU that the plugin's worker used per call; null before the first.
+    ns_per_call: Option<f64>,
     cpu_ns: u64,
     queued: u64,
     memory_bytes: u64,
@@ -73,7 +73,7 @@ impl TracerStatus {
             terms: book.account.terms(),
             calls,
             batches: usage.batches.load(Ordering::Relaxed),
-            cpu_ns_per_call: if calls == 0 { 0.0 } else { cpu_ns as f64 / calls as f64 },
+            ns_per_call: (calls > 0).then(|| cpu_ns as f64 / calls as f64),
             cpu_ns,
             queued: usage.queued.load(Ordering::Relaxed),
             memory_bytes: usage.memory.load(Ordering::Relaxed),
@@ -122,7 +122,7 @@ impl Report for Reporter {
     }
 
     fn tracers(&self) -> serde_json::Value {
-        serde_json::to_value(self.plugins()).unwrap_or_default()
+        serde_json::json!({ "tracers": self.plugins() })
     }
 
     fn healthy(&self) -> Result<(), String> {

@@ -19,6 +19,8 @@ use crate::wasm::{CallError, Cause, Guest, thread_cpu_time};
 const TURN: Duration = Duration::from_millis(5);
 /// How long after an instance could not be made the next try comes.
 const RETRY: Duration = Duration::from_secs(1);
+/// Calls without a commit after which an early flush comes: they are what a trap would lose.
+const EARLY: u64 = 32_768;
 
 /// What a worker is told besides the calls.
 pub(crate) enum Order {
@@ -177,6 +179,8 @@ impl Runner {
             }
             if self.flushed.elapsed() >= self.period() {
                 self.flush(Cause::Period);
+            } else if self.uncommitted >= EARLY {
+                self.flush(Cause::Early);
             }
         }
         let used = thread_cpu_time().saturating_sub(cpu);

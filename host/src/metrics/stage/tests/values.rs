@@ -23,17 +23,19 @@ fn nothing_is_visible_before_a_commit() {
 }
 
 #[test]
-fn what_is_discarded_or_dropped_never_happened() {
+fn what_a_dropped_stage_had_not_committed_never_happened() {
     let registry = registry();
     let mut one = stage(&registry);
     let time = one.histogram("time", "s", "", &NONE, &[1.0]);
     let series = one.series_of(time, &NONE);
-    one.merge(series, &[5, 6], 7.0);
-    one.discard();
     one.merge(series, &[1, 0], 0.5);
     one.commit(1);
     one.merge(series, &[5, 6], 7.0);
     drop(one);
+    let mut next = stage(&registry);
+    let time = next.histogram("time", "s", "", &NONE, &[1.0]);
+    next.series_of(time, &NONE);
+    next.commit(1);
     let page = page(&registry, 1);
     let bucket = |le| page.value("time_seconds_bucket", &[("tracer", "t"), ("le", le)]);
     assert_eq!((bucket("1"), bucket("+Inf")), (Some(1.0), Some(1.0)));
@@ -102,7 +104,7 @@ fn a_changed_definition_replaces_the_series() {
                 with.merge(old, &[1, 2], 3.0);
                 assert_eq!(with.series_of(first, &["v"]), 0);
                 with.commit(3);
-                assert!(errors(&with).contains(&("replaced", 3)), "{what}: {:?}", errors(&with));
+                assert!(errors(with).contains(&("replaced", 3)), "{what}: {:?}", errors(with));
             }
             let page = page(&registry, 3);
             let values: Vec<f64> = page.samples().filter(|s| s.0.contains("sum")).map(|s| s.2).collect();
@@ -207,7 +209,7 @@ fn misuse_is_counted_by_reason_and_has_no_other_effect() {
         let histogram = stage.histogram("h", "", "", &NONE, &[1.0]);
         let ids = [stage.series_of(counter, &["v"]), stage.series_of(gauge, &NONE), stage.series_of(histogram, &NONE)];
         wrong(&mut stage, ids);
-        let wrong = |stage: &Stage| assert_eq!(errors(&stage), [(*reason, *count)], "case {index}");
+        let wrong = |stage: &Stage| assert_eq!(errors(stage), [(*reason, *count)], "case {index}");
         wrong(&stage);
         stage.add(&[ids[0]], &[2.0]);
         stage.set(&[ids[1]], &[3.0]);
