@@ -92,6 +92,12 @@ impl Batch {
         u32::try_from(index).map_or_else(|_| String::new(), |index| self.source.info(index))
     }
 
+    /// A column with one element per call tells how many calls there are, so the host need not be asked.
+    #[cfg(target_arch = "wasm32")]
+    fn note_len(&self, len: usize) {
+        self.len.get_or_init(|| len);
+    }
+
     /// The W3C trace ids: both columns put together.
     pub fn trace_ids(&self) -> impl ExactSizeIterator<Item = u128> {
         self.trace_ids_high().zip(self.trace_ids_low()).map(|(high, low)| u128::from(high) << 64 | u128::from(low))
@@ -99,7 +105,12 @@ impl Batch {
 }
 
 macro_rules! columns {
-    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
+    (one element per call { $($call:tt)* } ragged { $($ragged:tt)* }) => {
+        columns! { @types $($call)* $($ragged)* }
+        columns! { @accessors true, $($call)* }
+        columns! { @accessors false, $($ragged)* }
+    };
+    (@types $($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
         /// What this batch was asked for so far.
         #[cfg(target_arch = "wasm32")]
         #[derive(Debug, Default)]
@@ -114,13 +125,26 @@ macro_rules! columns {
             $(pub(crate) $name: Vec<<$type as Element>::Raw>,)*
         }
 
+    };
+    (@accessors $per_call:literal, $($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
         impl Batch {
             $(
                 $(#[$doc])*
                 #[must_use]
                 pub fn $name(&self) -> Column<'_, $type> {
                     #[cfg(target_arch = "wasm32")]
-                    return Column::new(self.columns.$name.get_or_init(|| self.source.pull(|batch| batch.$name())).as_slice());
+                    return Column::new(
+                        self.columns
+                            .$name
+                            .get_or_init(|| {
+                                let column = self.source.pull(|batch| batch.$name());
+                                if $per_call {
+                                    self.note_len(column.len());
+                                }
+                                column
+                            })
+                            .as_slice(),
+                    );
                     #[cfg(not(target_arch = "wasm32"))]
                     Column::new(&self.source.pull(stringify!($name)).$name)
                 }
@@ -130,89 +154,93 @@ macro_rules! columns {
 }
 
 columns! {
-    /// A number that is unique to the call within the host process.
-    ids: u64;
-    /// Whether the row is a call or an attempt.
-    kinds: Kind;
-    /// The id of the call that an attempt belongs to; a call's own id.
-    logical_ids: u64;
-    /// An attempt's number, from 1; on a call, how many attempts there were.
-    attempts: u16;
-    /// Where the call was observed.
-    sides: Side;
-    /// `package.Service/Method` for gRPC, `GET /route/{id}` for HTTP; never a raw path.
-    methods: Symbol;
-    /// The service that made the call; [`Symbol::NONE`] if not known.
-    callers: Symbol;
-    /// The service that was called; [`Symbol::NONE`] if not known.
-    callees: Symbol;
-    /// The other side's address, such as `10.0.0.7:41234`; "" if not known.
-    peers: Text;
-    /// The protocol.
-    protocols: Protocol;
-    /// Which sides stream.
-    streaming: Streaming;
-    /// When the call started, in nanoseconds since the Unix epoch.
-    started: u64;
-    /// How long it took; nanoseconds as [`Column::raw`].
-    durations: Duration;
-    /// The deadline that the call had, from its start.
-    deadlines: Option<Duration>;
-    /// Body bytes that this side sent, as on the wire: after compression, with message prefixes, without headers,
-    /// trailers and transport framing.
-    sent_bytes: u64;
-    /// Body bytes that this side received; counted like [`sent_bytes`](Self::sent_bytes).
-    received_bytes: u64;
-    /// Messages sent; 0 for protocols that do not frame messages.
-    sent_messages: u32;
-    /// Messages received; 0 for protocols that do not frame messages.
-    received_messages: u32;
-    /// Size in bytes of the last message sent, with its prefix.
-    last_sent_bytes: u64;
-    /// Size in bytes of the last message received, with its prefix.
-    last_received_bytes: u64;
-    /// How it ended.
-    outcomes: Outcome;
-    /// The HTTP status code.
-    http_statuses: Option<u16>;
-    /// The RPC protocol's own status code (gRPC: 0 to 16).
-    rpc_statuses: Option<u16>;
-    /// The status that the application gave itself; 0 is success or none.
-    business_statuses: i32;
-    /// What kind of error it was; [`Symbol::NONE`] if there was none.
-    error_types: Symbol;
-    /// The error in words; "" if there was none.
-    error_messages: Text;
-    /// The upper 64 bits of the W3C trace id.
-    trace_ids_high: u64;
-    /// The lower 64 bits of the W3C trace id.
-    trace_ids_low: u64;
-    /// The id of the call's own span.
-    span_ids: u64;
-    /// The id of the span that the call's span belongs to; 0 if it is a root.
-    parent_span_ids: u64;
-    /// Whether the trace is sampled (W3C trace flags).
-    sampled: bool;
-    /// What the tracer returned when the call started; 0 if it was not asked.
-    tokens: u64;
-    /// Where each call's events begin in the columns `event_*`; one element more than there are calls.
-    event_offsets: u32;
-    /// What happened.
-    event_kinds: EventKind;
-    /// How long after the call's start.
-    event_times: Duration;
-    /// How serious it is.
-    event_statuses: EventStatus;
-    /// The event in words; may be "".
-    event_infos: Text;
-    /// How many events were left out of the middle of a call that had more than the host keeps; one element per call.
-    events_elided: u32;
-    /// Where each call's tags begin in the columns `tag_*`; one element more than there are calls.
-    tag_offsets: u32;
-    /// The tags' keys.
-    tag_keys: Symbol;
-    /// The tags' values.
-    tag_values: Text;
+    one element per call {
+        /// A number that is unique to the call within the host process.
+        ids: u64;
+        /// Whether the row is a call or an attempt.
+        kinds: Kind;
+        /// The id of the call that an attempt belongs to; a call's own id.
+        logical_ids: u64;
+        /// An attempt's number, from 1; on a call, how many attempts there were.
+        attempts: u16;
+        /// Where the call was observed.
+        sides: Side;
+        /// `package.Service/Method` for gRPC, `GET /route/{id}` for HTTP; never a raw path.
+        methods: Symbol;
+        /// The service that made the call; [`Symbol::NONE`] if not known.
+        callers: Symbol;
+        /// The service that was called; [`Symbol::NONE`] if not known.
+        callees: Symbol;
+        /// The other side's address, such as `10.0.0.7:41234`; "" if not known.
+        peers: Text;
+        /// The protocol.
+        protocols: Protocol;
+        /// Which sides stream.
+        streaming: Streaming;
+        /// When the call started, in nanoseconds since the Unix epoch.
+        started: u64;
+        /// How long it took; nanoseconds as [`Column::raw`].
+        durations: Duration;
+        /// The deadline that the call had, from its start.
+        deadlines: Option<Duration>;
+        /// Body bytes that this side sent, as on the wire: after compression, with message prefixes, without headers,
+        /// trailers and transport framing.
+        sent_bytes: u64;
+        /// Body bytes that this side received; counted like [`sent_bytes`](Self::sent_bytes).
+        received_bytes: u64;
+        /// Messages sent; 0 for protocols that do not frame messages.
+        sent_messages: u32;
+        /// Messages received; 0 for protocols that do not frame messages.
+        received_messages: u32;
+        /// Size in bytes of the last message sent, with its prefix.
+        last_sent_bytes: u64;
+        /// Size in bytes of the last message received, with its prefix.
+        last_received_bytes: u64;
+        /// How it ended.
+        outcomes: Outcome;
+        /// The HTTP status code.
+        http_statuses: Option<u16>;
+        /// The RPC protocol's own status code (gRPC: 0 to 16).
+        rpc_statuses: Option<u16>;
+        /// The status that the application gave itself; 0 is success or none.
+        business_statuses: i32;
+        /// What kind of error it was; [`Symbol::NONE`] if there was none.
+        error_types: Symbol;
+        /// The error in words; "" if there was none.
+        error_messages: Text;
+        /// The upper 64 bits of the W3C trace id.
+        trace_ids_high: u64;
+        /// The lower 64 bits of the W3C trace id.
+        trace_ids_low: u64;
+        /// The id of the call's own span.
+        span_ids: u64;
+        /// The id of the span that the call's span belongs to; 0 if it is a root.
+        parent_span_ids: u64;
+        /// Whether the trace is sampled (W3C trace flags).
+        sampled: bool;
+        /// What the tracer returned when the call started; 0 if it was not asked.
+        tokens: u64;
+        /// How many events were left out of the middle of a call that had more than the host keeps; one element per call.
+        events_elided: u32;
+    }
+    ragged {
+        /// Where each call's events begin in the columns `event_*`; one element more than there are calls.
+        event_offsets: u32;
+        /// What happened.
+        event_kinds: EventKind;
+        /// How long after the call's start.
+        event_times: Duration;
+        /// How serious it is.
+        event_statuses: EventStatus;
+        /// The event in words; may be "".
+        event_infos: Text;
+        /// Where each call's tags begin in the columns `tag_*`; one element more than there are calls.
+        tag_offsets: u32;
+        /// The tags' keys.
+        tag_keys: Symbol;
+        /// The tags' values.
+        tag_values: Text;
+    }
 }
 
 #[cfg(test)]

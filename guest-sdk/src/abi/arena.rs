@@ -27,6 +27,10 @@ pub(crate) struct Pulled<T> {
 }
 
 impl<T> Pulled<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(crate) fn as_slice(&self) -> &[T] {
         // SAFETY: `pull` made it of a vector's parts, and it is not freed before the batch that owns `self` ends.
         unsafe { slice::from_raw_parts(self.elements, self.len) }

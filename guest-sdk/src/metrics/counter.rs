@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::define::{Define, Instrument, sealed};
 use super::registry::HandOver;
-use super::series::{Family, Recorded, Series};
+use super::series::{Family, Recorded};
 use crate::host;
 
 /// A sum that only rises. Cheap to clone.
@@ -16,7 +16,7 @@ pub struct Counter(Rc<Family<Sum>>);
 impl Counter {
     /// Begins the definition of a counter.
     pub fn define(name: &str) -> Define<Self> {
-        Define::new(name, "1", &[])
+        Define::new(name, "", &[])
     }
 
     /// The series with these label values, one for each key that was defined (a missing one is "", which debug builds
@@ -31,7 +31,7 @@ impl Counter {
 }
 
 impl Define<Counter> {
-    /// The unit, by OpenTelemetry's conventions: `By`, `s`, `{request}`; "1" if it has none.
+    /// The unit, by OpenTelemetry's conventions: `By`, `s`, `{request}`; "" if there is none.
     pub fn unit(self, unit: &str) -> Self {
         self.set_unit(unit)
     }
@@ -47,15 +47,14 @@ impl Instrument for Counter {
 
 /// One series of a [`Counter`]: what you add to. Cheap to clone; recording calls no one.
 #[derive(Clone)]
-pub struct CounterSeries(Rc<Series<Sum>>);
+pub struct CounterSeries(Sum);
 
 impl CounterSeries {
     /// Adds a value; what is negative or not finite is ignored.
     #[inline]
     pub fn add(&self, value: f64) {
         if value > 0.0 && value < f64::INFINITY {
-            let sum = &self.0.recorded.0;
-            sum.set(sum.get() + value);
+            self.0.0.set(self.0.0.get() + value);
         }
     }
 
@@ -66,8 +65,8 @@ impl CounterSeries {
     }
 }
 
-#[derive(Default)]
-pub(crate) struct Sum(Cell<f64>);
+#[derive(Clone, Default)]
+pub(crate) struct Sum(Rc<Cell<f64>>);
 
 impl Recorded for Sum {
     fn hand_over(&self, series: impl FnOnce() -> u32, to: &mut HandOver) -> bool {
@@ -76,6 +75,10 @@ impl Recorded for Sum {
             to.add(series(), sum);
         }
         sum > 0.0
+    }
+
+    fn is_in_use(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
     }
 }
 
@@ -87,6 +90,6 @@ impl fmt::Debug for Counter {
 
 impl fmt::Debug for CounterSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CounterSeries").field("not_handed_over", &self.0.recorded.0.get()).finish()
+        f.debug_struct("CounterSeries").field("not_handed_over", &self.0.0.get()).finish()
     }
 }

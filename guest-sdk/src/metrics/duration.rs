@@ -9,7 +9,7 @@ use super::RPC_DURATION_BOUNDS;
 use super::buckets::Bounds;
 use super::define::{Define, Instrument, sealed};
 use super::registry::HandOver;
-use super::series::{Family, Recorded, Series};
+use super::series::{Family, Recorded};
 use crate::host;
 
 const NANOS_PER_SECOND: f64 = 1e9;
@@ -30,7 +30,7 @@ impl DurationHistogram {
     /// The series with these label values; see [`Counter::with`](super::Counter::with).
     #[must_use]
     pub fn with(&self, values: &[&str]) -> DurationSeries {
-        DurationSeries { series: self.family.with(values), bounds: self.bounds.clone() }
+        DurationSeries { cells: self.family.with(values).0, bounds: self.bounds.clone() }
     }
 }
 
@@ -57,7 +57,8 @@ impl Instrument for DurationHistogram {
 /// One series of a [`DurationHistogram`]. Cheap to clone; recording calls no one.
 #[derive(Clone)]
 pub struct DurationSeries {
-    series: Rc<Series<Nanos>>,
+    /// The sum, and one count for each bucket: in one piece, because this is the hot path of most tracers.
+    cells: Rc<[Cell<u64>]>,
     bounds: Rc<Bounds>,
 }
 
@@ -71,33 +72,37 @@ impl DurationSeries {
     /// Records a duration in nanoseconds, as the column `durations` has it.
     #[inline]
     pub fn record_nanos(&self, nanos: u64) {
-        let recorded = &self.series.recorded;
-        if let Some(count) = recorded.counts.get(self.bounds.bucket(nanos)) {
+        if let [sum, counts @ ..] = &*self.cells
+            && let Some(count) = counts.get(self.bounds.bucket(nanos))
+        {
             count.set(count.get() + 1);
-            recorded.sum.set(recorded.sum.get().saturating_add(nanos));
+            sum.set(sum.get().saturating_add(nanos));
         }
     }
 }
 
-pub(crate) struct Nanos {
-    sum: Cell<u64>,
-    counts: Box<[Cell<u64>]>,
-}
+#[derive(Clone)]
+pub(crate) struct Nanos(Rc<[Cell<u64>]>);
 
 impl Nanos {
     fn new(buckets: usize) -> Self {
-        Self { sum: Cell::new(0), counts: vec![Cell::new(0); buckets].into() }
+        Self(vec![Cell::new(0); buckets + 1].into())
     }
 }
 
 impl Recorded for Nanos {
     fn hand_over(&self, series: impl FnOnce() -> u32, _: &mut HandOver) -> bool {
-        if self.counts.iter().all(|count| count.get() == 0) {
+        let [sum, counts @ ..] = &*self.0 else { return false };
+        if counts.iter().all(|count| count.get() == 0) {
             return false;
         }
-        let counts: Vec<u64> = self.counts.iter().map(Cell::take).collect();
-        host::merge(series(), &counts, self.sum.take() as f64 / NANOS_PER_SECOND);
+        let counts: Vec<u64> = counts.iter().map(Cell::take).collect();
+        host::merge(series(), &counts, sum.take() as f64 / NANOS_PER_SECOND);
         true
+    }
+
+    fn is_in_use(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
     }
 }
 
@@ -109,6 +114,6 @@ impl fmt::Debug for DurationHistogram {
 
 impl fmt::Debug for DurationSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DurationSeries").field("not_handed_over", &self.series.recorded.counts).finish()
+        f.debug_struct("DurationSeries").field("sum_and_counts", &self.cells).finish()
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::define::{Define, Instrument, sealed};
 use super::registry::HandOver;
-use super::series::{Family, Recorded, Series};
+use super::series::{Family, Recorded};
 use crate::host;
 
 /// A value that goes up and down. Cheap to clone.
@@ -16,7 +16,7 @@ pub struct Gauge(Rc<Family<Value>>);
 impl Gauge {
     /// Begins the definition of a gauge.
     pub fn define(name: &str) -> Define<Self> {
-        Define::new(name, "1", &[])
+        Define::new(name, "", &[])
     }
 
     /// The series with these label values; see [`Counter::with`](super::Counter::with).
@@ -27,7 +27,7 @@ impl Gauge {
 }
 
 impl Define<Gauge> {
-    /// The unit, by OpenTelemetry's conventions: `By`, `s`, `{request}`; "1" if it has none.
+    /// The unit, by OpenTelemetry's conventions: `By`, `s`, `{request}`; "" if there is none.
     pub fn unit(self, unit: &str) -> Self {
         self.set_unit(unit)
     }
@@ -43,19 +43,19 @@ impl Instrument for Gauge {
 
 /// One series of a [`Gauge`]. Cheap to clone; recording calls no one.
 #[derive(Clone)]
-pub struct GaugeSeries(Rc<Series<Value>>);
+pub struct GaugeSeries(Value);
 
 impl GaugeSeries {
     /// Sets the value.
     #[inline]
     pub fn set(&self, value: f64) {
-        self.0.recorded.0.set(Change::Set(value));
+        self.0.0.set(Change::Set(value));
     }
 
     /// Changes the value by so much.
     #[inline]
     pub fn add(&self, change: f64) {
-        let value = &self.0.recorded.0;
+        let value = &self.0.0;
         value.set(match value.get() {
             Change::None => Change::Add(change),
             Change::Add(before) => Change::Add(before + change),
@@ -64,8 +64,8 @@ impl GaugeSeries {
     }
 }
 
-#[derive(Default)]
-pub(crate) struct Value(Cell<Change>);
+#[derive(Clone, Default)]
+pub(crate) struct Value(Rc<Cell<Change>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Change {
@@ -84,6 +84,10 @@ impl Recorded for Value {
         }
         true
     }
+
+    fn is_in_use(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
+    }
 }
 
 impl fmt::Debug for Gauge {
@@ -94,6 +98,6 @@ impl fmt::Debug for Gauge {
 
 impl fmt::Debug for GaugeSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GaugeSeries").field("not_handed_over", &self.0.recorded.0.get()).finish()
+        f.debug_struct("GaugeSeries").field("not_handed_over", &self.0.0.get()).finish()
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::define::{Define, Instrument, sealed};
 use super::registry::HandOver;
-use super::series::{Family, Recorded, Series};
+use super::series::{Family, Recorded};
 use crate::host;
 
 /// A histogram of any quantity; for durations [`DurationHistogram`](super::DurationHistogram) is faster and exact.
@@ -20,18 +20,18 @@ pub struct Histogram {
 impl Histogram {
     /// Begins the definition of a histogram. Without bounds it has one bucket: count and sum.
     pub fn define(name: &str) -> Define<Self> {
-        Define::new(name, "1", &[])
+        Define::new(name, "", &[])
     }
 
     /// The series with these label values; see [`Counter::with`](super::Counter::with).
     #[must_use]
     pub fn with(&self, values: &[&str]) -> HistogramSeries {
-        HistogramSeries { series: self.family.with(values), bounds: self.bounds.clone() }
+        HistogramSeries { recorded: self.family.with(values), bounds: self.bounds.clone() }
     }
 }
 
 impl Define<Histogram> {
-    /// The unit, by OpenTelemetry's conventions: `By`, `s`, `{request}`; "1" if it has none.
+    /// The unit, by OpenTelemetry's conventions: `By`, `s`, `{request}`; "" if there is none.
     pub fn unit(self, unit: &str) -> Self {
         self.set_unit(unit)
     }
@@ -55,7 +55,7 @@ impl Instrument for Histogram {
 /// One series of a [`Histogram`]. Cheap to clone; recording calls no one.
 #[derive(Clone)]
 pub struct HistogramSeries {
-    series: Rc<Series<Counts>>,
+    recorded: Counts,
     bounds: Rc<[f64]>,
 }
 
@@ -66,7 +66,7 @@ impl HistogramSeries {
         if !value.is_finite() {
             return;
         }
-        let recorded = &self.series.recorded;
+        let recorded = &*self.recorded.0;
         let bucket = self.bounds.partition_point(|&bound| bound < value);
         if let Some(count) = recorded.counts.get(bucket) {
             count.set(count.get() + 1);
@@ -75,25 +75,33 @@ impl HistogramSeries {
     }
 }
 
-pub(crate) struct Counts {
+#[derive(Clone)]
+pub(crate) struct Counts(Rc<Cells>);
+
+struct Cells {
     sum: Cell<f64>,
     counts: Box<[Cell<u64>]>,
 }
 
 impl Counts {
     fn new(buckets: usize) -> Self {
-        Self { sum: Cell::new(0.0), counts: vec![Cell::new(0); buckets].into() }
+        Self(Rc::new(Cells { sum: Cell::new(0.0), counts: vec![Cell::new(0); buckets].into() }))
     }
 }
 
 impl Recorded for Counts {
     fn hand_over(&self, series: impl FnOnce() -> u32, _: &mut HandOver) -> bool {
-        if self.counts.iter().all(|count| count.get() == 0) {
+        let Cells { sum, counts } = &*self.0;
+        if counts.iter().all(|count| count.get() == 0) {
             return false;
         }
-        let counts: Vec<u64> = self.counts.iter().map(Cell::take).collect();
-        host::merge(series(), &counts, self.sum.take());
+        let counts: Vec<u64> = counts.iter().map(Cell::take).collect();
+        host::merge(series(), &counts, sum.take());
         true
+    }
+
+    fn is_in_use(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
     }
 }
 
@@ -105,6 +113,6 @@ impl fmt::Debug for Histogram {
 
 impl fmt::Debug for HistogramSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HistogramSeries").field("not_handed_over", &self.series.recorded.counts).finish()
+        f.debug_struct("HistogramSeries").field("not_handed_over", &self.recorded.0.counts).finish()
     }
 }

@@ -34,7 +34,7 @@ const FIRST_SLOTS: usize = 64;
 ///
 ///     fn finish(&mut self, batch: &Batch) {
 ///         for (method, &nanos) in batch.methods().zip(batch.durations().raw()) {
-///             let series = self.series.get_or_insert_with([u64::from(method.id()), 0], || {
+///             let series = self.series.get_or_insert_with(u128::from(method.id()), || {
 ///                 self.histogram.with(&[method.as_str()])
 ///             });
 ///             series.record_nanos(nanos);
@@ -54,7 +54,7 @@ pub struct Keyed<S> {
 }
 
 struct Entry<S> {
-    key: [u64; 2],
+    key: u128,
     used: bool,
     idle: Duration,
     value: S,
@@ -81,7 +81,7 @@ impl<S> Keyed<S> {
 
     /// What stands under the key; made if there is nothing.
     #[inline]
-    pub fn get_or_insert_with(&mut self, key: [u64; 2], make: impl FnOnce() -> S) -> &S {
+    pub fn get_or_insert_with(&mut self, key: u128, make: impl FnOnce() -> S) -> &S {
         if self.entries.get(self.last).is_none_or(|entry| entry.key != key) {
             self.last = match self.find(key) {
                 Some(index) => index,
@@ -111,7 +111,7 @@ impl<S> Keyed<S> {
     }
 
     #[inline]
-    fn find(&self, key: [u64; 2]) -> Option<usize> {
+    fn find(&self, key: u128) -> Option<usize> {
         let mask = self.slots.len() - 1;
         let mut slot = hash(key) & mask;
         loop {
@@ -126,7 +126,7 @@ impl<S> Keyed<S> {
     }
 
     #[cold]
-    fn insert(&mut self, key: [u64; 2], value: S) -> usize {
+    fn insert(&mut self, key: u128, value: S) -> usize {
         if self.entries.len() >= MAX_KEYS {
             self.entries.clear();
             self.fill_slots();
@@ -162,8 +162,9 @@ impl<S> Keyed<S> {
 }
 
 #[inline]
-fn hash(key: [u64; 2]) -> usize {
-    let mixed = key[0].wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ key[1].wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
+fn hash(key: u128) -> usize {
+    let (low, high) = (key as u64, (key >> 64) as u64);
+    let mixed = low.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ high.wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
     // The upper half of a product depends on all of the factor's bits, its lowest bits only on the factor's lowest.
     (mixed >> 32) as usize
 }
@@ -184,8 +185,8 @@ impl<S> fmt::Debug for Keyed<S> {
 mod tests {
     use super::*;
 
-    fn key(i: u64) -> [u64; 2] {
-        [i % 17, i / 17]
+    fn key(i: u64) -> u128 {
+        u128::from(i % 17) | u128::from(i / 17) << 64
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The series of one instrument: one set of label values each, with what was recorded since the last flush.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,21 +16,23 @@ pub(crate) const FORGET_AFTER: Duration = Duration::from_secs(300);
 /// A label's value, where there are too many.
 const OTHER: &str = "_OTHER";
 
-/// What a series keeps between flushes.
-pub(crate) trait Recorded: 'static {
+/// What a series keeps between flushes: a cheap handle, of which the family and those who record have one each.
+pub(crate) trait Recorded: Clone + 'static {
     /// Takes what was recorded since the last time, and leaves nothing behind; false if that is nothing. `series` gives
     /// the host's id for it.
     fn hand_over(&self, series: impl FnOnce() -> u32, to: &mut HandOver) -> bool;
+    /// Whether anyone beside the family can record.
+    fn is_in_use(&self) -> bool;
 }
 
 /// One set of label values.
-pub(crate) struct Series<R> {
+struct Series<R> {
     values: Vec<String>,
     /// The host's id, once something was handed over.
-    id: Cell<Option<u32>>,
+    id: Option<u32>,
     /// How long there was nothing to hand over.
-    idle: Cell<Duration>,
-    pub(crate) recorded: R,
+    idle: Duration,
+    recorded: R,
 }
 
 /// An instrument and its series.
@@ -40,7 +42,7 @@ pub(crate) struct Family<R> {
     /// The host's id of the instrument.
     id: u32,
     /// Sorted by their values.
-    series: RefCell<Vec<Rc<Series<R>>>>,
+    series: RefCell<Vec<Series<R>>>,
     new: Box<dyn Fn() -> R>,
 }
 
@@ -52,7 +54,7 @@ impl<R: Recorded> Family<R> {
     }
 
     /// The series with these label values; see `MAX_SERIES`.
-    pub(crate) fn with(&self, values: &[&str]) -> Rc<Series<R>> {
+    pub(crate) fn with(&self, values: &[&str]) -> R {
         debug_assert_eq!(values.len(), self.label_keys, "{}: one value for each label key", self.name);
         if values.len() == self.label_keys {
             self.find_or_add(values, MAX_SERIES)
@@ -63,21 +65,20 @@ impl<R: Recorded> Family<R> {
         }
     }
 
-    fn find_or_add(&self, values: &[&str], most: usize) -> Rc<Series<R>> {
+    fn find_or_add(&self, values: &[&str], most: usize) -> R {
         let mut all = self.series.borrow_mut();
         let found = all.binary_search_by(|series| series.values.iter().map(String::as_str).cmp(values.iter().copied()));
         match found {
-            Ok(index) => all[index].clone(),
+            Ok(index) => all[index].recorded.clone(),
             Err(_) if all.len() >= most => {
                 drop(all);
                 self.find_or_add(&vec![OTHER; self.label_keys], usize::MAX)
             }
             Err(index) => {
                 let values = values.iter().map(|&value| value.to_owned()).collect();
-                let (id, idle) = (Cell::new(None), Cell::new(Duration::ZERO));
-                let series = Rc::new(Series { values, id, idle, recorded: (self.new)() });
-                all.insert(index, series.clone());
-                series
+                let recorded = (self.new)();
+                all.insert(index, Series { values, id: None, idle: Duration::ZERO, recorded: recorded.clone() });
+                recorded
             }
         }
     }
@@ -95,29 +96,21 @@ impl<R: Recorded> Gather for Family<R> {
     fn gather(&self, elapsed: Duration, to: &mut HandOver) {
         let mut all = self.series.borrow_mut();
         let crowded = all.len() >= MAX_SERIES;
-        all.retain(|series| {
-            let id = || match series.id.get() {
-                Some(id) => id,
-                None => {
-                    let id = host::series_of(self.id, &series.values);
-                    series.id.set(Some(id));
-                    id
-                }
-            };
-            if series.recorded.hand_over(id, to) {
-                series.idle.set(Duration::ZERO);
+        all.retain_mut(|Series { values, id, idle, recorded }| {
+            if recorded.hand_over(|| *id.get_or_insert_with(|| host::series_of(self.id, values)), to) {
+                *idle = Duration::ZERO;
                 return true;
             }
-            series.idle.set(series.idle.get().saturating_add(elapsed));
-            let forget = crowded || series.idle.get() >= FORGET_AFTER;
-            if forget {
-                series.id.set(None);
+            *idle = idle.saturating_add(elapsed);
+            if *idle < FORGET_AFTER && !crowded {
+                return true;
             }
-            !forget || Rc::strong_count(series) > 1
+            *id = None;
+            recorded.is_in_use()
         });
     }
 
     fn has_series_in_use(&self) -> bool {
-        self.series.borrow().iter().any(|series| Rc::strong_count(series) > 1)
+        self.series.borrow().iter().any(|series| series.recorded.is_in_use())
     }
 }

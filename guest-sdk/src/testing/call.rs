@@ -121,11 +121,27 @@ impl TestCall {
         }
     }
 
-    /// What `info` gives unless the test says otherwise: the facts that columns have, under the columns' names. The
-    /// real host's has more.
-    pub(super) fn facts(&self) -> String {
-        json!({
+    /// What `Call::info` gives.
+    pub(super) fn info_json(&self) -> String {
+        self.info.clone().unwrap_or_else(|| self.record())
+    }
+
+    /// What the host writes (host/src/collect/record.rs).
+    fn record(&self) -> String {
+        let traffic = |(bytes, messages, last_bytes)| json!({ "bytes": bytes, "messages": messages, "last_bytes": last_bytes });
+        let events = self.events.iter().map(|event| {
+            let status = ["info", "info", "warn", "error"].get(usize::from(event.status)).copied();
+            let mut json = json!({ "kind": event.kind, "nanos": event.at, "status": status });
+            if !event.info.is_empty() {
+                json["info"] = event.info.clone().into();
+            }
+            json
+        });
+        let mut record = json!({
             "id": self.id,
+            "kind": self.kind.as_str(),
+            "logical_id": self.logical_id.unwrap_or(self.id),
+            "attempts": self.attempt,
             "side": self.side.as_str(),
             "method": self.method,
             "caller": self.caller,
@@ -133,19 +149,32 @@ impl TestCall {
             "peer": self.peer,
             "protocol": self.protocol.as_str(),
             "streaming": self.streaming.as_str(),
-            "started": self.started,
-            "duration": self.duration,
+            "started_unix_nanos": self.started,
+            "duration_nanos": self.duration,
+            "sent": traffic(self.sent),
+            "received": traffic(self.received),
             "outcome": self.outcome.as_str(),
-            "http_status": self.http_status,
-            "rpc_status": self.rpc_status,
             "business_status": self.business_status,
             "error_type": self.error_type,
             "error_message": self.error_message,
             "trace_id": format!("{:032x}", self.trace_id),
             "span_id": format!("{:016x}", self.span_id),
-            "tags": self.tags.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-        })
-        .to_string()
+            "parent_span_id": if self.parent_span_id == 0 { String::new() } else { format!("{:016x}", self.parent_span_id) },
+            "sampled": self.sampled,
+            "events": events.collect::<Vec<_>>(),
+            "events_elided": self.events_elided,
+        });
+        let optional = [
+            ("deadline_nanos", (self.deadline != 0).then_some(self.deadline)),
+            ("http_status", self.http_status.map(u64::from)),
+            ("rpc_status", self.rpc_status.map(u64::from)),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                record[key] = value.into();
+            }
+        }
+        record.to_string()
     }
 }
 

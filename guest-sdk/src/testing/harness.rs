@@ -150,8 +150,10 @@ impl<T: Tracer> Harness<T> {
                 self.next_id += 1;
             }
         }
-        for calls in calls.chunks(self.batch_size) {
-            let batch = Batch::new(Source::new(calls, &mut self.world.host.symbols, self.pulled.clone()));
+        while !calls.is_empty() {
+            let rest = calls.split_off(self.batch_size.min(calls.len()));
+            let batch = std::mem::replace(&mut calls, rest);
+            let batch = Batch::new(Source::new(batch, &mut self.world.host.symbols, self.pulled.clone()));
             let tracer = &mut self.tracer;
             self.world.enter(|| Instance::finish(tracer, &batch));
         }

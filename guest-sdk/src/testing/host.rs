@@ -147,7 +147,7 @@ impl Host {
         let cut = message.get(..message.floor_char_boundary(MAX_LINE)).unwrap_or("");
         let mut message = String::with_capacity(cut.len());
         for c in cut.chars() {
-            if c.is_control() { message.extend(c.escape_default()) } else { message.push(c) }
+            if c.is_control() && c != '\t' { message.extend(c.escape_default()) } else { message.push(c) }
         }
         self.staged.log.push(LogLine { severity, message });
     }

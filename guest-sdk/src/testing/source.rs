@@ -17,23 +17,24 @@ pub(crate) type PulledNames = Rc<RefCell<BTreeSet<&'static str>>>;
 pub(crate) struct Source {
     columns: Columns,
     texts: Vec<String>,
-    infos: Vec<String>,
+    calls: Vec<TestCall>,
     pulled: PulledNames,
 }
 
 impl Source {
-    pub(crate) fn new(calls: &[TestCall], symbols: &mut Symbols, pulled: PulledNames) -> Self {
+    pub(crate) fn new(calls: Vec<TestCall>, symbols: &mut Symbols, pulled: PulledNames) -> Self {
         let mut source = Self { texts: vec![String::new()], pulled, ..Self::default() };
         source.columns.event_offsets.push(0);
         source.columns.tag_offsets.push(0);
-        for call in calls {
+        for call in &calls {
             source.push(call, symbols);
         }
+        source.calls = calls;
         source
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.infos.len()
+        self.calls.len()
     }
 
     pub(crate) fn texts(&self) -> &[String] {
@@ -41,7 +42,7 @@ impl Source {
     }
 
     pub(crate) fn info(&self, index: u32) -> String {
-        self.infos.get(index as usize).cloned().unwrap_or_default()
+        self.calls.get(index as usize).map(TestCall::info_json).unwrap_or_default()
     }
 
     pub(crate) fn pull(&self, name: &'static str) -> &Columns {
@@ -108,6 +109,5 @@ impl Source {
         columns.parent_span_ids.push(call.parent_span_id);
         columns.sampled.push(u8::from(call.sampled));
         columns.tokens.push(call.token);
-        self.infos.push(call.info.clone().unwrap_or_else(|| call.facts()));
     }
 }
