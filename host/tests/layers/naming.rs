@@ -1,0 +1,74 @@
+//! Which names calls get: those that a router knows, and never whatever a peer made up.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use hottap::{RequestBody, Route};
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use tonic::Request as GrpcRequest;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::recorder::Recorder;
+use crate::world::World;
+
+#[tokio::test]
+async fn a_flood_of_methods_that_nobody_knows_is_other() {
+    let world = World::start().await;
+    const FLOOD: usize = 300;
+    for i in 0..FLOOD {
+        let path = match i % 2 {
+            0 => format!("/flood.S{i}/Method"),
+            _ => format!("/test.Echo/Method{i}"),
+        };
+        world.client.send(&path, GrpcRequest::new(Bytes::new())).await.expect_err("nobody knows it");
+    }
+    for info in world.served.finished(FLOOD).await {
+        assert_eq!(info.invocation().method().as_str(), "_OTHER");
+        assert_eq!(info.stats().rpc_status(), Some(12));
+    }
+    world.client.unary("echo").await.expect("succeeds");
+    let served = world.served.finished(FLOOD + 1).await;
+    assert_eq!(served[FLOOD].invocation().method().as_str(), "test.Echo/Unary");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_method_that_was_served_keeps_its_name_when_it_refuses() {
+    let world = World::start().await;
+    world.client.unary("fail 16 before anything is known").await.expect_err("refused");
+    world.client.unary("echo").await.expect("succeeds");
+    world.client.unary("fail 16 who are you").await.expect_err("refused");
+    let names: Vec<String> =
+        world.served.finished(3).await.iter().map(|info| info.invocation().method().as_str().to_owned()).collect();
+    assert_eq!(names[1..], ["test.Echo/Unary", "test.Echo/Unary"]);
+    world.close().await;
+}
+
+/// One plain HTTP call through the server's layer; gives the method's name.
+async fn name(request: http::request::Builder, answer: http::response::Builder) -> String {
+    let recorder = Recorder::default();
+    let answer = std::sync::Mutex::new(Some(answer));
+    let service =
+        recorder.start("unit").server_layer().layer(service_fn(move |_: Request<RequestBody<Empty<Bytes>>>| {
+            let response = answer.lock().expect("not poisoned").take().expect("one call").body(Empty::<Bytes>::new());
+            async { Ok::<_, Infallible>(response.expect("a response")) }
+        }));
+    service.oneshot(request.body(Empty::new()).expect("a request")).await.expect("succeeds");
+    recorder.one().await.invocation().method().as_str().to_owned()
+}
+
+#[tokio::test]
+async fn plain_http_is_named_by_route_and_never_by_path() {
+    let get = || Request::get("/users/17?token=hunter2");
+    let ok = || Response::builder().status(StatusCode::OK);
+    let route = Route::new("/users/{id}");
+    assert_eq!(name(get(), ok()).await, "GET");
+    assert_eq!(name(get(), ok().status(404)).await, "GET");
+    assert_eq!(name(get().extension(route.clone()), ok()).await, "GET /users/{id}");
+    assert_eq!(name(get().extension(route.clone()), ok().status(404)).await, "GET /users/{id}");
+    assert_eq!(name(get(), ok().extension(route.clone())).await, "GET /users/{id}");
+    assert_eq!(name(get().extension(Route::new("/{*any}")), ok().extension(route)).await, "GET /users/{id}");
+    assert_eq!(name(Request::builder().method("BREW").uri("/"), ok()).await, "_OTHER");
+    assert_eq!(name(get().extension(Route::from("/x".repeat(200))), ok()).await, "_OTHER");
+}

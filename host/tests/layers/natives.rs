@@ -1,0 +1,99 @@
+//! What native tracers do to RPCs: nothing, whatever goes wrong in them; and what handlers see of them.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use hottap::rpc::{Outcome, Side, TraceContext};
+use hottap::{CallContext, Hottap, RequestBody, Tracer};
+use http::{Request, Response};
+use http_body_util::Empty;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::echo::Echo;
+use crate::recorder::Recorder;
+use crate::world::World;
+
+struct Panicking;
+
+impl Tracer for Panicking {
+    fn start(&self, call: &mut CallContext) {
+        assert!(call.info().id() % 2 == 0, "every other call");
+    }
+
+    fn finish(&self, _: &CallContext) {
+        panic!("at every finish");
+    }
+}
+
+#[tokio::test]
+async fn a_panicking_native_tracer_hurts_nobody() {
+    let (sent, served) = (Recorder::default(), Recorder::default());
+    let client_tap = sent.started_by(Hottap::builder().tracer(Panicking));
+    let server_tap = served.started_by(Hottap::builder().tracer(Panicking));
+    let world = World::of(Echo::default(), (&client_tap, sent), (&server_tap, served)).await;
+    for _ in 0..8 {
+        assert_eq!(world.client.unary("echo").await.expect("succeeds"), "echo");
+    }
+    world.client.unary("panic").await.expect_err("the handler panics, and then its tracer");
+    world.client.unary("echo").await.expect("succeeds");
+    let (client, server) = (world.sent.finished(10).await, world.served.finished(10).await);
+    assert_eq!(client.iter().filter(|info| info.stats().outcome() == Outcome::Ok).count(), 9);
+    assert_eq!(server.iter().filter(|info| info.stats().outcome() == Outcome::Panicked).count(), 1);
+    world.close().await;
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Tenant(u32);
+
+/// Attaches a tenant to server calls, and keeps what client calls see of it.
+#[derive(Clone, Default)]
+struct Tenants {
+    seen: Arc<Mutex<Vec<Option<Tenant>>>>,
+    trace: Option<TraceContext>,
+}
+
+impl Tracer for Tenants {
+    fn start(&self, call: &mut CallContext) {
+        match call.info().side() {
+            Side::Server => _ = call.extensions_mut().insert(Tenant(7)),
+            _ => self.seen.lock().expect("not poisoned").push(call.extensions().get::<Tenant>().cloned()),
+        }
+        if let Some(trace) = self.trace {
+            call.set_trace(trace);
+        }
+    }
+
+    fn finish(&self, _: &CallContext) {}
+}
+
+#[tokio::test]
+async fn what_a_tracer_attaches_is_seen_by_the_handler_and_its_client_calls() {
+    let tenants = Tenants::default();
+    let tap = Hottap::builder().tracer(tenants.clone()).start().expect("starts");
+    let downstream = tap.client_layer().layer(service_fn(|_: Request<RequestBody<Empty<Bytes>>>| async {
+        Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+    }));
+    let handler = service_fn(move |request: Request<RequestBody<Empty<Bytes>>>| {
+        let downstream = downstream.clone();
+        async move {
+            assert_eq!(request.extensions().get::<Tenant>(), Some(&Tenant(7)));
+            downstream.oneshot(Request::new(Empty::new())).await
+        }
+    });
+    tap.server_layer().layer(handler).oneshot(Request::new(Empty::<Bytes>::new())).await.expect("succeeds");
+    assert_eq!(*tenants.seen.lock().expect("not poisoned"), [Some(Tenant(7))]);
+}
+
+#[tokio::test]
+async fn a_trace_that_a_tracer_sets_is_what_goes_out() {
+    let trace = TraceContext::root();
+    let tenants = Tenants { trace: Some(trace), ..Tenants::default() };
+    let tap = Hottap::builder().tracer(tenants).start().expect("starts");
+    let client = tap.client_layer().layer(service_fn(move |request: Request<RequestBody<Empty<Bytes>>>| async move {
+        let sent = request.headers().get("traceparent").and_then(|value| value.to_str().ok().map(str::to_owned));
+        assert_eq!(sent, Some(format!("00-{:032x}-{:016x}-01", trace.trace_id, trace.span_id)));
+        Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+    }));
+    client.oneshot(Request::new(Empty::<Bytes>::new())).await.expect("succeeds");
+}

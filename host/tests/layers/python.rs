@@ -1,0 +1,121 @@
+//! gRPC's own Python: its client against our server's layer, its server against our client's.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hottap::rpc::{Outcome, RpcInfo, Streaming};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::recorder::Recorder;
+use crate::world::{Client, World, collect};
+
+/// The interpreter that has grpcio; none if there is none, which is said.
+fn python(test: &str) -> Option<String> {
+    let python = std::env::var("HOTTAP_TEST_PYTHON").ok();
+    if python.is_none() {
+        assert!(std::env::var_os("HOTTAP_TEST_REAL").is_none(), "HOTTAP_TEST_PYTHON is not set");
+        println!("skipped: {test}: HOTTAP_TEST_PYTHON is not set: the path of a Python that has grpcio");
+    }
+    python
+}
+
+fn run(python: &str, script: &str, arguments: &[&str]) -> Child {
+    Command::new(python)
+        .arg("-c")
+        .arg(script)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("Python runs")
+}
+
+/// What a call was, in a line: method, outcome, status, messages and bytes each way.
+fn line(info: &RpcInfo) -> String {
+    let (stats, invocation) = (info.stats(), info.invocation());
+    let (sent, received) = (stats.sent(), stats.received());
+    format!(
+        "{} {} {} {:?} {}/{} {}/{}",
+        invocation.method().name(),
+        invocation.streaming().as_str(),
+        stats.outcome().as_str(),
+        stats.rpc_status(),
+        sent.messages,
+        sent.bytes,
+        received.messages,
+        received.bytes,
+    )
+}
+
+#[tokio::test]
+async fn a_python_client_is_recorded() {
+    let Some(python) = python("a_python_client_is_recorded") else { return };
+    let world = World::start().await;
+    let script = include_str!("client.py");
+    let client = run(&python, script, &[&world.address.to_string()]).wait_with_output().await.expect("Python ends");
+    assert!(client.status.success());
+    assert_eq!(String::from_utf8_lossy(&client.stdout).trim(), "done");
+    let served = world.served.finished(6).await;
+    let lines: Vec<String> = served.iter().map(line).collect();
+    assert_eq!(
+        lines,
+        [
+            "Unary unary ok Some(0) 1/15 1/15",
+            "Unary unary error Some(5) 0/0 1/21",
+            "Download server ok Some(0) 3/36 1/12",
+            "Upload client ok Some(0) 1/7 3/27",
+            "Chat both ok Some(0) 3/27 3/27",
+            "Download unary cancelled None 1/12 1/13",
+        ]
+    );
+    for info in &served {
+        assert_eq!(info.trace().trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
+        assert_eq!(info.trace().parent_span_id, 0xb7ad_6b71_6920_3331);
+    }
+    let deadline = served[0].config().deadline().expect("a deadline");
+    assert!(Duration::from_secs(10) < deadline && deadline <= Duration::from_secs(20), "{deadline:?}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_python_server_is_recorded() {
+    let Some(python) = python("a_python_server_is_recorded") else { return };
+    let mut server = run(&python, include_str!("server.py"), &[]);
+    let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
+    let port = lines.next_line().await.expect("readable").expect("a port");
+    let sent = Recorder::default();
+    let client = Client::new(&sent.start("shop"), format!("127.0.0.1:{port}").parse().expect("an address"));
+
+    assert_eq!(client.unary("echo this").await.expect("succeeds"), "echo this");
+    let told = lines.next_line().await.expect("readable").expect("what the server got");
+    assert_eq!(client.unary("fail").await.expect_err("fails").message(), "no such thing: é");
+    assert_eq!(collect(client.download("3").await.expect("starts")).await.len(), 3);
+    let messages = || tokio_stream::iter(["one", "two", "three"].map(Bytes::from));
+    assert_eq!(client.upload(messages()).await.expect("succeeds"), "11");
+    assert_eq!(collect(client.chat(messages()).await.expect("starts")).await.len(), 3);
+    let failure = client.send("/test.Echo/Nothing", tonic::Request::new(Bytes::new())).await.expect_err("not there");
+    assert_eq!(failure.code(), tonic::Code::Unimplemented);
+
+    let calls = sent.finished(6).await;
+    let lines: Vec<String> = calls.iter().map(line).collect();
+    assert_eq!(
+        lines,
+        [
+            "Unary unary ok Some(0) 1/14 1/14",
+            "Unary unary error Some(5) 1/9 0/0",
+            "Download server ok Some(0) 1/6 3/24",
+            "Upload client ok Some(0) 3/26 1/7",
+            "Chat both ok Some(0) 3/26 3/26",
+            "Nothing unary error Some(12) 1/5 0/0",
+        ]
+    );
+    let trace = calls[0].trace();
+    assert_eq!(told, format!("00-{:032x}-{:016x}-01", trace.trace_id, trace.span_id));
+    assert_eq!(calls[1].stats().error_message(), "no such thing: é");
+    assert_eq!((calls[0].stats().outcome(), calls[4].invocation().streaming()), (Outcome::Ok, Streaming::Both));
+    sent.assert_each_finished_once();
+    drop(server);
+}
