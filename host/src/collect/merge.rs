@@ -62,8 +62,7 @@ mod tests {
     fn rows_come_in_the_order_in_which_the_calls_finished() {
         let lists = [vec![1, 4, 9], vec![], vec![2, 3, 10, 11], vec![4]];
         let times: Vec<_> = lists.iter().map(|list| |row: usize| list.get(row).copied()).collect();
-        let merged: Vec<u64> =
-            merge(&times).into_iter().map(|id| lists[id.buffer()][id.row()]).collect();
+        let merged: Vec<u64> = merge(&times).into_iter().map(|id| lists[id.buffer()][id.row()]).collect();
         assert_eq!(merged, [1, 2, 3, 4, 4, 9, 10, 11]);
     }
 

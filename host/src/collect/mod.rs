@@ -1,19 +1,19 @@
 //! From finished calls to batches: rows, shards, the collector, columns, queues. Knows nothing of wasm.
 
-mod row;
-mod arena;
-mod shard;
-mod write;
-mod merge;
-mod batch;
-mod view;
-mod columns;
-mod texts;
-mod record;
 mod account;
-mod queue;
+mod arena;
+mod batch;
 mod collector;
+mod columns;
+mod merge;
+mod queue;
+mod record;
+mod row;
 mod sample;
+mod shard;
+mod texts;
+mod view;
+mod write;
 
 pub(crate) use account::{Account, DropReason, Terms};
 pub(crate) use collector::{Collector, Inbox};

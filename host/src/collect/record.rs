@@ -109,7 +109,11 @@ impl<'a> Record<'a> {
             error_message,
             trace_id: format!("{:016x}{:016x}", row.trace_high, row.trace_low),
             span_id: format!("{:016x}", row.span_id),
-            parent_span_id: if row.parent_span_id == 0 { String::new() } else { format!("{:016x}", row.parent_span_id) },
+            parent_span_id: if row.parent_span_id == 0 {
+                String::new()
+            } else {
+                format!("{:016x}", row.parent_span_id)
+            },
             sampled: row.sampled != 0,
             events,
             events_elided: row.events_elided,

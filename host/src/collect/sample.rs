@@ -20,9 +20,11 @@ pub(crate) fn sample(now: u64, level: Level) -> Option<View> {
     let http = Symbol::intern("GET /hottap-canary");
     let mut buffer = Buffer::new();
     for (i, outcome) in (0..Outcome::COUNT as u8).filter_map(Outcome::from_number).enumerate() {
-        for (side, method, protocol) in
-            [(Side::Server, grpc, Protocol::Grpc), (Side::Client, grpc, Protocol::Grpc), (Side::Server, http, Protocol::Http)]
-        {
+        for (side, method, protocol) in [
+            (Side::Server, grpc, Protocol::Grpc),
+            (Side::Client, grpc, Protocol::Grpc),
+            (Side::Server, http, Protocol::Http),
+        ] {
             let mut stats = RpcStats::new(level, i as u64, now);
             stats.duration = 1_000_000 << i;
             stats.sent = Traffic { bytes: 100, messages: 1, last_bytes: 100 };

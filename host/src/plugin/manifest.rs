@@ -120,10 +120,12 @@ fn parse_side(word: &str) -> Result<Side, ManifestError> {
 }
 
 fn parse_outcome(word: &str) -> Result<Outcome, ManifestError> {
-    (0..Outcome::COUNT as u8).filter_map(Outcome::from_number).find(|outcome| outcome.as_str() == word).ok_or_else(|| {
-        let expected = "ok, business_error, error, cancelled, timed_out, panicked";
-        ManifestError::Word { what: "outcome", value: word.to_owned(), expected }
-    })
+    (0..Outcome::COUNT as u8).filter_map(Outcome::from_number).find(|outcome| outcome.as_str() == word).ok_or_else(
+        || {
+            let expected = "ok, business_error, error, cancelled, timed_out, panicked";
+            ManifestError::Word { what: "outcome", value: word.to_owned(), expected }
+        },
+    )
 }
 
 fn parse_digest(hex: &str) -> Result<[u8; 32], ManifestError> {
@@ -150,9 +152,7 @@ fn json(value: &Value) -> Result<serde_json::Value, ManifestError> {
     Ok(match value {
         Value::String(text) => text.as_str().into(),
         Value::Integer(number) => (*number).into(),
-        Value::Float(number) => {
-            serde_json::Number::from_f64(*number).ok_or(ManifestError::Config(*number))?.into()
-        }
+        Value::Float(number) => serde_json::Number::from_f64(*number).ok_or(ManifestError::Config(*number))?.into(),
         Value::Boolean(truth) => (*truth).into(),
         Value::Datetime(date) => date.to_string().into(),
         Value::Array(values) => values.iter().map(json).collect::<Result<Vec<_>, _>>()?.into(),

@@ -1,19 +1,19 @@
 //! From a directory to live plugins: what is there, what follows from it, who loads, who runs.
 
-mod name;
-mod scan;
-mod manifest;
-mod plan;
+mod books;
 mod generation;
 mod loader;
-mod watch;
-mod books;
+mod manifest;
+mod name;
+mod plan;
+mod plugins;
+mod pool;
+mod scan;
+mod share;
 mod status;
 mod supervisor;
-mod share;
+mod watch;
 mod worker;
-mod pool;
-mod plugins;
 
 pub(crate) use plugins::{PluginSettings, Plugins};
 pub(crate) use status::Reporter;

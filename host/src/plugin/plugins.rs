@@ -75,7 +75,9 @@ impl Plugins {
 
     /// Flushes and commits everything, and ends the threads. True if that was done in time, or before.
     pub(crate) fn shutdown(&self, wait: Duration) -> bool {
-        let Some(supervisor) = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take() else { return true };
+        let Some(supervisor) = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return true;
+        };
         let (done, is_done) = channel();
         let until = Instant::now() + wait;
         if self.events.send(Event::Shutdown(until, done)).is_err() {

@@ -35,10 +35,8 @@ impl Stamp {
 
     /// How long ago the contents changed; zero for a time in the future.
     pub(crate) fn age(&self) -> Duration {
-        let modified = Duration::new(
-            u64::try_from(self.modified.0).unwrap_or(0),
-            u32::try_from(self.modified.1).unwrap_or(0),
-        );
+        let modified =
+            Duration::new(u64::try_from(self.modified.0).unwrap_or(0), u32::try_from(self.modified.1).unwrap_or(0));
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + modified).unwrap_or_default()
     }
 }

@@ -1,5 +1,6 @@
 //! What the admin API and the metrics say of every plugin.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,6 +33,8 @@ pub(crate) struct TracerStatus {
     queued: u64,
     memory_bytes: u64,
     series: usize,
+    /// What the tracer did wrong with its metrics, and how often.
+    metric_errors: BTreeMap<&'static str, u64>,
     traps: u64,
     loads: u64,
     swaps: Vec<SwapStatus>,
@@ -58,6 +61,7 @@ impl TracerStatus {
     fn new(name: &Name, book: &Book, registry: &Registry) -> Self {
         let current = book.current().clone();
         let usage = &book.usage;
+        let metrics = registry.usage(name.as_str());
         let calls = usage.calls.load(Ordering::Relaxed);
         let cpu_ns = usage.cpu_nanos.load(Ordering::Relaxed);
         Self {
@@ -77,7 +81,8 @@ impl TracerStatus {
             cpu_ns,
             queued: usage.queued.load(Ordering::Relaxed),
             memory_bytes: usage.memory.load(Ordering::Relaxed),
-            series: registry.usage(name.as_str()).map_or(0, |usage| usage.series),
+            series: metrics.as_ref().map_or(0, |metrics| metrics.series),
+            metric_errors: metrics.map(|metrics| metrics.errors.into_iter().collect()).unwrap_or_default(),
             traps: usage.traps.load(Ordering::Relaxed),
             loads: current.loads,
             swaps: current
@@ -139,12 +144,20 @@ fn write(all: &[TracerStatus], native_panics: u64, writer: &mut Writer) {
         }
     };
     let counter = Kind::Counter;
-    gauge("hottap_calls_finished_total", counter, "Finished calls in the tracer's scope.", &|t| t.terms.finished as f64);
+    gauge("hottap_calls_finished_total", counter, "Finished calls in the tracer's scope.", &|t| {
+        t.terms.finished as f64
+    });
     gauge("hottap_calls_committed_total", counter, "Calls whose flush was committed.", &|t| t.terms.committed as f64);
-    gauge("hottap_calls_dead_total", counter, "Calls put aside that the tracer cannot digest.", &|t| t.terms.dead as f64);
-    gauge("hottap_calls_pending", Kind::Gauge, "Calls that wait for the tracer or its next flush.", &|t| t.terms.pending as f64);
+    gauge("hottap_calls_dead_total", counter, "Calls put aside that the tracer cannot digest.", &|t| {
+        t.terms.dead as f64
+    });
+    gauge("hottap_calls_pending", Kind::Gauge, "Calls that wait for the tracer or its next flush.", &|t| {
+        t.terms.pending as f64
+    });
     gauge("hottap_tracer_cpu_seconds_total", counter, "CPU time spent on the tracer.", &|t| t.cpu_ns as f64 / 1e9);
-    gauge("hottap_tracer_memory_bytes", Kind::Gauge, "Linear memory that the tracer holds.", &|t| t.memory_bytes as f64);
+    gauge("hottap_tracer_memory_bytes", Kind::Gauge, "Linear memory that the tracer holds.", &|t| {
+        t.memory_bytes as f64
+    });
     gauge("hottap_tracer_traps_total", counter, "Instances of the tracer that ended in a trap.", &|t| t.traps as f64);
     gauge("hottap_tracer_loads_total", counter, "Generations of the tracer that went live.", &|t| t.loads as f64);
     gauge("hottap_tracer_live", Kind::Gauge, "1 if the tracer is live.", &|t| f64::from(u8::from(t.state == "live")));
@@ -157,7 +170,8 @@ fn write(all: &[TracerStatus], native_panics: u64, writer: &mut Writer) {
             dropped.sample([("tracer", tracer.name.as_str()), ("reason", reason)], calls as f64);
         }
     }
-    let symbols = writer.family("hottap_symbols_overflowed_total", counter, "Texts that found no room in the symbol table.");
+    let symbols =
+        writer.family("hottap_symbols_overflowed_total", counter, "Texts that found no room in the symbol table.");
     symbols.sample([], f64::from(Symbol::overflowed()));
     let panics = writer.family("hottap_native_panics_total", counter, "Panics of native tracers.");
     panics.sample([], native_panics as f64);

@@ -184,7 +184,9 @@ impl Supervisor {
     fn loaded(&mut self, name: &Name, found: &Found, result: Result<Loaded, Refusal>) {
         let Some(since) = self.loading.get(name).copied() else { return };
         match result {
-            Ok(Loaded::Ready(generation)) if self.known.contains_key(name) => return self.go_live(name, generation, since),
+            Ok(Loaded::Ready(generation)) if self.known.contains_key(name) => {
+                return self.go_live(name, generation, since);
+            }
             Ok(Loaded::Ready(_)) => {}
             Ok(Loaded::Same) => self.books.open(name).current().problem = None,
             Ok(Loaded::Disabled) => self.unload(name, State::Disabled),
@@ -246,8 +248,7 @@ impl Supervisor {
         };
         let rule = Rule { slot, scope: Arc::new(generation.manifest.scope.clone()), level };
         let book = self.books.open(name);
-        let worker =
-            Worker::new(self.core.clone(), book.clone(), self.registry.clone(), generation, self.pool.clone());
+        let worker = Worker::new(self.core.clone(), book.clone(), self.registry.clone(), generation, self.pool.clone());
         // The inbox is there before the first row can come.
         self.collector.assign(slot, Some(worker.clone()));
         self.core.live.update(|rules| rules.plugins.push(rule));
@@ -327,9 +328,12 @@ impl Supervisor {
         for (name, live) in &live {
             let done = done.clone();
             self.books.open(name).current().enter(State::Removed, self.millis());
-            live.worker.order(Order::Stop(until, Box::new(move || {
-                let _ = done.send(());
-            })));
+            live.worker.order(Order::Stop(
+                until,
+                Box::new(move || {
+                    let _ = done.send(());
+                }),
+            ));
         }
         live.iter().all(|_| is_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok())
     }

@@ -1,15 +1,15 @@
 //! What is known of an RPC: plain data, which knows nothing of hyper, tokio or wasm.
 
+mod clock;
+mod endpoint;
+mod event;
+mod info;
+mod method;
+mod stats;
+mod status;
 mod symbol;
 mod text;
-mod method;
-mod event;
-mod status;
-mod endpoint;
-mod stats;
 mod trace;
-mod info;
-mod clock;
 
 pub use endpoint::{EndpointInfo, Peer};
 pub use event::{Event, EventKind, EventStatus, Events, Level};

@@ -140,7 +140,10 @@ impl RpcStats {
         self.outcome = outcome;
         self.error_type = error_type;
         let message = message.into();
-        self.error_message =
-            if message.len() > MAX_MESSAGE_BYTES { cut(&message, MAX_MESSAGE_BYTES).to_owned().into() } else { message };
+        self.error_message = if message.len() > MAX_MESSAGE_BYTES {
+            cut(&message, MAX_MESSAGE_BYTES).to_owned().into()
+        } else {
+            message
+        };
     }
 }

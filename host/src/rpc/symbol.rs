@@ -275,7 +275,10 @@ mod tests {
         }
         assert_eq!(table.intern("flood/one-more", MAX_METHODS), Symbol::OTHER);
         assert_ne!(table.intern("tag-key", MAX_SYMBOLS), Symbol::OTHER);
-        assert_eq!(table.ids.read().unwrap_or_else(|e| e.into_inner()).len() as u32 - FIXED.len() as u32 - 1, MAX_METHODS - FIRST_DYNAMIC + 1);
+        assert_eq!(
+            table.ids.read().unwrap_or_else(|e| e.into_inner()).len() as u32 - FIXED.len() as u32 - 1,
+            MAX_METHODS - FIRST_DYNAMIC + 1
+        );
         assert!(table.overflowed.load(Ordering::Relaxed) > 60_000);
     }
 

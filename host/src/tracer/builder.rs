@@ -136,7 +136,8 @@ impl Builder {
             }
             None => None,
         };
-        let report = Arc::new(Reporter::new(core.clone(), registry, plugins.as_ref().map(|plugins| plugins.books.clone())));
+        let report =
+            Arc::new(Reporter::new(core.clone(), registry, plugins.as_ref().map(|plugins| plugins.books.clone())));
         let address = std::env::var("HOTTAP_ADMIN").ok().or(self.admin);
         let server = match address {
             Some(address) => Some(

@@ -111,6 +111,13 @@ impl Hottap {
         self.inner.admin_address
     }
 
+    /// The metrics of the host and of all tracers, as `/metrics` of the admin API shows them.
+    #[cfg(feature = "plugins")]
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        crate::admin::Report::metrics(&*self.inner.report)
+    }
+
     /// The state of every tracer, as `/api/tracers` of the admin API shows it.
     #[cfg(feature = "plugins")]
     #[must_use]

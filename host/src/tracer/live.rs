@@ -54,8 +54,7 @@ impl Rules {
     }
 
     fn by_method(&self, method: &str) -> [Interest; Side::COUNT] {
-        [Side::Client, Side::Server, Side::Endpoint]
-            .map(|side| self.interest(|rule| rule.scope.wants(side, method)))
+        [Side::Client, Side::Server, Side::Endpoint].map(|side| self.interest(|rule| rule.scope.wants(side, method)))
     }
 }
 
@@ -99,8 +98,8 @@ impl Live {
                 .filter(|rule| rule.scope.wants_outcome(outcome))
                 .fold(Mask::NONE, |mask, rule| mask.or(Mask::one(rule.slot)))
         });
-        let unknown = [Side::Client, Side::Server, Side::Endpoint]
-            .map(|side| rules.interest(|rule| rule.scope.wants_side(side)));
+        let unknown =
+            [Side::Client, Side::Server, Side::Endpoint].map(|side| rules.interest(|rule| rule.scope.wants_side(side)));
         let sampling = rules.plugins.iter().filter(|rule| rule.scope.samples()).cloned().collect();
         Self { epoch, ids, methods, unknown, outcomes, sampling, rules: rules.clone() }
     }

@@ -1,16 +1,16 @@
 //! Tracers and the set of those that are live: the native trait, the guard around a call, Hottap itself.
 
-mod native;
-mod context;
-mod natives;
-mod mask;
-mod scope;
-mod live;
-mod call;
-mod core;
-mod local;
-mod hottap;
 mod builder;
+mod call;
+mod context;
+mod core;
+mod hottap;
+mod live;
+mod local;
+mod mask;
+mod native;
+mod natives;
+mod scope;
 
 pub use builder::{Builder, StartError};
 pub use call::Call;

@@ -61,8 +61,7 @@ impl Scope {
             scope.sides = [Side::Client, Side::Server, Side::Endpoint].map(|side| sides.contains(&side));
         }
         if let Some(outcomes) = outcomes {
-            scope.outcomes =
-                std::array::from_fn(|i| outcomes.iter().any(|outcome| *outcome as usize == i));
+            scope.outcomes = std::array::from_fn(|i| outcomes.iter().any(|outcome| *outcome as usize == i));
         }
         let count = methods.len() + exclude.len();
         if count > MAX_PATTERNS {

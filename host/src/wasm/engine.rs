@@ -131,9 +131,7 @@ fn cache() -> Option<Cache> {
     };
     let mut config = CacheConfig::new();
     config.with_directory(&directory);
-    Cache::new(config)
-        .inspect_err(|error| tracing::info!(%error, "compiled plugins are not cached"))
-        .ok()
+    Cache::new(config).inspect_err(|error| tracing::info!(%error, "compiled plugins are not cached")).ok()
 }
 
 fn cache_directory() -> Result<PathBuf, String> {

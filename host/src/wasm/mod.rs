@@ -1,17 +1,17 @@
 //! Running tracers in wasmtime: from bytes to a component, from a component to instances. Nothing else in the crate
 //! knows of wasmtime.
 
-mod engine;
-mod limits;
-mod meter;
 mod bounds;
-mod module;
+mod engine;
 mod guest;
-mod host;
 mod handed;
+mod host;
+mod limits;
 mod log;
-mod wasi;
+mod meter;
+mod module;
 mod v0_1_draft;
+mod wasi;
 
 pub(crate) use bounds::MAX_FILE_BYTES;
 pub(crate) use engine::{Engine, WORKER_STACK};

@@ -31,7 +31,10 @@ pub(crate) enum LoadError {
     #[error("it does not compile: {0}")]
     Compile(String),
     /// It has no tracer in it.
-    #[error("it exports no tracer ({PACKAGE}/tracer); build it against the world plugin of {PACKAGE}@{}", v0_1_draft::VERSION)]
+    #[error(
+        "it exports no tracer ({PACKAGE}/tracer); build it against the world plugin of {PACKAGE}@{}",
+        v0_1_draft::VERSION
+    )]
     NoTracer,
     /// Another version of the contract.
     #[error("it needs {PACKAGE} {needs}, this host has {}; build it with the SDK of this version", v0_1_draft::VERSION)]
@@ -75,7 +78,8 @@ impl Module {
                 &encoded
             }
         };
-        let component = Component::new(engine.wasmtime(), bytes).map_err(|error| LoadError::Compile(message(&error)))?;
+        let component =
+            Component::new(engine.wasmtime(), bytes).map_err(|error| LoadError::Compile(message(&error)))?;
         check_names(engine, &component)?;
         let mut linker = Linker::<Host>::new(engine.wasmtime());
         let contract = |error: wasmtime::Error| LoadError::Contract { reason: message(&error) };
@@ -96,7 +100,6 @@ impl Module {
         self.ready.instance(&self.engine, name, limits, metrics, surroundings)
     }
 }
-
 
 fn message(error: &wasmtime::Error) -> String {
     crate::rpc::cut(&format!("{error:#}"), 2_000).to_owned()

@@ -12,7 +12,8 @@ use super::host::Host;
 use super::log::Log;
 
 /// Interfaces that are offered, without their version.
-const OFFERED: &[&str] = &["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const OFFERED: &[&str] =
+    &["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
 /// Bytes of one write that a guest may make.
 const WRITE_BYTES: u64 = 4096;
 /// Random bytes that one call may ask for.
@@ -200,7 +201,8 @@ fn stream(store: &mut StoreContextMut<'_, Host>, name: &str, params: &[Val]) -> 
         "output-stream.check-write" => ok(Some(Val::U64(WRITE_BYTES))),
         "output-stream.write" | "output-stream.blocking-write-and-flush" => {
             let [Val::Resource(handle), Val::List(bytes)] = params else { return Ok(closed()) };
-            let bytes: Vec<u8> = bytes.iter().filter_map(|val| if let Val::U8(byte) = val { Some(*byte) } else { None }).collect();
+            let bytes: Vec<u8> =
+                bytes.iter().filter_map(|val| if let Val::U8(byte) = val { Some(*byte) } else { None }).collect();
             let which = handle.try_into_resource::<Handle<OUTPUT>>(&mut *store)?.rep();
             let host = store.data_mut();
             host.wasi.write(which, &bytes, &mut host.log);

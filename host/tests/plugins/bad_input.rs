@@ -1,0 +1,126 @@
+//! Whatever lies in the plugin dir: it is refused by name, with what to do, and nobody else notices.
+
+use std::fs;
+
+use crate::guests::{INIT_REFUSES, QUIET, Wat};
+use crate::house::House;
+
+/// Drops in a module, and a manifest if there is one, beside a good plugin; expects words in the error.
+#[track_caller]
+fn refused(module: impl AsRef<[u8]>, manifest: &str, words: &[&str]) {
+    let house = House::new();
+    house.drop_in("good.wasm", QUIET.component());
+    house.until_live("good");
+    if !manifest.is_empty() {
+        house.drop_in("bad.toml", manifest);
+    }
+    house.drop_in("bad.wasm", module);
+    let bad = house.until("bad", "refused", |tracer| tracer["state"] == "refused");
+    let message = bad["last_error"]["message"].as_str().unwrap_or_default();
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in {message:?}");
+    }
+    assert_eq!(bad["last_error"]["meanwhile"], "the other tracers are not affected");
+    house.calls(10);
+    assert_eq!(house.settled("good", 10)["committed"], 10);
+    assert_eq!(bad["finished"], 0);
+}
+
+#[test]
+fn what_is_no_wasm_is_refused() {
+    refused("hello", "", &["bad.wasm", "the file is not WebAssembly"]);
+    refused("", "", &["is not WebAssembly"]);
+}
+
+#[test]
+fn a_module_cut_short_is_refused() {
+    let bytes = QUIET.component();
+    refused(&bytes[..bytes.len() - 40], "", &["cut short or damaged"]);
+}
+
+#[test]
+fn a_core_module_without_a_component_type_is_refused() {
+    refused(
+        wat::parse_str("(module (func (export \"finish\")))").expect("valid"),
+        "",
+        &["core module", "hottap-guest"],
+    );
+}
+
+#[test]
+fn a_component_without_a_tracer_is_refused() {
+    refused(wat::parse_str("(component)").expect("valid"), "", &["exports no tracer (hottap:tracer/tracer)"]);
+}
+
+#[test]
+fn an_import_that_tracers_are_not_given_is_refused() {
+    let http = r#"(import "wasi:http/outgoing-handler@0.2.0" (instance))"#;
+    refused(
+        QUIET.component_of("0.1.0-draft", http),
+        "",
+        &["it imports wasi:http/outgoing-handler@0.2.0, which tracers are not given"],
+    );
+    let unknown = r#"(import "acme:secrets/vault" (instance))"#;
+    refused(QUIET.component_of("0.1.0-draft", unknown), "", &["acme:secrets/vault"]);
+}
+
+#[test]
+fn another_version_of_the_contract_is_refused() {
+    refused(QUIET.component_of("0.2.0", ""), "", &["it needs hottap:tracer 0.2.0, this host has 0.1.0-draft"]);
+}
+
+#[test]
+fn another_type_under_the_right_name_is_refused() {
+    let text = r#"(component (instance $none) (export "hottap:tracer/tracer@0.1.0-draft" (instance $none)))"#;
+    refused(wat::parse_str(text).expect("valid"), "", &["does not fit the contract"]);
+}
+
+#[test]
+fn an_init_that_says_no_is_refused_with_its_words() {
+    refused(Wat { init: INIT_REFUSES, ..QUIET }.component(), "", &["init refused: not today"]);
+}
+
+#[test]
+fn a_tracer_that_fails_on_the_canary_is_refused() {
+    refused(Wat { finish: "unreachable", ..QUIET }.component(), "", &["made-up batch", "trapped in finish"]);
+    refused(Wat { flush: "(loop (br 0))", ..QUIET }.component(), "", &["ran out of time in flush"]);
+    refused(Wat { init: "(loop (br 0)) unreachable", ..QUIET }.component(), "", &["ran out of time in init"]);
+}
+
+#[test]
+fn a_memory_beyond_the_limit_is_refused() {
+    let memory = "(memory 2000)";
+    refused(Wat { items: memory, ..QUIET }.component(), "", &["ran out of memory"]);
+}
+
+#[test]
+fn a_wrong_manifest_is_refused() {
+    refused(QUIET.component(), "enabeld = true", &["bad.toml", "unknown key `enabeld`; did you mean `enabled`?"]);
+    refused(QUIET.component(), "enabled = \"yes\"", &["bad.toml", "wrong type"]);
+    refused(QUIET.component(), &format!("sha256 = \"{}\"", "0".repeat(64)), &["has the SHA-256", "allows only 0000"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_refused() {
+    let house = House::new();
+    // A FIFO is no file; a directory neither. Both are passed over without waiting for them.
+    let status = std::process::Command::new("mkfifo").arg(house.file("pipe.wasm")).status().expect("mkfifo runs");
+    assert!(status.success());
+    fs::write(house.file("good.wasm"), QUIET.component()).expect("written");
+    house.until_live("good");
+    assert!(house.tracer("pipe").is_null());
+}
+
+#[test]
+fn ten_thousand_made_up_paths_are_other() {
+    let house = House::new();
+    house.drop_in("quiet.wasm", QUIET.component());
+    house.until_live("quiet");
+    for i in 0..10_000 {
+        let mut call = house.tap.start_call(hottap::rpc::Side::Server, &format!("made.Up/M{i}")).expect("wanted");
+        call.set_unrouted();
+        call.finish();
+    }
+    house.settled("quiet", 10_000);
+    assert_eq!(house.metric("hottap_symbols_overflowed_total"), Some(0.0), "they never came to the table");
+}

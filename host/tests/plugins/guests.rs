@@ -1,0 +1,86 @@
+//! Where the tests' guests come from: hostile ones are written here as text, real ones are built beforehand.
+
+use std::path::PathBuf;
+
+/// What a handwritten guest does in its three functions, in WebAssembly text.
+pub(crate) struct Wat {
+    pub(crate) init: &'static str,
+    pub(crate) finish: &'static str,
+    pub(crate) flush: &'static str,
+    /// More items of the core module.
+    pub(crate) items: &'static str,
+}
+
+/// A guest that takes everything and does nothing.
+pub(crate) const QUIET: Wat = Wat { init: INIT_OK, finish: "", flush: "", items: "" };
+
+/// `init` answers: well. Its result stands at address 8, where memory is zero.
+pub(crate) const INIT_OK: &str = "i32.const 8";
+
+/// `init` refuses with the text "not today".
+pub(crate) const INIT_REFUSES: &str = "
+    (i32.store8 (i32.const 8) (i32.const 1))
+    (i32.store (i32.const 12) (i32.const 64))
+    (i32.store (i32.const 16) (i32.const 9))
+    i32.const 8";
+
+impl Wat {
+    /// A component, in the binary format.
+    pub(crate) fn component(&self) -> Vec<u8> {
+        self.component_of("0.1.0-draft", "")
+    }
+
+    /// A component for a version of the contract, with more imports.
+    pub(crate) fn component_of(&self, version: &str, imports: &str) -> Vec<u8> {
+        let Self { init, finish, flush, items } = self;
+        let text = format!(
+            r#"(component
+              (import "hottap:tracer/rpc@{version}" (instance $rpc (export "batch" (type (sub resource)))))
+              (alias export $rpc "batch" (type $batch))
+              {imports}
+              (core func $drop (canon resource.drop $batch))
+              (core module $code
+                (import "" "drop" (func $drop (param i32)))
+                (memory (export "memory") 1)
+                (data (i32.const 64) "not today")
+                (global $calls (mut i32) (i32.const 0))
+                (global $heap (mut i32) (i32.const 1024))
+                {items}
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+                  (local $at i32)
+                  (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+                  (global.set $heap (i32.add (local.get $at) (local.get 3)))
+                  (local.get $at))
+                (func (export "init") (param i32 i32 i32 i32 i32 i64) (result i32) {init})
+                (func (export "finish") (param i32)
+                  (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+                  {finish}
+                  (call $drop (local.get 0)))
+                (func (export "flush") (param i32 i64 i64) {flush}))
+              (core instance $core (instantiate $code (with "" (instance (export "drop" (func $drop))))))
+              (func $init (param "role" u8) (param "config" string)
+                (param "identity" (list (tuple string string))) (param "now" u64) (result (result (error string)))
+                (canon lift (core func $core "init") (memory (core memory $core "memory"))
+                (realloc (core func $core "realloc"))))
+              (func $finish (param "calls" (borrow $batch)) (canon lift (core func $core "finish")))
+              (func $flush (param "cause" u8) (param "now" u64) (param "elapsed" u64)
+                (canon lift (core func $core "flush")))
+              (instance $tracer
+                (export "init" (func $init)) (export "finish" (func $finish)) (export "flush" (func $flush)))
+              (export "hottap:tracer/tracer@{version}" (instance $tracer)))"#
+        );
+        wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+}
+
+/// A guest that was built beforehand (`cargo xtask test` does that and says where). None, and a line that says so, if
+/// it was not; under `HOTTAP_TEST_REAL=1` that is a failure.
+pub(crate) fn built(test: &str, name: &str) -> Option<Vec<u8>> {
+    let directory = std::env::var_os("HOTTAP_TEST_GUESTS").map(PathBuf::from);
+    let bytes = directory.and_then(|directory| std::fs::read(directory.join(name)).ok());
+    if bytes.is_none() {
+        assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "{name} was not built");
+        println!("skipped: {test}: {name} was not built; run cargo xtask test");
+    }
+    bytes
+}

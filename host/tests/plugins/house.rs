@@ -1,0 +1,131 @@
+//! A Hottap with a plugin dir of its own, and calls made by hand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hottap::Hottap;
+use hottap::rpc::{Outcome, Protocol, Side, Symbol};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Compiling an unoptimized engine's guests on a busy machine takes its time; nothing waits longer than it must.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct House {
+    pub(crate) tap: Hottap,
+    directory: TempDir,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(directory.path().join("plugins")).expect("made");
+        Self::over(directory)
+    }
+
+    /// A Hottap whose plugin dir does not exist yet.
+    pub(crate) fn without_directory() -> Self {
+        Self::over(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn over(directory: TempDir) -> Self {
+        let plugins = directory.path().join("plugins");
+        let tap = Hottap::builder().service("house").plugin_dir(plugins).start().expect("Hottap starts");
+        Self { tap, directory }
+    }
+
+    /// The directory that holds the plugin dir.
+    pub(crate) fn outside(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join("plugins").join(name)
+    }
+
+    /// Puts a file into the plugin dir as a careful operator does: whole, by a rename.
+    pub(crate) fn drop_in(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let draft = self.directory.path().join("draft");
+        fs::write(&draft, bytes).expect("written");
+        fs::rename(&draft, self.file(name)).expect("renamed");
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.file(name)).expect("removed");
+    }
+
+    /// What `/api/tracers` says of one tracer; null if it is not there.
+    pub(crate) fn tracer(&self, name: &str) -> Value {
+        let all = self.tap.tracers();
+        let list = all["tracers"].as_array().cloned().unwrap_or_default();
+        list.into_iter().find(|tracer| tracer["name"] == name).unwrap_or_default()
+    }
+
+    /// Waits until a tracer is as wanted, and returns it.
+    #[track_caller]
+    pub(crate) fn until(&self, name: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let tracer = self.tracer(name);
+            if wanted(&tracer) {
+                return tracer;
+            }
+            assert!(began.elapsed() < PATIENCE, "{name} is not {what}: {tracer:#}");
+            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn until_live(&self, name: &str) -> Value {
+        self.until(name, "live", |tracer| tracer["state"] == "live")
+    }
+
+    /// Waits until nothing is pending, and checks the books.
+    #[track_caller]
+    pub(crate) fn settled(&self, name: &str, finished: u64) -> Value {
+        let tracer = self.until(name, "settled", |tracer| {
+            assert_balanced(tracer);
+            tracer["finished"] == finished && tracer["pending"] == 0
+        });
+        assert_balanced(&tracer);
+        tracer
+    }
+
+    /// Makes calls on the server's side, one after the other.
+    pub(crate) fn calls(&self, count: u64) {
+        (0..count).for_each(|_| self.call(Side::Server, "house.v1.House/Call", 0));
+    }
+
+    /// Makes one gRPC call that ends with a status.
+    pub(crate) fn call(&self, side: Side, method: &str, status: u16) {
+        if let Some(mut call) = self.tap.start_call(side, method) {
+            call.set_protocol(Protocol::Grpc);
+            call.set_http_status(200);
+            call.set_rpc_status(status);
+            if status != 0 {
+                call.fail(Outcome::Error, Symbol::intern("UNAVAILABLE"), "no room");
+            }
+            call.finish();
+        }
+    }
+
+    /// One sample of the metrics page: the value of the line that starts with `series`.
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+        let page = self.tap.metrics();
+        let line = page.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    }
+}
+
+/// Every finished call is somewhere, at every moment.
+#[track_caller]
+pub(crate) fn assert_balanced(tracer: &Value) {
+    if tracer.is_null() {
+        return;
+    }
+    let term = |name: &str| tracer[name].as_u64().expect("a count");
+    let dropped: u64 = tracer["dropped"].as_object().expect("by reason").values().filter_map(Value::as_u64).sum();
+    assert_eq!(term("finished"), term("committed") + term("pending") + dropped + term("dead"), "{tracer:#}");
+}

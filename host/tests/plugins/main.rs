@@ -1,0 +1,11 @@
+//! Plugins from the file to the committed metric: real modules in a real directory, under calls made by hand.
+
+#![cfg(test)]
+
+mod guests;
+mod house;
+
+mod accounting;
+mod bad_input;
+mod metrics;
+mod reload;
