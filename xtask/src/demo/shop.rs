@@ -250,14 +250,21 @@ impl Tracer {
             generation: text("generation").unwrap_or_default(),
             calls: value["calls"].as_u64().unwrap_or_default(),
             ns_per_call: value["ns_per_call"].as_f64(),
-            error: text("error"),
+            error: error(&value["last_error"]),
         })
     }
 
-    /// Whether it sees calls.
+    /// Whether it gets calls.
     pub(super) fn is_live(&self) -> bool {
         self.state == "live"
     }
+}
+
+/// `{"message": …, "meanwhile": …}`, or null.
+fn error(value: &Value) -> Option<String> {
+    let message = value["message"].as_str()?;
+    let meanwhile = value["meanwhile"].as_str().filter(|meanwhile| !meanwhile.is_empty());
+    Some(meanwhile.map_or_else(|| message.to_owned(), |meanwhile| format!("{message}; {meanwhile}")))
 }
 
 #[cfg(test)]
@@ -268,15 +275,15 @@ mod tests {
     fn a_tracer_is_read_from_the_admin_api() {
         let value = serde_json::json!({
             "name": "spin", "state": "live", "generation": "77b0", "calls": 3, "ns_per_call": 12.5,
-            "error": "used up its CPU time in finish",
+            "last_error": {"message": "used up its CPU time", "meanwhile": "a new instance took over"},
         });
         let tracer = Tracer::read(&value).expect("it is complete");
         assert!(tracer.is_live());
         assert_eq!((tracer.calls, tracer.ns_per_call), (3, Some(12.5)));
-        assert_eq!(tracer.error.as_deref(), Some("used up its CPU time in finish"));
+        assert_eq!(tracer.error.as_deref(), Some("used up its CPU time; a new instance took over"));
 
-        let refused = Tracer::read(&serde_json::json!({"name": "x", "state": "refused", "error": null}));
-        assert!(refused.is_ok_and(|refused| !refused.is_live() && refused.error.is_none()));
+        let refused = serde_json::json!({"name": "x", "state": "refused", "generation": null, "last_error": null});
+        assert!(Tracer::read(&refused).is_ok_and(|refused| !refused.is_live() && refused.error.is_none()));
         assert!(Tracer::read(&serde_json::json!({"state": "live"})).is_err());
     }
 }
