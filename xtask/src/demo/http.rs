@@ -20,7 +20,8 @@ pub(super) fn get(from: SocketAddr, path: &str) -> anyhow::Result<String> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     // HTTP/1.0: the end of the connection is the end of the body, and nothing comes in chunks.
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: {from}\r\n\r\n").with_context(|| format!("cannot ask {from}"))?;
+    let question = format!("GET {path} HTTP/1.0\r\nhost: {from}\r\n\r\n");
+    stream.write_all(question.as_bytes()).with_context(|| format!("cannot ask {from}"))?;
     let mut answer = Vec::new();
     stream.take(MAX_BYTES).read_to_end(&mut answer).with_context(|| format!("no answer from {from}{path}"))?;
     let answer = String::from_utf8(answer).with_context(|| format!("{from}{path} is no text"))?;
@@ -38,6 +39,7 @@ fn body(answer: &str) -> anyhow::Result<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
 
     use super::*;
@@ -57,10 +59,13 @@ mod tests {
         let address = listener.local_addr().expect("it is bound");
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("somebody connects");
-            let mut asked = [0; 256];
-            let read = stream.read(&mut asked).expect("it asks");
+            let mut asked = Vec::new();
+            let mut reader = BufReader::new(stream.try_clone().expect("it is open"));
+            while !asked.ends_with(b"\r\n\r\n") {
+                assert_ne!(reader.read_until(b'\n', &mut asked).expect("it asks"), 0, "it asks to the end");
+            }
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\none two").expect("it listens");
-            String::from_utf8_lossy(asked.get(..read).unwrap_or_default()).into_owned()
+            String::from_utf8_lossy(&asked).into_owned()
         });
         assert_eq!(get(address, "/healthz").expect("it answers"), "one two");
         assert!(server.join().expect("it ended").starts_with("GET /healthz HTTP/1.0\r\nhost: 127.0.0.1:"));
