@@ -4,12 +4,12 @@
 use std::cell::OnceCell;
 use std::time::Duration;
 
+#[cfg(target_arch = "wasm32")]
+use crate::abi::{Pulled, Source};
 pub use crate::call::Call;
 use crate::column::{Column, Element};
 use crate::event::{EventKind, EventStatus};
 use crate::kinds::{Kind, Outcome, Protocol, Side, Streaming};
-#[cfg(target_arch = "wasm32")]
-use crate::abi::{Pulled, Source};
 use crate::symbol::{Symbol, Text};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::testing::Source;

@@ -129,7 +129,9 @@ mod tests {
 
     #[test]
     fn an_unknown_event_status_is_an_error() {
-        for (raw, expected) in [(1, EventStatus::Info), (2, EventStatus::Warn), (3, EventStatus::Error), (99, EventStatus::Error)] {
+        for (raw, expected) in
+            [(1, EventStatus::Info), (2, EventStatus::Warn), (3, EventStatus::Error), (99, EventStatus::Error)]
+        {
             assert_eq!(EventStatus::from_raw(raw), expected, "{raw}");
         }
     }

@@ -15,15 +15,10 @@ macro_rules! export {
         const _: () = {
             // The SDK exports the functions of the contract; all it needs from here is how the tracer is made.
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "hottap_guest_new_tracer"))]
-            fn new_tracer(
-                config: $crate::Config,
-            ) -> ::core::result::Result<::std::boxed::Box<dyn $crate::__macro::Instance>, $crate::Error> {
+            fn new_tracer(config: $crate::Config) -> $crate::__macro::NewTracer {
                 $crate::__macro::new_tracer::<$tracer>(config)
             }
-            let _: fn(
-                $crate::Config,
-            )
-                -> ::core::result::Result<::std::boxed::Box<dyn $crate::__macro::Instance>, $crate::Error> = new_tracer;
+            const _: fn($crate::Config) -> $crate::__macro::NewTracer = new_tracer;
         };
     };
     () => {
@@ -53,7 +48,13 @@ impl<T: Tracer> Instance for T {
     }
 }
 
+/// A tracer, or why there is none.
+pub type NewTracer = Result<Box<dyn Instance>, Error>;
+
 /// What [`export!`] calls.
-pub fn new_tracer<T: Tracer>(config: Config) -> Result<Box<dyn Instance>, Error> {
+///
+/// # Errors
+/// What [`Tracer::new`] returned.
+pub fn new_tracer<T: Tracer>(config: Config) -> NewTracer {
     Ok(Box::new(T::new(config)?))
 }

@@ -2,24 +2,24 @@
 //!
 #![doc = include_str!("../README.md")]
 
-mod tracer;
-mod export;
-mod config;
-mod error;
+#[cfg(target_arch = "wasm32")]
+mod abi;
 mod batch;
 mod call;
 mod column;
-mod kinds;
+mod config;
+mod error;
 mod event;
-mod symbol;
-pub mod metrics;
+mod export;
+mod kinds;
 pub mod log;
+pub mod metrics;
 pub mod outbox;
 pub mod state;
-#[cfg(target_arch = "wasm32")]
-mod abi;
+mod symbol;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod tracer;
 
 #[cfg(target_arch = "wasm32")]
 use abi::imports as host;
@@ -38,5 +38,5 @@ pub use tracer::{Cause, Flush, Tracer};
 /// For [`export!`] alone; it may change in any version.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::export::{Instance, new_tracer};
+    pub use crate::export::{Instance, NewTracer, new_tracer};
 }

@@ -282,7 +282,8 @@ mod tests {
 
     #[test]
     fn grpc_codes_have_names() {
-        for (code, expected) in [(0, Some("OK")), (5, Some("NOT_FOUND")), (16, Some("UNAUTHENTICATED")), (17, None), (65535, None)]
+        for (code, expected) in
+            [(0, Some("OK")), (5, Some("NOT_FOUND")), (16, Some("UNAUTHENTICATED")), (17, None), (65535, None)]
         {
             assert_eq!(grpc_status_name(code), expected, "{code}");
         }

@@ -11,8 +11,7 @@ use std::cell::RefCell;
 
 use crate::batch::Batch;
 use crate::config::Config;
-use crate::error::Error;
-use crate::export::Instance;
+use crate::export::{Instance, NewTracer};
 use crate::log;
 use crate::tracer::Flush;
 
@@ -28,7 +27,7 @@ mod bindings {
 unsafe extern "Rust" {
     /// What `export!` defines.
     #[link_name = "hottap_guest_new_tracer"]
-    safe fn new_tracer(config: Config) -> Result<Box<dyn Instance>, Error>;
+    safe fn new_tracer(config: Config) -> NewTracer;
 }
 
 thread_local! {

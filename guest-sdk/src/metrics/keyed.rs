@@ -8,8 +8,8 @@ use super::series::FORGET_AFTER;
 /// Keys that are kept. More would be more memory for nothing: a table of a service's methods, statuses and error types
 /// has some hundreds. When there are more it is emptied, and fills again with those that are in use.
 const MAX_KEYS: usize = 16_384;
-/// Slots to begin with; a power of two.
-const FIRST_SLOTS: usize = 64;
+/// Slots to begin with; a power of two. 1 KiB.
+const FIRST_SLOTS: usize = 256;
 
 /// A table from 128 bits of packed numbers (symbols, a side, a status) to the series of an instrument, or to anything
 /// else that can be made again from the key.
@@ -48,7 +48,8 @@ const FIRST_SLOTS: usize = 64;
 /// ```
 pub struct Keyed<S> {
     entries: Vec<Entry<S>>,
-    /// Where in `entries` a key is, plus one; 0 is a free slot. A power of two of slots, at most half of them taken.
+    /// Where in `entries` a key is, plus one; 0 is a free slot. A power of two of slots, at most a quarter of them
+    /// taken: a probe that misses costs more than a slot.
     slots: Vec<u32>,
     last: usize,
 }
@@ -132,7 +133,7 @@ impl<S> Keyed<S> {
             self.fill_slots();
         }
         self.entries.push(Entry { key, used: true, idle: Duration::ZERO, value });
-        if self.entries.len() * 2 > self.slots.len() {
+        if self.entries.len() * 4 > self.slots.len() {
             self.fill_slots();
         } else {
             self.take_slot(self.entries.len() - 1);
@@ -142,7 +143,7 @@ impl<S> Keyed<S> {
 
     /// Makes as many slots as the entries need, with room to grow, and takes theirs.
     fn fill_slots(&mut self) {
-        let slots = (self.entries.len() * 4).next_power_of_two().max(FIRST_SLOTS);
+        let slots = (self.entries.len() * 8).next_power_of_two().max(FIRST_SLOTS);
         self.slots.clear();
         self.slots.shrink_to(slots);
         self.slots.resize(slots, 0);
@@ -222,6 +223,6 @@ mod tests {
         for i in 0..200_000 {
             assert_eq!(*table.get_or_insert_with(key(i), || i), i);
         }
-        assert!(table.len() <= MAX_KEYS && table.slots.len() <= 4 * MAX_KEYS, "{table:?}");
+        assert!(table.len() <= MAX_KEYS && table.slots.len() <= 8 * MAX_KEYS, "{table:?}");
     }
 }

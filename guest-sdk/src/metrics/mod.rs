@@ -4,15 +4,15 @@
 //! swaps, and the host adds the label `tracer` to each. Name metrics, units and labels as OpenTelemetry does:
 //! `rpc.server.call.duration` in `s`.
 
+mod buckets;
 mod counter;
+mod define;
+mod duration;
 mod gauge;
 mod histogram;
-mod duration;
-mod buckets;
-mod define;
-mod series;
-mod registry;
 mod keyed;
+mod registry;
+mod series;
 
 pub use counter::{Counter, CounterSeries};
 pub use define::{Define, Instrument};

@@ -128,7 +128,8 @@ impl TestCall {
 
     /// What the host writes (host/src/collect/record.rs).
     fn record(&self) -> String {
-        let traffic = |(bytes, messages, last_bytes)| json!({ "bytes": bytes, "messages": messages, "last_bytes": last_bytes });
+        let traffic =
+            |(bytes, messages, last_bytes)| json!({ "bytes": bytes, "messages": messages, "last_bytes": last_bytes });
         let events = self.events.iter().map(|event| {
             let status = ["info", "info", "warn", "error"].get(usize::from(event.status)).copied();
             let mut json = json!({ "kind": event.kind, "nanos": event.at, "status": status });

@@ -205,7 +205,8 @@ impl Metrics {
 
     /// The committed values of the series of a metric that have these labels.
     fn values(&self, kind: Kind, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = &Value> {
-        let metric = self.metrics.iter().find(|metric| metric.definition.name == name && metric.definition.kind == kind);
+        let metric =
+            self.metrics.iter().find(|metric| metric.definition.name == name && metric.definition.kind == kind);
         metric.into_iter().flat_map(move |metric| {
             metric
                 .series

@@ -28,12 +28,12 @@
 //! assert_eq!(host.counter("slow", &[("method", "shop.v1.Checkout/Place")]), Some(1.0));
 //! ```
 
-mod harness;
 mod call;
-mod source;
+mod harness;
 mod host;
-mod metrics;
 pub(crate) mod imports;
+mod metrics;
+mod source;
 
 pub use call::TestCall;
 pub use harness::{Harness, Setup};

@@ -42,7 +42,9 @@ impl Instruments {
         }
     }
 
-    /// The series that a call belongs to.
+    /// The series that a call belongs to. Cold: the first call of its kind in some minutes.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn series(&self, call: Call<'_>) -> DurationSeries {
         let error_type = call.error_type().as_str();
         let http = call.protocol() == Protocol::Http;

@@ -1,0 +1,8 @@
+//! Tests of the SDK as tracers use it, through the harness; the ABI itself is tested by the host, with real modules.
+
+mod contract;
+mod facts;
+mod flush;
+mod macros;
+mod metrics;
+mod readme;

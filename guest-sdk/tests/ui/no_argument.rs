@@ -1,0 +1,5 @@
+//! No type at all.
+
+hottap_guest::export!();
+
+fn main() {}

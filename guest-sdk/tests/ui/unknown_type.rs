@@ -1,0 +1,5 @@
+//! A type that does not exist.
+
+hottap_guest::export!(Costs);
+
+fn main() {}
