@@ -9,6 +9,9 @@ mod collect;
 mod layer;
 #[cfg(feature = "plugins")]
 mod metrics;
+#[cfg(feature = "drive")]
+#[doc(hidden)]
+pub mod drive;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod propagate;

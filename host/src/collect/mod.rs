@@ -22,3 +22,5 @@ pub(crate) use sample::sample;
 pub(crate) use shard::{Shard, Shards};
 pub(crate) use view::View;
 pub(crate) use write::write;
+#[cfg(feature = "drive")]
+pub(crate) use {batch::Batch, shard::Buffer, write::write_row};

@@ -3,9 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::arena;
 use super::batch::Batch;
-use super::row::Row;
 use super::shard::{Buffer, Shards};
 use super::view::View;
 use crate::rpc::{
@@ -43,7 +41,7 @@ pub(crate) fn sample(now: u64, level: Level) -> Option<View> {
             if i % 2 == 0 {
                 info.set_peer(Peer::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 4321))));
             }
-            buffer.push(Row::new(&info, method, Mask::one(0)), |bytes, row| arena::write(bytes, row, &info));
+            super::write::write_row(&mut buffer, &info, method, Mask::one(0));
         }
     }
     let batch = Batch::from_buffers(vec![buffer], &Arc::new(Shards::default())).pop()?;

@@ -2,8 +2,9 @@
 
 use super::arena;
 use super::row::Row;
+use super::shard::Buffer;
 use crate::rpc::{RpcInfo, Symbol};
-use crate::tracer::{Core, Local, MethodId};
+use crate::tracer::{Core, Local, Mask, MethodId};
 
 /// Writes the row of a finished call, if a plugin wants it.
 ///
@@ -22,9 +23,15 @@ pub(crate) fn write(core: &Core, local: &mut Local, method: Option<MethodId>, sy
         if core.live.epoch() != epoch {
             continue;
         }
-        let full = buffer.push(Row::new(info, symbol, mask), |bytes, row| arena::write(bytes, row, info));
+        let full = write_row(&mut buffer, info, symbol, mask);
         drop(buffer);
         local.shard.wake(full);
         return;
     }
+}
+
+/// Writes one row. True if the collector should come.
+#[inline]
+pub(crate) fn write_row(buffer: &mut Buffer, info: &RpcInfo, method: Symbol, mask: Mask) -> bool {
+    buffer.push(Row::new(info, method, mask), |bytes, row| arena::write(bytes, row, info))
 }

@@ -123,9 +123,11 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        if let Some(active) = this.owner.active() {
-            active.tap().asked();
-        }
+        let Some(active) = this.owner.active() else {
+            let _entered = Ambient::enter(this.ambient);
+            return this.inner.poll_frame(context);
+        };
+        active.tap().asked();
         let frame = {
             let _entered = Ambient::enter(this.ambient);
             ready!(this.owner.guard(|| this.inner.as_mut().poll_frame(context)))

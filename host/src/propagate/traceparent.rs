@@ -49,8 +49,9 @@ impl Remote {
 
 /// The caller's span from a request's headers; none if there is none or it is not valid. Two headers are not valid.
 pub(crate) fn extract(headers: &HeaderMap) -> Option<Remote> {
-    let value = headers.get(&TRACEPARENT)?;
-    let only_one = headers.get_all(&TRACEPARENT).iter().nth(1).is_none();
+    let mut values = headers.get_all(&TRACEPARENT).iter();
+    let value = values.next()?;
+    let only_one = values.next().is_none();
     only_one.then(|| Remote::parse(value.as_bytes())).flatten()
 }
 

@@ -1,6 +1,6 @@
 //! The live set as the RPC's thread reads it: an immutable snapshot, replaced as a whole.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -118,6 +118,12 @@ impl Live {
         self.unknown[side as usize].level.is_none()
     }
 
+    /// Bit i: nobody wants any call of side i.
+    fn idle_sides(&self) -> u8 {
+        let sides = [Side::Client, Side::Server, Side::Endpoint];
+        sides.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8)
+    }
+
     /// Which plugins get this finished call.
     pub(crate) fn final_mask(&self, id: Option<MethodId>, symbol: Symbol, info: &RpcInfo) -> Mask {
         let known = id.and_then(|id| self.methods.get(id.0 as usize));
@@ -138,6 +144,8 @@ impl Live {
 /// Where the current snapshot is. The RPC's thread compares one number to know that its own copy is current.
 pub(crate) struct LiveCell {
     epoch: AtomicU64,
+    /// Bit i: nobody wants any call of side i. Asked before anything else, so that a call costs next to nothing then.
+    idle: AtomicU8,
     master: Mutex<Master>,
 }
 
@@ -154,6 +162,7 @@ impl LiveCell {
         let current = Arc::new(Live::new(1, &[], &rules));
         Self {
             epoch: AtomicU64::new(1),
+            idle: AtomicU8::new(current.idle_sides()),
             master: Mutex::new(Master {
                 current,
                 names: Vec::new(),
@@ -166,6 +175,12 @@ impl LiveCell {
 
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Nobody wants any call of this side.
+    #[inline]
+    pub(crate) fn is_idle(&self, side: Side) -> bool {
+        self.idle.load(Ordering::Acquire) & 1 << side as u8 != 0
     }
 
     pub(crate) fn load(&self) -> Arc<Live> {
@@ -207,6 +222,7 @@ impl LiveCell {
         master.current = Arc::new(Live::new(epoch, &master.names, &master.rules));
         master.published = Instant::now();
         self.epoch.store(epoch, Ordering::Release);
+        self.idle.store(master.current.idle_sides(), Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, Master> {

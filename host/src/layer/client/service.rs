@@ -49,8 +49,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let protocol = protocol::detect(request.headers());
-        let Some(begun) = begin(&self.core, protocol, &request) else {
+        let Some((begun, protocol)) = begin(&self.core, &request) else {
             propagate::forward(request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
@@ -66,16 +65,22 @@ where
 
 /// None if nobody wants the call.
 #[inline]
-fn begin<B>(core: &Core, protocol: Protocol, request: &Request<B>) -> Option<Begun> {
-    if protocol == Protocol::Grpc {
-        return Begun::new(core, Side::Client, &[grpc::method(request.uri().path())]);
+fn begin<B>(core: &Core, request: &Request<B>) -> Option<(Begun, Protocol)> {
+    if core.live.is_idle(Side::Client) {
+        return None;
     }
-    let method = protocol::http::method(request.method());
-    // Not axum's: in a proxy the extensions are those of the request that came in.
-    match request.extensions().get::<Route>() {
-        Some(route) => Begun::new(core, Side::Client, &[method, " ", route.as_str()]),
-        None => Begun::new(core, Side::Client, &[method]),
-    }
+    let protocol = protocol::detect(request.headers());
+    let begun = if protocol == Protocol::Grpc {
+        Begun::new(core, Side::Client, &[grpc::method(request.uri().path())])
+    } else {
+        let method = protocol::http::method(request.method());
+        // Not axum's: in a proxy the extensions are those of the request that came in.
+        match request.extensions().get::<Route>() {
+            Some(route) => Begun::new(core, Side::Client, &[method, " ", route.as_str()]),
+            None => Begun::new(core, Side::Client, &[method]),
+        }
+    };
+    Some((begun?, protocol))
 }
 
 /// Starts the call, and says in the request's headers where it belongs.

@@ -21,6 +21,14 @@ impl Frames {
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut message: impl FnMut(u64)) {
         loop {
             if self.seen < PREFIX {
+                if self.seen == 0
+                    && let Some(([_, a, b, c, d], rest)) = bytes.split_first_chunk()
+                {
+                    // The whole prefix at once, as it nearly always comes.
+                    self.length = u32::from_be_bytes([*a, *b, *c, *d]);
+                    (self.seen, self.left, bytes) = (PREFIX, self.length, rest);
+                    continue;
+                }
                 let Some((&byte, rest)) = bytes.split_first() else { return };
                 bytes = rest;
                 if self.seen > 0 {

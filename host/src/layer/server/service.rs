@@ -48,8 +48,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let protocol = protocol::detect(request.headers());
-        let Some(begun) = begin(&self.core, protocol, &request) else {
+        let Some((begun, protocol)) = begin(&self.core, &request) else {
             let mut ambient = Ambient::passing(request.headers());
             let request = request.map(|body| RequestBody::new(body, None));
             let inner = {
@@ -71,15 +70,21 @@ where
 
 /// None if nobody wants the call.
 #[inline]
-fn begin<B>(core: &Core, protocol: Protocol, request: &Request<B>) -> Option<Begun> {
-    if protocol == Protocol::Grpc {
-        return Begun::new(core, Side::Server, &[grpc::method(request.uri().path())]);
+fn begin<B>(core: &Core, request: &Request<B>) -> Option<(Begun, Protocol)> {
+    if core.live.is_idle(Side::Server) {
+        return None;
     }
-    let method = protocol::http::method(request.method());
-    match protocol::http::route(request.extensions()) {
-        Some(route) => Begun::new(core, Side::Server, &[method, " ", route]),
-        None => Begun::new(core, Side::Server, &[method]),
-    }
+    let protocol = protocol::detect(request.headers());
+    let begun = if protocol == Protocol::Grpc {
+        Begun::new(core, Side::Server, &[grpc::method(request.uri().path())])
+    } else {
+        let method = protocol::http::method(request.method());
+        match protocol::http::route(request.extensions()) {
+            Some(route) => Begun::new(core, Side::Server, &[method, " ", route]),
+            None => Begun::new(core, Side::Server, &[method]),
+        }
+    };
+    Some((begun?, protocol))
 }
 
 /// Starts the call, and prepares all that will watch it.
