@@ -24,6 +24,13 @@ const BLINK: Duration = Duration::from_millis(50);
 /// How many of a tracer's series are shown: enough to see what they are.
 const SERIES_SHOWN: usize = 4;
 
+/// The end, and the next thing to do.
+const YOUR_TURN: &str = "
+Your turn. In one terminal:
+  cargo run -p shop -- --plugins target/plugins --admin 127.0.0.1:9900
+Edit examples/first-tracer/src/lib.rs, run this in another, see it live:
+  cargo xtask guests first-tracer --out target/plugins && curl -s 127.0.0.1:9900/api/tracers";
+
 /// Where the modules lie.
 pub(super) struct Modules {
     pub(super) red: PathBuf,
@@ -173,7 +180,7 @@ impl<'a> Acts<'a> {
 }
 
 /// What stays on the screen.
-pub(super) fn epilogue(screen: &mut Screen, report: &Report, plugins: impl std::fmt::Display) {
+pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
     screen.event(format_args!("{} RPCs by the load generator's own count", report.rpcs));
     for (name, counts) in &report.tracers {
         let dropped: Vec<String> =
@@ -192,13 +199,7 @@ pub(super) fn epilogue(screen: &mut Screen, report: &Report, plugins: impl std::
         let (from, to) = (short(&swap.from), short(&swap.to));
         screen.event(format_args!("  {}: {from} \u{2192} {to} in {} ms", swap.tracer, swap.ms));
     }
-    screen.event(format_args!(
-        "
-Your turn. In one terminal:
-  cargo run -p shop -- --plugins {plugins} --admin 127.0.0.1:9900
-Edit examples/first-tracer/src/lib.rs, run this in another, see it live:
-  cargo xtask guests first-tracer --out {plugins} && curl -s 127.0.0.1:9900/metrics | grep first-tracer"
-    ));
+    screen.event(YOUR_TURN);
 }
 
 fn named<'a>(tracers: &'a [Tracer], name: &str) -> Option<&'a Tracer> {

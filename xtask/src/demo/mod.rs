@@ -51,20 +51,18 @@ pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64
         let took = Duration::from_secs_f64((unix_seconds() - began).max(0.0));
         screen.event(format_args!("first traced RPC {} after the first command, compiling included", human(took)));
     });
-    // Ctrl-C may have cut an answer short; what the shop counted is still worth telling.
-    if !interrupt.requested() {
-        played?;
-    }
-
-    let unchanged = shop.identity()?;
+    // At a terminal Ctrl-C goes to the shop as well, and it may be gone already; what it counted is still worth telling.
+    let unchanged = if interrupt.requested() { None } else { played.and_then(|()| shop.identity().map(Some))? };
     let report = shop.stop()?;
     let mut complaints = report.complaints();
-    if unchanged == identity {
-        screen.event(format_args!("\nthe shop was never restarted: {unchanged}"));
-    } else {
-        complaints.push(format!("the shop was restarted: {identity} before, {unchanged} now"));
+    match unchanged {
+        None => screen.event("\nended early"),
+        Some(unchanged) if unchanged == identity => {
+            screen.event(format_args!("\nthe shop was never restarted: {unchanged}"));
+        }
+        Some(other) => complaints.push(format!("the shop was restarted: {identity} before, {other} now")),
     }
-    acts::epilogue(&mut screen, &report, workspace.shown(&plugins));
+    acts::epilogue(&mut screen, &report);
     if json {
         println!("{}", report.json());
     }
