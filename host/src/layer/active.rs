@@ -10,8 +10,8 @@ use super::exchange::{Direction, Exchange, Tap};
 use super::failure::Failure;
 use super::log::Log;
 use super::protocol::{self, grpc};
-use crate::rpc::{EventKind, Level, Outcome, Protocol, RpcInfo, Side, error_type};
-use crate::tracer::Call;
+use crate::rpc::{EventKind, Level, Outcome, Protocol, RpcInfo, RpcStats, Side, TraceContext, error_type};
+use crate::tracer::{Begun, Call, Core};
 
 /// How late a timer may be set against ours, and still be the call's deadline: timers tick in milliseconds.
 const DEADLINE_SLACK_NANOS: u64 = 2_000_000;
@@ -27,6 +27,15 @@ pub(crate) struct Active {
     status: Option<StatusCode>,
 }
 
+/// What is known of a call before anything watches it.
+pub(crate) struct Start {
+    pub(crate) side: Side,
+    pub(crate) protocol: Protocol,
+    pub(crate) trace: TraceContext,
+    /// The request's method is HEAD.
+    pub(crate) to_head: bool,
+}
+
 /// How a call came to its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
@@ -39,12 +48,33 @@ enum Ending {
 }
 
 impl Active {
-    pub(crate) fn new(call: Call, to_head: bool) -> Self {
-        let info = call.info();
-        let detailed = info.level() == Level::Detailed;
-        let log = detailed.then(|| Log::new(call.core().clone(), info.stats.started));
-        let exchange = Exchange::new(info.side(), info.invocation().protocol(), log);
-        Self { call, tap: Tap::new(exchange, Direction::Response), to_head, status: None }
+    /// Starts a call. `fill` adds what is known from the request; then the native tracers start.
+    ///
+    /// The call is made where it stays: it is half a kilobyte, and each move of it is a copy.
+    #[inline]
+    pub(crate) fn start(
+        core: &Arc<Core>,
+        begun: Begun,
+        start: Start,
+        fill: impl FnOnce(&mut RpcInfo),
+    ) -> (Box<Self>, Arc<Exchange>) {
+        let Start { side, protocol, trace, to_head } = start;
+        let log = (begun.level() == Level::Detailed).then(|| Log::new(core.clone(), begun.started()));
+        let exchange = Exchange::new(side, protocol, log);
+        let active = Box::new(Self {
+            tap: Tap::new(exchange.clone(), Direction::Response),
+            to_head,
+            status: None,
+            call: begun.start(core.clone(), side, trace, |info| {
+                info.invocation.protocol = protocol;
+                fill(info);
+            }),
+        });
+        (active, exchange)
+    }
+
+    pub(crate) fn call(&self) -> &Call {
+        &self.call
     }
 
     pub(crate) fn exchange(&self) -> &Arc<Exchange> {
@@ -111,7 +141,8 @@ impl Active {
         self.call.fail(failure.outcome, failure.error_type, failure.text);
     }
 
-    fn end(mut self, ending: Ending) {
+    #[inline(never)]
+    fn end(mut self: Box<Self>, ending: Ending) {
         match ending {
             Ending::Complete => self.end_without_status(),
             Ending::Panicked => {
@@ -136,7 +167,7 @@ impl Active {
         if let Some(log) = exchange.log() {
             log.replay(&mut self.call.info_mut().stats);
         }
-        self.call.finish();
+        self.call.end();
     }
 
     /// A gRPC response must give a status. Where one came without, HTTP's says more, if it is not 200.
@@ -173,7 +204,7 @@ impl Active {
         self.call.info()
     }
 
-    fn stats(&self) -> &crate::rpc::RpcStats {
+    fn stats(&self) -> &RpcStats {
         self.info().stats()
     }
 }
@@ -183,10 +214,11 @@ impl Active {
 pub(crate) struct Owner(Option<Box<Active>>);
 
 impl Owner {
-    pub(crate) fn new(active: Active) -> Self {
-        Self(Some(Box::new(active)))
+    pub(crate) fn new(active: Box<Active>) -> Self {
+        Self(Some(active))
     }
 
+    #[inline]
     pub(crate) fn active(&mut self) -> Option<&mut Active> {
         self.0.as_deref_mut()
     }
@@ -204,6 +236,7 @@ impl Owner {
     }
 
     /// There is a response: ends the call if nothing follows its head.
+    #[inline]
     pub(crate) fn respond<B: Body>(&mut self, response: &Response<B>) {
         if self.active().is_some_and(|active| active.respond(response)) {
             self.complete();
@@ -232,6 +265,7 @@ impl Owner {
         self.end(Ending::Complete);
     }
 
+    #[inline]
     fn end(&mut self, ending: Ending) {
         if let Some(active) = self.0.take() {
             active.end(ending);
@@ -240,6 +274,7 @@ impl Owner {
 }
 
 impl Drop for Owner {
+    #[inline]
     fn drop(&mut self) {
         self.end(Ending::Dropped);
     }

@@ -14,8 +14,8 @@ impl Probe {
         Self(None)
     }
 
-    pub(crate) fn new(exchange: &Arc<Exchange>) -> Self {
-        Self(Some(Tap::new(exchange.clone(), Direction::Request)))
+    pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
+        Self(Some(Tap::new(exchange, Direction::Request)))
     }
 
     /// Nobody wants to know: the body may as well stay as it is.

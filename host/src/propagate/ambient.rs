@@ -84,6 +84,7 @@ impl Ambient {
 pub(crate) struct Entered<'a>(Option<&'a mut Option<Box<Ambient>>>);
 
 impl Drop for Entered<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(slot) = self.0.as_deref_mut() {
             swap(slot);

@@ -64,44 +64,63 @@ pub(super) fn format(trace: &TraceContext) -> Option<HeaderValue> {
     if let Some(digits) = text.get_mut(36..52) {
         write_hex(digits, u128::from(trace.span_id));
     }
-    if let Some(digits) = text.get_mut(53..) {
-        write_hex(digits, u128::from(trace.sampled));
+    if let Some(last) = text.last_mut() {
+        *last += u8::from(trace.sampled);
     }
     HeaderValue::from_bytes(&text).ok()
 }
 
-/// The number that lowercase hex digits stand for. At most 32 digits are given.
+/// One bit, or one number below 16, in each byte of a word.
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// The number that lowercase hex digits stand for: two of them, or a multiple of eight, at most 32.
 fn hex(digits: &[u8]) -> Option<u128> {
+    let (words, rest) = digits.as_chunks();
     let mut number = 0u128;
-    // Sixteen digits at a time, so that the arithmetic is on what the machine has.
-    for half in digits.chunks(16) {
-        let mut bits = 0u64;
-        let mut wrong = false;
-        for &digit in half {
-            let nibble = match digit {
-                b'0'..=b'9' => digit - b'0',
-                b'a'..=b'f' => digit - b'a' + 10,
-                _ => {
-                    wrong = true;
-                    0
-                }
-            };
-            bits = bits << 4 | u64::from(nibble);
-        }
-        if wrong {
-            return None;
-        }
-        number = number << 64 | u128::from(bits);
+    for word in words {
+        number = number << 32 | u128::from(hex_word(*word)?);
     }
-    Some(number)
+    match rest {
+        [] => Some(number),
+        [high, low] => hex_word([b'0', b'0', b'0', b'0', b'0', b'0', *high, *low]).map(u128::from),
+        _ => None,
+    }
 }
 
+/// Eight digits at once: every request has 52 of them, so one at a time would show.
+fn hex_word(digits: [u8; 8]) -> Option<u32> {
+    let digits = u64::from_be_bytes(digits);
+    // Letters have bit 6, and their low half counts from 1 at `a`.
+    let letters = digits >> 6 & ONES;
+    let mut nibbles = (digits & ONES * 0x0f) + letters * 9;
+    // What is no digit is found by writing the number again.
+    if nibbles & ONES * 0xf0 != 0 || ascii(nibbles) != digits {
+        return None;
+    }
+    nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles >> 8) & 0x0000_ffff_0000_ffff;
+    u32::try_from((nibbles | nibbles >> 16) & 0xffff_ffff).ok()
+}
+
+/// The digits of eight numbers below 16.
+fn ascii(nibbles: u64) -> u64 {
+    let letters = (nibbles + ONES * 6) >> 4 & ONES;
+    nibbles + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)
+}
+
+fn word_hex(number: u32) -> [u8; 8] {
+    let mut nibbles = u64::from(number);
+    nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
+    nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles << 4) & ONES * 0x0f;
+    ascii(nibbles).to_be_bytes()
+}
+
+/// Fills a multiple of eight digits with the lowest of a number.
 fn write_hex(digits: &mut [u8], number: u128) {
-    let mut rest = number;
-    for digit in digits.iter_mut().rev() {
-        let nibble = (rest & 0xf) as u8;
-        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        rest >>= 4;
+    let (words, _) = digits.as_chunks_mut();
+    for (i, word) in words.iter_mut().rev().enumerate() {
+        *word = word_hex((number >> (32 * i)) as u32);
     }
 }
 
@@ -177,6 +196,18 @@ mod tests {
             let value = format(&trace).expect("ASCII");
             let read = Remote::parse(value.as_bytes()).expect("valid");
             assert_eq!((read.trace_id, read.span_id, read.sampled), (trace.trace_id, trace.span_id, trace.sampled));
+        }
+    }
+
+    #[test]
+    fn only_lowercase_hex_digits_are_digits() {
+        for byte in 0..=u8::MAX {
+            let text = [b'0', b'1', b'2', byte, b'4', b'5', b'6', b'f'];
+            let expected = match byte {
+                b'0'..=b'9' | b'a'..=b'f' => u32::from_str_radix(&String::from_utf8_lossy(&text), 16).ok(),
+                _ => None,
+            };
+            assert_eq!(hex_word(text), expected, "{byte:#x}");
         }
     }
 

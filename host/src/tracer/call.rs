@@ -80,6 +80,16 @@ impl Begun {
         Self { extensions, ..self }
     }
 
+    /// How much is to be recorded.
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// When the call started, by the core's clock.
+    pub(crate) fn started(&self) -> u64 {
+        self.started
+    }
+
     /// Makes the guard. `fill` adds what is known from the request; then the native tracers start.
     #[inline]
     pub(crate) fn start(
@@ -90,16 +100,20 @@ impl Begun {
         fill: impl FnOnce(&mut RpcInfo),
     ) -> Call {
         let stats = RpcStats::new(self.level, self.started, core.clock.unix(self.started));
-        let mut info = RpcInfo::new(self.id, side, self.name, trace, stats);
+        let info = RpcInfo::new(self.id, side, self.name, trace, stats);
+        let context = CallContext { info, extensions: self.extensions };
+        // Put together in its place at once: it is half a kilobyte, and each move of it is a copy.
+        let mut call = Call { core, method: self.method, routed: true, started: 0, finished: false, context };
+        let info = &mut call.context.info;
         match side {
-            Side::Client => info.from.service = core.service,
-            _ => info.to.service = core.service,
+            Side::Client => info.from.service = call.core.service,
+            _ => info.to.service = call.core.service,
         }
-        fill(&mut info);
-        let mut context = CallContext::new(info);
-        context.extensions = self.extensions;
-        let started = if core.natives.is_empty() { 0 } else { core.natives.start(&mut context) };
-        Call { core, method: self.method, routed: true, started, finished: false, context }
+        fill(info);
+        if !call.core.natives.is_empty() {
+            call.started = call.core.natives.start(&mut call.context);
+        }
+        call
     }
 }
 
@@ -203,7 +217,8 @@ impl Call {
         self.end();
     }
 
-    fn end(&mut self) {
+    /// Ends the call where it is; what is done to it afterwards counts no more.
+    pub(crate) fn end(&mut self) {
         if self.finished {
             return;
         }

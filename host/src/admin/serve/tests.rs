@@ -1,3 +1,5 @@
+//! The admin port under real sockets: answers, bounds, the end.
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream as StdStream};
 use std::sync::{Arc, Mutex};

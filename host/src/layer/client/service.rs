@@ -10,7 +10,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::ClientBody;
-use crate::layer::active::{Active, Owner};
+use crate::layer::active::{Active, Owner, Start};
 use crate::layer::protocol::{self, grpc};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
@@ -54,9 +54,7 @@ where
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
-        let active = observe(&self.core, self.callee, begun, protocol, &mut request);
-        let probe = Probe::new(active.exchange());
-        let mut owner = Owner::new(active);
+        let (mut owner, probe) = observe(&self.core, self.callee, begun, protocol, &mut request);
         let request = request.map(|body| body.observe(probe));
         let inner = owner.guard(|| self.inner.call(request));
         ResponseFuture::new(inner, owner, None)
@@ -84,17 +82,25 @@ fn begin<B>(core: &Core, request: &Request<B>) -> Option<(Begun, Protocol)> {
 }
 
 /// Starts the call, and says in the request's headers where it belongs.
-fn observe<B>(core: &Arc<Core>, callee: Symbol, begun: Begun, protocol: Protocol, request: &mut Request<B>) -> Active {
+fn observe<B>(
+    core: &Arc<Core>,
+    callee: Symbol,
+    begun: Begun,
+    protocol: Protocol,
+    request: &mut Request<B>,
+) -> (Owner, Probe) {
     let mut parent = Parent::of(request.headers());
-    let inherited = std::mem::take(&mut parent.extensions);
-    let call = begun.inherit(inherited).start(core.clone(), Side::Client, parent.trace, |info| {
-        info.invocation.protocol = protocol;
-        info.config.deadline = grpc::deadline(request.headers());
+    let begun = begun.inherit(std::mem::take(&mut parent.extensions));
+    let start = Start { side: Side::Client, protocol, trace: parent.trace, to_head: request.method() == Method::HEAD };
+    let (active, exchange) = Active::start(core, begun, start, |info| {
+        if protocol != Protocol::Http {
+            info.config.deadline = grpc::deadline(request.headers());
+        }
         info.to.service = callee;
         info.set_peer(peer(request.uri()));
     });
-    parent.inject(&call.info().trace, request.headers_mut());
-    Active::new(call, request.method() == Method::HEAD)
+    parent.inject(&active.call().info().trace, request.headers_mut());
+    (Owner::new(active), Probe::new(exchange))
 }
 
 /// Where the request goes, if its URI says so; without user and password, which it may hold.

@@ -9,7 +9,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::peer;
-use crate::layer::active::{Active, Owner};
+use crate::layer::active::{Active, Owner, Start};
 use crate::layer::exchange::{Direction, Tap};
 use crate::layer::protocol::{self, grpc};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
@@ -96,21 +96,22 @@ fn observe<B>(
 ) -> (Owner, Tap, Box<Ambient>) {
     let remote = propagate::extract(request.headers());
     let trace = remote.map_or_else(TraceContext::root, propagate::Remote::child);
-    let call = begun.start(core.clone(), Side::Server, trace, |info| {
-        info.invocation.protocol = protocol;
-        info.config.deadline = grpc::deadline(request.headers());
+    let start = Start { side: Side::Server, protocol, trace, to_head: request.method() == Method::HEAD };
+    let (active, exchange) = Active::start(core, begun, start, |info| {
+        if protocol != Protocol::Http {
+            info.config.deadline = grpc::deadline(request.headers());
+        }
         info.set_peer(peer::of(request.extensions()));
     });
-    let attached = call.context().extensions().clone();
-    // Before the extensions are handed on: the trace may be one that a tracer has set.
-    let ambient = Ambient::traced(call.info().trace, remote, request.headers(), attached.clone());
+    let context = active.call().context();
+    let attached = context.extensions().clone();
+    // The trace may be one that a tracer has set.
+    let ambient = Ambient::traced(context.info().trace, remote, request.headers(), attached.clone());
     if !attached.is_empty() {
         request.extensions_mut().extend(attached);
     }
-    let active = Active::new(call, request.method() == Method::HEAD);
-    let tap = Tap::new(active.exchange().clone(), Direction::Request);
-    active.exchange().record(EventKind::SERVER_HANDLE_START);
-    (Owner::new(active), tap, ambient)
+    exchange.record(EventKind::SERVER_HANDLE_START);
+    (Owner::new(active), Tap::new(exchange, Direction::Request), ambient)
 }
 
 #[cfg(feature = "tonic")]

@@ -1,0 +1,90 @@
+//! The rules of the house that a compiler does not check: who may know what.
+
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every source file of the crate, with its path below `src` and its text.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn collect(directory: &Path, into: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                collect(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                into.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(files.len() > 50, "the sources are where they are looked for");
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("readable");
+        (path.strip_prefix(&root).expect("below src").to_owned(), text)
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// Code only: what a comment says binds nobody.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[track_caller]
+fn only_in(word: &str, allowed: &[&str]) {
+    for (path, text) in sources() {
+        if !allowed.iter().any(|allowed| path.starts_with(allowed)) {
+            let found = code(&text).find(|line| line.contains(word));
+            assert!(found.is_none(), "{} says {word:?}: {}", path.display(), found.unwrap_or_default());
+        }
+    }
+}
+
+#[track_caller]
+fn never_in(room: &str, words: &[&str]) {
+    for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with(room)) {
+        for word in words {
+            let found = code(&text).find(|line| line.contains(word));
+            assert!(found.is_none(), "{} says {word:?}: {}", path.display(), found.unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn only_the_wasm_room_knows_the_engine() {
+    only_in("wasmtime::", &["wasm"]);
+    only_in("wit_component::", &["wasm"]);
+}
+
+#[test]
+fn only_one_file_holds_generated_bindings() {
+    only_in("bindgen!", &["wasm/v0_1_draft.rs"]);
+}
+
+#[test]
+fn only_the_supervisor_and_the_handle_change_the_live_set() {
+    only_in(".live.update(", &["plugin/supervisor.rs", "tracer/hottap.rs"]);
+}
+
+#[test]
+fn what_is_known_of_an_rpc_knows_nothing_of_who_reads_it() {
+    let others = ["crate::collect", "crate::plugin", "crate::wasm", "crate::layer", "crate::tracer", "crate::metrics"];
+    never_in("rpc", &others);
+    never_in("propagate", &others);
+    never_in("rpc", &["hyper", "tokio"]);
+}
+
+#[test]
+fn nothing_in_the_layers_blocks_or_reads_files() {
+    never_in("layer", &["std::fs", "block_on", "thread::sleep", "std::net::Tcp", "crate::plugin", "crate::wasm"]);
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} does not begin with //!", path.display());
+    }
+}
