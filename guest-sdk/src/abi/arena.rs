@@ -5,8 +5,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
-use std::ptr;
-use std::slice;
+use std::ptr::{self, NonNull};
 
 /// Bytes of the first block: six columns of a full batch of 256 calls. More would be wasted on most tracers.
 const FIRST_BLOCK: usize = 16 * 1024;
@@ -21,19 +20,16 @@ const ALIGN: usize = 8;
 /// It is valid until [`reset`], which the drop of the batch's source calls; the batch keeps it in a private field and
 /// hands out references that end with the batch.
 #[derive(Debug)]
-pub(crate) struct Pulled<T> {
-    elements: *const T,
-    len: usize,
-}
+pub(crate) struct Pulled<T>(NonNull<[T]>);
 
 impl<T> Pulled<T> {
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.0.len()
     }
 
     pub(crate) fn as_slice(&self) -> &[T] {
-        // SAFETY: `pull` made it of a vector's parts, and it is not freed before the batch that owns `self` ends.
-        unsafe { slice::from_raw_parts(self.elements, self.len) }
+        // SAFETY: `pull` made it of a vector's elements, and they are not freed before the batch that owns `self` ends.
+        unsafe { self.0.as_ref() }
     }
 }
 
@@ -62,7 +58,7 @@ pub(super) fn pull<T>(accessor: impl FnOnce() -> Vec<T>) -> Pulled<T> {
     // The vector's memory is the arena's: it must never be given to the allocator.
     let column = ManuallyDrop::new(accessor());
     ARENA.with(|arena| arena.open.set(false));
-    Pulled { elements: column.as_ptr(), len: column.len() }
+    Pulled(NonNull::from(column.as_slice()))
 }
 
 /// Takes all memory back. Nothing that was pulled may be used afterwards.
