@@ -68,7 +68,8 @@ pub(crate) struct Supervisor {
     known: Known,
     live: BTreeMap<Name, Live>,
     loading: BTreeMap<Name, Instant>,
-    look_again: Option<Instant>,
+    /// Files that failed while they may still have been being written: when to try them once more.
+    unsettled: BTreeMap<Name, Instant>,
     unreadable: bool,
 }
 
@@ -98,7 +99,7 @@ impl Supervisor {
             known: Known::new(),
             live: BTreeMap::new(),
             loading: BTreeMap::new(),
-            look_again: None,
+            unsettled: BTreeMap::new(),
             unreadable: false,
         }
     }
@@ -108,11 +109,9 @@ impl Supervisor {
         loop {
             watch.follow();
             self.look();
-            let wait = match self.look_again.take() {
-                Some(at) => at.saturating_duration_since(Instant::now()).min(LOOK_EVERY),
-                None => LOOK_EVERY,
-            };
-            match events.recv_timeout(wait) {
+            let now = Instant::now();
+            let due = self.unsettled.values().map(|at| at.saturating_duration_since(now)).min();
+            match events.recv_timeout(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))) {
                 Ok(Event::Look) => {
                     let gathered = Instant::now() + GATHER;
                     while let Ok(event) = events.recv_timeout(gathered.saturating_duration_since(Instant::now())) {
@@ -158,6 +157,11 @@ impl Supervisor {
             }
         };
         self.unreadable = false;
+        let now = Instant::now();
+        for (name, _) in self.unsettled.extract_if(.., |_, at| *at <= now) {
+            // Forgetting what was seen of it makes the plan load it again.
+            self.known.insert(name, None);
+        }
         for action in plan(&self.known, &found) {
             match action {
                 // One load of a name at a time; what changes meanwhile is seen at the next look.
@@ -165,6 +169,7 @@ impl Supervisor {
                 Action::Load(name, found) => self.load(name, found),
                 Action::Remove(name) => {
                     self.known.remove(&name);
+                    self.unsettled.remove(&name);
                     self.unload(&name, State::Removed);
                 }
             }
@@ -172,6 +177,7 @@ impl Supervisor {
     }
 
     fn load(&mut self, name: Name, found: Found) {
+        self.unsettled.remove(&name);
         self.known.insert(name.clone(), Some(found));
         let live = self.live.get(&name).map(|live| live.generation);
         if live.is_none() {
@@ -198,10 +204,9 @@ impl Supervisor {
     fn refused(&mut self, name: &Name, found: &Found, refusal: &Refusal) {
         let age = found.module.age().min(found.manifest.map_or(Duration::MAX, |manifest| manifest.age()));
         if age < SETTLE && self.known.contains_key(name) {
-            // It may still be being written. Forgetting what was seen makes the next look load it again.
-            self.known.insert(name.clone(), None);
-            let again = Instant::now() + (SETTLE - age).min(Duration::from_millis(100));
-            self.look_again = Some(self.look_again.map_or(again, |earlier| earlier.min(again)));
+            // It may still be being written. A change leads to another load by itself; without one this failure is
+            // looked at once more when the time is over.
+            self.unsettled.insert(name.clone(), Instant::now() + (SETTLE - age));
             return;
         }
         let live = self.live.get(name).map(|live| live.generation);
