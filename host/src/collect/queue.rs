@@ -37,20 +37,19 @@ impl Queue {
         &self.account
     }
 
-    /// Takes a view whose calls are booked as pending, or books them as dropped. True if it was taken.
-    pub(crate) fn push(&self, view: View) -> bool {
+    /// Takes a view whose calls are booked as pending, or books them as dropped.
+    pub(crate) fn push(&self, view: View) {
         let (calls, bytes) = (view.len() as u64, view.bytes() + VIEW_BYTES);
         let mut state = self.lock();
         if state.bytes + bytes <= MAX_BYTES || state.views.is_empty() {
             state.bytes += bytes;
             state.calls += calls;
             state.views.push_back(view);
-            return true;
+            return;
         }
         drop(state);
         let throttled = self.throttled.load(Ordering::Relaxed);
         self.account.drop_pending(if throttled { DropReason::CpuShare } else { DropReason::QueueFull }, calls);
-        false
     }
 
     pub(crate) fn pop(&self) -> Option<View> {

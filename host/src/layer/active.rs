@@ -13,7 +13,8 @@ use super::protocol::{self, grpc};
 use crate::rpc::{EventKind, Level, Outcome, Protocol, RpcInfo, RpcStats, Side, TraceContext, error_type};
 use crate::tracer::{Begun, Call, Core};
 
-/// How late a timer may be set against ours, and still be the call's deadline: timers tick in milliseconds.
+/// How much earlier than by our clock a deadline may pass: whoever set it started counting before us, by the time that
+/// a request takes. More would take calls for late that were cancelled; less, late ones for cancelled.
 const DEADLINE_SLACK_NANOS: u64 = 2_000_000;
 
 /// A call under way, with all that its layer needs to end it.
@@ -188,7 +189,8 @@ impl Active {
     fn is_late(&self) -> bool {
         let deadline = self.info().config.deadline;
         let elapsed = self.call.core().clock.now().saturating_sub(self.info().stats.started);
-        deadline != 0 && elapsed.saturating_add(DEADLINE_SLACK_NANOS) >= deadline
+        let slack = DEADLINE_SLACK_NANOS.min(deadline / 8);
+        deadline != 0 && elapsed.saturating_add(slack) >= deadline
     }
 
     /// A name that came over the wire is believed if it is known, or if something but a router or gatekeeper answered.
@@ -218,6 +220,12 @@ impl Owner {
         Self(Some(active))
     }
 
+    /// Nobody wants the call, or it has ended.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.is_none()
+    }
+
     #[inline]
     pub(crate) fn active(&mut self) -> Option<&mut Active> {
         self.0.as_deref_mut()
@@ -226,7 +234,7 @@ impl Owner {
     /// Runs what is inside the layer. If it panics, so ended the call, and the panic goes on.
     #[inline]
     pub(crate) fn guard<R>(&mut self, run: impl FnOnce() -> R) -> R {
-        if self.0.is_none() {
+        if self.is_idle() {
             return run();
         }
         let fuse = Fuse(self);

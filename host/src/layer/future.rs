@@ -39,6 +39,11 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if this.owner.is_idle() && this.ambient.is_none() {
+            let result = ready!(this.inner.poll(context));
+            let idle = |body| ResponseBody::new(body, Owner::default(), None);
+            return Poll::Ready(result.map(|response| response.map(idle)));
+        }
         let result = {
             let _entered = Ambient::enter(this.ambient);
             ready!(this.owner.guard(|| this.inner.poll(context)))

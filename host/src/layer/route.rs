@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// (`Router::layer`, feature `axum`).
 ///
 /// On a server, put it into the request before the layer sees it, or into the response if the router stands inside the
-/// layer; the response's counts. On a client, put it into the request. At most 256 bytes with the HTTP method; a longer
+/// layer; the response's counts. Told only by the response, it is the name that is recorded, but whether a tracer wants
+/// the call is asked at its start, by the name that it has then (`GET`). On a client, put it into the request. At most 256 bytes with the HTTP method; a longer
 /// one is `_OTHER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route(Text);

@@ -116,7 +116,10 @@ impl Shared {
                 queue.sequence += 1;
                 let sequence = queue.sequence;
                 queue.later.push(Reverse(Alarm { at, sequence, worker }));
-                // This thread takes the next turn itself; another one may sleep past the new alarm, but this one won't.
+                // Another thread may be asleep until a later alarm, and this one may get a long turn before this alarm.
+                if queue.later.peek().is_some_and(|Reverse(first)| first.sequence == sequence) {
+                    self.changed.notify_one();
+                }
             }
         }
     }

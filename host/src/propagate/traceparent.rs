@@ -70,8 +70,9 @@ pub(super) fn format(trace: &TraceContext) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&text).ok()
 }
 
-/// One bit, or one number below 16, in each byte of a word.
+/// Eight numbers, one in each byte of a word: one, and the greatest that a digit stands for.
 const ONES: u64 = 0x0101_0101_0101_0101;
+const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
 
 /// The number that lowercase hex digits stand for: two of them, or a multiple of eight, at most 32.
 fn hex(digits: &[u8]) -> Option<u128> {
@@ -92,9 +93,9 @@ fn hex_word(digits: [u8; 8]) -> Option<u32> {
     let digits = u64::from_be_bytes(digits);
     // Letters have bit 6, and their low half counts from 1 at `a`.
     let letters = digits >> 6 & ONES;
-    let mut nibbles = (digits & ONES * 0x0f) + letters * 9;
+    let mut nibbles = (digits & LOW) + letters * 9;
     // What is no digit is found by writing the number again.
-    if nibbles & ONES * 0xf0 != 0 || ascii(nibbles) != digits {
+    if nibbles & !LOW != 0 || ascii(nibbles) != digits {
         return None;
     }
     nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
@@ -112,7 +113,7 @@ fn word_hex(number: u32) -> [u8; 8] {
     let mut nibbles = u64::from(number);
     nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
     nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
-    nibbles = (nibbles | nibbles << 4) & ONES * 0x0f;
+    nibbles = (nibbles | nibbles << 4) & LOW;
     ascii(nibbles).to_be_bytes()
 }
 

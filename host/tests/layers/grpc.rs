@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hottap::rpc::{Outcome, Peer, Protocol, RpcInfo, Side, Streaming, Traffic};
 
 use tonic::transport::{Endpoint, Server};
+use tower::Layer;
 
 use crate::echo::Echo;
 use crate::recorder::Recorder;
@@ -179,7 +180,8 @@ async fn a_call_over_a_unix_socket_has_that_for_a_peer() {
     let listener = tokio::net::UnixListener::bind(&path).expect("binds");
     let (sent, served) = (Recorder::default(), Recorder::default());
     let connections = tokio_stream::wrappers::UnixListenerStream::new(listener);
-    let layered = Server::builder().layer(served.start("echo").server_layer()).add_service(Echo::default());
+    // Around one service instead of all.
+    let layered = Server::builder().add_service(served.start("echo").server_layer().layer(Echo::default()));
     let server = tokio::spawn(layered.serve_with_incoming(connections));
     let channel = Endpoint::from_shared(format!("unix://{}", path.display())).expect("a URL").connect_lazy();
     let client = Client::of(&sent.start("shop"), channel);

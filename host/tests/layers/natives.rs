@@ -18,7 +18,7 @@ struct Panicking;
 
 impl Tracer for Panicking {
     fn start(&self, call: &mut CallContext) {
-        assert!(call.info().id() % 2 == 0, "every other call");
+        assert!(call.info().id().is_multiple_of(2), "every other call");
     }
 
     fn finish(&self, _: &CallContext) {

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use hottap::rpc::{RpcInfo, TraceContext};
-use hottap::{Hottap, RequestBody};
+use hottap::{Hottap, RequestBody, ResponseBody};
 use http::{HeaderMap, Request, Response};
 use http_body_util::Empty;
+use tower::util::BoxCloneService;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::echo::Echo;
@@ -74,26 +75,17 @@ async fn calls_that_run_at_once_on_one_thread_do_not_mix() {
     world.close().await;
 }
 
+type Downstream = BoxCloneService<Request<Empty<Bytes>>, Response<ResponseBody<Empty<Bytes>>>, Infallible>;
+
 /// A service that keeps the headers that arrive, behind a client layer.
-fn downstream(
-    tap: &Hottap,
-) -> (
-    impl tower::Service<
-        Request<Empty<Bytes>>,
-        Response = Response<hottap::ResponseBody<Empty<Bytes>>>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + use<>,
-    Arc<Mutex<Vec<HeaderMap>>>,
-) {
+fn downstream(tap: &Hottap) -> (Downstream, Arc<Mutex<Vec<HeaderMap>>>) {
     let arrived = Arc::new(Mutex::new(Vec::new()));
     let keep = arrived.clone();
     let service = tap.client_layer().layer(service_fn(move |request: Request<RequestBody<Empty<Bytes>>>| {
         keep.lock().expect("not poisoned").push(request.headers().clone());
         async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) }
     }));
-    (service, arrived)
+    (BoxCloneService::new(service), arrived)
 }
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -8,4 +8,5 @@ mod house;
 mod accounting;
 mod bad_input;
 mod metrics;
+mod prometheus;
 mod reload;

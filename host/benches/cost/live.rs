@@ -1,0 +1,68 @@
+//! A Hottap with tracers live in it.
+
+use std::time::{Duration, Instant};
+
+use hottap::Hottap;
+use tempfile::TempDir;
+
+use crate::guests;
+
+/// Compiling a tracer takes a fraction of a second; on a machine that is busy, some of them.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Keeps the plugin dir for as long as it is used.
+pub(crate) struct Live {
+    pub(crate) tap: Hottap,
+    _plugins: TempDir,
+}
+
+impl Live {
+    /// With so many copies of red-metrics, each under a name of its own.
+    ///
+    /// # Errors
+    /// The module was not built, or does not go live.
+    pub(crate) fn start(copies: usize) -> Result<Self, String> {
+        Self::with_manifest(copies, "")
+    }
+
+    /// The same, each copy with this manifest.
+    ///
+    /// # Errors
+    /// See [`Live::start`].
+    pub(crate) fn with_manifest(copies: usize, manifest: &str) -> Result<Self, String> {
+        let module = guests::rust("red-metrics")?;
+        let plugins = tempfile::tempdir().map_err(|error| error.to_string())?;
+        for copy in 0..copies {
+            let file = plugins.path().join(format!("red-metrics-{copy}"));
+            // The manifest first: a module without one would be live with another scope for a moment.
+            std::fs::write(file.with_extension("toml"), manifest).map_err(|error| error.to_string())?;
+            std::fs::write(file.with_extension("wasm"), &module).map_err(|error| error.to_string())?;
+        }
+        let tap =
+            Hottap::builder().service("bench").plugin_dir(plugins.path()).start().map_err(|error| error.to_string())?;
+        let live = Self { tap, _plugins: plugins };
+        let began = Instant::now();
+        while live.count("/state", |state| state == "live") < copies {
+            if began.elapsed() > PATIENCE {
+                return Err(format!("red-metrics does not go live: {:#}", live.tap.tracers()));
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        Ok(live)
+    }
+
+    /// A look at what was measured: every call was handed to every plugin.
+    ///
+    /// # Errors
+    /// Calls were dropped: then it is not the way to a metric that was measured.
+    pub(crate) fn nothing_dropped(&self) -> Result<(), String> {
+        let dropped = self.count("/dropped", |dropped| dropped.as_object().is_some_and(|reasons| !reasons.is_empty()));
+        if dropped == 0 { Ok(()) } else { Err(format!("calls were dropped: {:#}", self.tap.tracers())) }
+    }
+
+    fn count(&self, pointer: &str, is: impl Fn(&serde_json::Value) -> bool) -> usize {
+        let tracers = self.tap.tracers();
+        let list = tracers["tracers"].as_array().map_or(&[][..], Vec::as_slice);
+        list.iter().filter(|tracer| tracer.pointer(pointer).is_some_and(&is)).count()
+    }
+}
