@@ -3,10 +3,13 @@
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::guests;
 use crate::python::{self, Venv};
 use crate::step;
 use crate::workspace::Workspace;
-use crate::{guests, test};
+
+/// What the benchmark needs of crate hottap: its driver, and the layers for the peers that it is compared with.
+const FEATURES: &str = "drive,tonic,axum";
 
 /// One figure of the benchmark.
 #[derive(Debug, PartialEq)]
@@ -28,7 +31,7 @@ pub(crate) fn command(workspace: &Workspace, json: bool, names: &[String]) -> an
     let guests = guests::build(workspace, &[])?;
     let mut cargo = workspace.cargo();
     cargo
-        .args(["bench", "--package", "hottap", "--bench", "cost", "--features", test::FEATURES, "--"])
+        .args(["bench", "--package", "hottap", "--bench", "cost", "--features", FEATURES, "--", "--json"])
         .args(names)
         .env("HOTTAP_TEST_GUESTS", guests.folder());
     match Venv::made(workspace, &python::TESTS).and_then(|venv| python::guest(workspace, &venv)) {
@@ -54,9 +57,13 @@ pub(crate) fn command(workspace: &Workspace, json: bool, names: &[String]) -> an
     })?;
     step::succeeded(&cargo, status)?;
     if figures == 0 {
-        bail!("the benchmark has no figure whose name contains {}", names.join(" or "));
+        bail!("nothing was measured; if it was skipped, the reason is above{}", wanted(names));
     }
     Ok(())
+}
+
+fn wanted(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(", else no figure's name contains {}", names.join(" or ")) }
 }
 
 /// Stands above the lines of [`Figure`]; the widths are the same.
@@ -92,7 +99,7 @@ impl std::fmt::Display for Figure {
             None => "-",
         };
         let (target, ours, peer) = (number(*target), number(*ours), number(*peer));
-        write!(f, "{name:<40} {:>10} {unit:<10} {target:>7} {met:<6} {ours:>10} {peer:>11}", number(Some(*value)))
+        write!(f, "{name:<46} {:>10} {unit:<10} {target:>7} {met:<6} {ours:>10} {peer:>11}", number(Some(*value)))
     }
 }
 
@@ -118,7 +125,7 @@ mod tests {
         let line = figure.to_string();
         assert_eq!(
             line,
-            "layer against TraceLayer                      0.091 ratio        0.100 yes           402        4410"
+            "layer against TraceLayer                            0.091 ratio        0.100 yes           402        4410"
         );
         assert_eq!(line.len(), HEAD.len());
     }
