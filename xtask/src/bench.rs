@@ -50,7 +50,10 @@ pub(crate) fn command(workspace: &Workspace, json: bool, names: &[String]) -> an
         };
         match (json, figures) {
             (true, _) => println!("{line}"),
-            (false, 0) => println!("{HEAD}\n{figure}"),
+            (false, 0) => {
+                println!("{}", columns(["NAME", "VALUE", "UNIT", "TARGET", "MET", "OURS", "PEER"]));
+                println!("{figure}");
+            }
             (false, _) => println!("{figure}"),
         }
         figures += 1;
@@ -66,9 +69,10 @@ fn wanted(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!(", else no figure's name contains {}", names.join(" or ")) }
 }
 
-/// Stands above the lines of [`Figure`]; the widths are the same.
-const HEAD: &str =
-    "NAME                                          VALUE UNIT        TARGET MET          OURS        PEER";
+/// One line of the table; every line of it is made here, so that the columns stand below their heads.
+fn columns([name, value, unit, target, met, ours, peer]: [&str; 7]) -> String {
+    format!("{name:<46} {value:>10} {unit:<10} {target:>7} {met:<6} {ours:>10} {peer:>10}")
+}
 
 impl Figure {
     /// Reads a line of the benchmark.
@@ -98,8 +102,8 @@ impl std::fmt::Display for Figure {
             Some(false) => "NO",
             None => "-",
         };
-        let (target, ours, peer) = (number(*target), number(*ours), number(*peer));
-        write!(f, "{name:<46} {:>10} {unit:<10} {target:>7} {met:<6} {ours:>10} {peer:>11}", number(Some(*value)))
+        let [value, target, ours, peer] = [Some(*value), *target, *ours, *peer].map(number);
+        f.write_str(&columns([name, &value, unit, &target, met, &ours, &peer]))
     }
 }
 
@@ -122,12 +126,9 @@ mod tests {
     #[test]
     fn a_figure_is_one_aligned_line() {
         let figure = Figure::read(LINE).expect("it is a figure");
-        let line = figure.to_string();
-        assert_eq!(
-            line,
-            "layer against TraceLayer                            0.091 ratio        0.100 yes           402        4410"
-        );
-        assert_eq!(line.len(), HEAD.len());
+        let fields = ["layer against TraceLayer", "0.091", "ratio", "0.100", "yes", "402", "4410"];
+        assert_eq!(figure.to_string(), columns(fields));
+        assert_eq!(figure.to_string().len(), columns([""; 7]).len());
     }
 
     #[test]
