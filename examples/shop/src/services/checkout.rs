@@ -1,0 +1,103 @@
+//! Checkout: places an order by way of Inventory and Pricing, and tells how far one is.
+
+use std::pin::Pin;
+
+use tokio_stream::{Stream, StreamExt};
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Request, Response, Status};
+
+use super::{ATTEMPTS, Traced, work};
+use crate::design::{Order, Prices, Step};
+use crate::proto::checkout_server::Checkout;
+use crate::proto::inventory_client::InventoryClient;
+use crate::proto::pricing_client::PricingClient;
+use crate::proto::{PlaceReply, PlaceRequest, PriceLine, Progress, QuoteRequest, ReserveRequest, Stage, WatchRequest};
+
+/// How often Pricing is asked at most.
+const PRICING_ATTEMPTS: u32 = 2;
+
+/// The service, with its clients.
+pub(crate) struct CheckoutService {
+    inventory: InventoryClient<Traced>,
+    pricing: PricingClient<Traced>,
+}
+
+impl CheckoutService {
+    /// A checkout that asks these two.
+    pub(crate) fn new(inventory: InventoryClient<Traced>, pricing: PricingClient<Traced>) -> Self {
+        Self { inventory, pricing }
+    }
+
+    /// Asks for prices, and asks again if Pricing says that it may help.
+    async fn prices(&self, quote: QuoteRequest) -> Result<Vec<PriceLine>, Status> {
+        let mut attempt = 0;
+        loop {
+            let result = self.ask_prices(quote.clone(), attempt).await;
+            attempt += 1;
+            match result {
+                Err(status) if status.code() == Code::Unavailable && attempt < PRICING_ATTEMPTS => {}
+                result => return result.map_err(|status| passed_on("pricing", &status)),
+            }
+        }
+    }
+
+    async fn ask_prices(&self, quote: QuoteRequest, attempt: u32) -> Result<Vec<PriceLine>, Status> {
+        let mut request = Request::new(quote);
+        if attempt > 0 {
+            request.metadata_mut().insert(ATTEMPTS, MetadataValue::from(attempt));
+        }
+        let mut stream = self.pricing.clone().quote(request).await?.into_inner();
+        let mut lines = Vec::new();
+        while let Some(line) = stream.message().await? {
+            lines.push(line);
+        }
+        Ok(lines)
+    }
+}
+
+#[tonic::async_trait]
+impl Checkout for CheckoutService {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<Progress, Status>> + Send>>;
+
+    async fn place(&self, request: Request<PlaceRequest>) -> Result<Response<PlaceReply>, Status> {
+        let PlaceRequest { order, items } = request.into_inner();
+        let reserved = self.inventory.clone().reserve(ReserveRequest { order, items: items.clone() }).await;
+        let reservation = reserved.map_err(|status| passed_on("inventory", &status))?.into_inner().reservation;
+        let lines = self.prices(QuoteRequest { order, items }).await?;
+        Ok(Response::new(PlaceReply {
+            reservation,
+            lines: u32::try_from(lines.len()).unwrap_or(u32::MAX),
+            total_cents: lines.iter().fold(0, |total, line| total.saturating_add(line.cents)),
+        }))
+    }
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let order = Order::new(request.into_inner().order);
+        let steps = progress(order).into_iter().enumerate().map(move |(at, step)| {
+            // Between the first message and the second, so that a tracer sees a stream that dawdles.
+            (if at == 1 { order.delay(Step::Progress) } else { None }, step)
+        });
+        let stream = tokio_stream::iter(steps).then(|(delay, step)| async move {
+            work(delay).await;
+            step.map(|stage| Progress { stage: stage.into() })
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+}
+
+/// The stages of an order up to where it ends, and how it ends if not well.
+fn progress(order: Order) -> Vec<Result<Stage, Status>> {
+    if !order.in_stock() {
+        return vec![Ok(Stage::Received), Err(Status::failed_precondition("the order came to nothing"))];
+    }
+    if order.prices() == Prices::Unknown {
+        let lost = Status::unavailable("the order waits for prices");
+        return vec![Ok(Stage::Received), Ok(Stage::Reserved), Err(lost)];
+    }
+    vec![Ok(Stage::Received), Ok(Stage::Reserved), Ok(Stage::Priced), Ok(Stage::Placed)]
+}
+
+/// The status of another service as one's own: without its headers, which are not the caller's business.
+fn passed_on(service: &str, status: &Status) -> Status {
+    Status::new(status.code(), format!("{service}: {}", status.message()))
+}

@@ -1,0 +1,103 @@
+//! The shop as a whole, in this process: real servers, real connections, a load; no plugins.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hottap::rpc::Side;
+use hottap::{CallContext, Hottap, Tracer};
+use tokio::time::{Instant, interval};
+
+use crate::load::{Load, TICK};
+use crate::report::Report;
+use crate::shop::Shop;
+
+const RATE: u32 = 400;
+const LENGTH: Duration = Duration::from_secs(2);
+
+/// Calls that finished, by side and method, and those that had a parent.
+type Counts = BTreeMap<(&'static str, String), (u64, u64)>;
+
+/// Counts what Hottap's layers see.
+#[derive(Clone, Default)]
+struct Counter(Arc<Mutex<Counts>>);
+
+impl Tracer for Counter {
+    fn start(&self, _: &mut CallContext) {}
+
+    fn finish(&self, call: &CallContext) {
+        let info = call.info();
+        let key = (info.side().as_str(), info.invocation().method().as_str().to_owned());
+        let mut counts = self.0.lock().expect("nobody panics while holding it");
+        let (calls, children) = counts.entry(key).or_default();
+        *calls += 1;
+        *children += u64::from(info.trace().parent_span_id != 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_load_comes_out_as_designed_and_every_layer_sees_every_call() {
+    let counter = Counter::default();
+    let tap = Hottap::builder().service("shop").tracer(counter.clone()).start().expect("nothing can be refused");
+    let shop = Shop::open(&tap).await.expect("loopback ports");
+    let mut load = Load::new(shop.client(&tap).await.expect("checkout answers"), RATE);
+
+    let end = Instant::now() + LENGTH;
+    let mut ticks = interval(TICK);
+    while Instant::now() < end {
+        ticks.tick().await;
+        load.start_due();
+    }
+    let counted = load.hold().await;
+    shop.close(Duration::from_secs(10)).await.expect("no call is open");
+
+    assert_eq!(counted.failed, 0, "{counted:?}");
+    assert_eq!(counted.started, counted.finished, "after a hold nothing is open");
+    assert!(counted.finished > u64::from(RATE) / 10, "{counted:?}");
+    assert!(counted.failed_by_design > 0, "{counted:?}");
+    assert!(load.second().quantiles.is_some());
+
+    let counts = counter.0.lock().expect("nobody panicked while holding it").clone();
+    let of = |side: Side, method: &str| {
+        counts.get(&(side.as_str(), format!("shop.v1.{method}"))).copied().unwrap_or_default()
+    };
+    let (place, watch) = (of(Side::Client, "Checkout/Place"), of(Side::Client, "Checkout/Watch"));
+    assert_eq!(place.0 + watch.0, counted.finished, "{counts:?}");
+    assert!(watch.0 > 0, "{counts:?}");
+    assert_eq!((place.1, watch.1), (0, 0), "the load generator's calls are the roots");
+    for method in ["Checkout/Place", "Checkout/Watch", "Inventory/Reserve", "Pricing/Quote"] {
+        let (client, server) = (of(Side::Client, method), of(Side::Server, method));
+        assert_eq!(client.0, server.0, "{method} is seen by both sides: {counts:?}");
+        assert_eq!(server.1, server.0, "{method}: what a server sees has the client's call as parent: {counts:?}");
+    }
+    assert_eq!(of(Side::Client, "Inventory/Reserve"), (place.0, place.0), "each a child of a Place: {counts:?}");
+
+    let report = Report::new(counted, &tap.tracers()).expect("it is complete");
+    assert_eq!(report.json()["rpcs"], counted.finished);
+    assert_eq!(report.json()["failed"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_waits_for_open_rpcs_and_go_counts_from_0() {
+    let tap = Hottap::builder().service("shop").start().expect("nothing can be refused");
+    let shop = Shop::open(&tap).await.expect("loopback ports");
+    let mut load = Load::new(shop.client(&tap).await.expect("checkout answers"), 1_000);
+    let mut ticks = interval(TICK);
+    while load.count().started < 50 {
+        ticks.tick().await;
+        load.start_due();
+    }
+    let held = load.hold().await;
+    assert_eq!(held.started, held.finished);
+    load.start_due();
+    assert_eq!(load.count(), held, "nothing is started while it is held");
+
+    assert_eq!(load.go().await.started, 0);
+    while load.count().started < 10 {
+        ticks.tick().await;
+        load.start_due();
+    }
+    let again = load.hold().await;
+    assert_eq!((again.started, again.failed), (again.finished, 0));
+    shop.close(Duration::from_secs(10)).await.expect("no call is open");
+}

@@ -1,0 +1,4 @@
+//! The program `shop` from outside, and the generated code beside what it is generated from.
+
+mod generated;
+mod program;

@@ -1,0 +1,93 @@
+//! The program as the demo runs it: commands on stdin, answers and a report on stdout, SIGTERM.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+struct Shop {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Shop {
+    fn start(args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+        // What a developer's shell says of plugins is not meant for this test.
+        command.env_remove("HOTTAP_PLUGINS").env_remove("HOTTAP_ADMIN").env_remove("HOTTAP_DISABLE");
+        let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let stdin = child.stdin.take();
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self { child, stdin, lines }
+    }
+
+    fn line(&mut self) -> String {
+        self.lines.next().expect("it says something").expect("text")
+    }
+
+    fn ask(&mut self, command: &str) -> Value {
+        writeln!(self.stdin.as_mut().expect("still open"), "{command}").expect("it reads");
+        serde_json::from_str(&self.line()).expect("JSON")
+    }
+
+    /// The last line, and whether the program succeeded.
+    fn end(mut self) -> (String, bool) {
+        let last = self.lines.by_ref().map_while(Result::ok).last().expect("a report");
+        (last, self.child.wait().expect("it is ours").success())
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn it_counts_holds_goes_and_reports_at_sigterm() {
+    let mut shop = Shop::start(&["--rate", "200", "--seconds", "60", "--json"]);
+    while shop.ask("count")["rpcs"].as_u64().expect("a count") < 20 {}
+    let held = shop.ask("hold");
+    assert_eq!(shop.ask("count"), held, "nothing is made while it is held");
+    assert_eq!(shop.ask("go"), serde_json::json!({"rpcs": 0, "failed": 0}));
+    assert!(shop.ask("stop")["error"].as_str().expect("words").contains("count, hold and go"));
+    while shop.ask("count")["rpcs"].as_u64().expect("a count") < 20 {}
+    // The end of stdin is not the end of the shop.
+    drop(shop.stdin.take());
+
+    kill_process(Pid::from_child(&shop.child), Signal::TERM).expect("it runs");
+    let (last, success) = shop.end();
+    assert!(success);
+    let report: Value = serde_json::from_str(&last).expect("JSON");
+    assert!(report["rpcs"].as_u64().expect("a count") >= 20, "{report}");
+    assert_eq!(report["failed"], 0, "{report}");
+    assert_eq!(report["tracers"], serde_json::json!({}), "{report}");
+    assert_eq!((&report["loads"], &report["swaps"]), (&Value::from(0), &serde_json::json!([])), "{report}");
+}
+
+#[test]
+fn it_ends_by_itself_after_its_seconds_and_prints_a_line_for_each() {
+    let mut shop = Shop::start(&["--rate", "100", "--seconds", "2"]);
+    assert_eq!(shop.line(), "checkout, inventory and pricing serve; the load is 100 RPC/s");
+    let (last, success) = {
+        let mut lines = Vec::new();
+        while let Some(Ok(line)) = shop.lines.next() {
+            lines.push(line);
+        }
+        assert!(lines.iter().any(|line| line.contains(" 1 s ") && line.contains("RPC/s")), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.contains("0 should not have")), "{lines:#?}");
+        (lines.pop().expect("a last line"), shop.child.wait().expect("it is ours").success())
+    };
+    assert!(success && last.contains("99 %"), "{last}");
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_is_answered_with_help() {
+    let output = Command::new(env!("CARGO_BIN_EXE_shop")).arg("--rates").output().expect("it starts");
+    assert_eq!(output.status.code(), Some(2));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("--rates") && words.contains("--plugins DIR"), "{words}");
+}
