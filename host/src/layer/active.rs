@@ -158,17 +158,18 @@ impl Active {
         if self.exchange().side() == Side::Server && self.is_grpc() && !self.is_routed(ending) {
             self.call.set_unrouted();
         }
-        let exchange = self.exchange().clone();
+        let Self { call, tap, .. } = &mut *self;
+        let exchange = tap.exchange();
         let (request, response) = (exchange.traffic(Direction::Request), exchange.traffic(Direction::Response));
         match exchange.side() {
-            Side::Server => self.call.set_traffic(response, request),
-            _ => self.call.set_traffic(request, response),
+            Side::Server => call.set_traffic(response, request),
+            _ => call.set_traffic(request, response),
         }
-        self.call.set_streaming(exchange.streaming());
+        call.set_streaming(exchange.streaming());
         if let Some(log) = exchange.log() {
-            log.replay(&mut self.call.info_mut().stats);
+            log.replay(&mut call.info_mut().stats);
         }
-        self.call.end();
+        call.end();
     }
 
     /// A gRPC response must give a status. Where one came without, HTTP's says more, if it is not 200.

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use http::{Extensions, HeaderMap, HeaderValue};
 
-use super::{Remote, extract, tracestate};
+use super::{Given, Remote, tracestate};
 use crate::rpc::TraceContext;
 
 thread_local! {
@@ -45,7 +45,7 @@ impl Ambient {
     /// For a handler whose call nobody wants: what its caller sent, if it sent a trace.
     #[inline]
     pub(crate) fn passing(headers: &HeaderMap) -> Option<Box<Self>> {
-        let trace = extract(headers)?.as_context();
+        let trace = Given::of(headers).remote()?.as_context();
         let tracestate = tracestate::extract(headers);
         Some(Box::new(Self { trace, traced: false, tracestate, extensions: Extensions::new() }))
     }
@@ -177,9 +177,9 @@ mod tests {
     fn a_tracestate_stays_with_its_trace() {
         let caller = TraceContext::root();
         let headers = with_traceparent(&caller);
-        let same = Ambient::traced(caller.child(), extract(&headers), &headers, Extensions::new());
+        let same = Ambient::traced(caller.child(), Given::of(&headers).remote(), &headers, Extensions::new());
         assert!(same.tracestate.is_some());
-        let other = Ambient::traced(TraceContext::root(), extract(&headers), &headers, Extensions::new());
+        let other = Ambient::traced(TraceContext::root(), Given::of(&headers).remote(), &headers, Extensions::new());
         assert!(other.tracestate.is_none());
     }
 }

@@ -9,4 +9,4 @@ mod tracestate;
 
 pub(crate) use ambient::{Ambient, current};
 pub(crate) use outgoing::{Parent, forward};
-pub(crate) use traceparent::{Remote, extract};
+pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

@@ -3,7 +3,7 @@
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::ambient::Ambient;
-use super::traceparent::{self, TRACEPARENT, extract};
+use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
 use crate::rpc::TraceContext;
 
@@ -23,10 +23,10 @@ pub(crate) struct Parent {
 }
 
 impl Parent {
-    /// Decides it from the request and the current task.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let given = headers.contains_key(&TRACEPARENT);
-        let own = if given { extract(headers) } else { None };
+    /// Decides it from what the request says and from the current task.
+    pub(crate) fn of(given: Given) -> Self {
+        let own = given.remote();
+        let orphan = given == Given::Unreadable;
         let mut parent = Ambient::with(|ambient| Self {
             trace: ambient.trace(),
             extensions: ambient.extensions().clone(),
@@ -37,12 +37,12 @@ impl Parent {
             (parent.trace, parent.tracestate) = (own.as_context(), None);
         }
         match (parent, own) {
-            (Some(parent), _) => Self { trace: parent.trace.child(), orphan: given && own.is_none(), ..parent },
+            (Some(parent), _) => Self { trace: parent.trace.child(), orphan, ..parent },
             (None, own) => Self {
-                trace: own.map_or_else(TraceContext::root, |own| own.child()),
+                trace: own.map_or_else(TraceContext::root, Remote::child),
                 extensions: Extensions::new(),
                 tracestate: None,
-                orphan: given && own.is_none(),
+                orphan,
             },
         }
     }
@@ -105,7 +105,7 @@ mod tests {
 
     /// Sends a request and gives back its headers and the identity of its call.
     fn send(mut headers: HeaderMap) -> (HeaderMap, TraceContext) {
-        let parent = Parent::of(&headers);
+        let parent = Parent::of(Given::of(&headers));
         let trace = parent.trace;
         parent.inject(&trace, &mut headers);
         (headers, trace)
@@ -115,7 +115,7 @@ mod tests {
     fn a_call_outside_a_handler_starts_a_trace() {
         let (headers, trace) = send(request(None, None));
         assert_eq!(trace.parent_span_id, 0);
-        assert_eq!(extract(&headers).map(|remote| remote.span_id), Some(trace.span_id));
+        assert_eq!(Given::of(&headers).remote().map(|remote| remote.span_id), Some(trace.span_id));
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         let own = TraceContext::root();
         let (headers, trace) = send(request(Some(&text(&own)), Some("a=1")));
         assert_eq!((trace.trace_id, trace.parent_span_id), (own.trace_id, own.span_id));
-        assert_eq!(extract(&headers).map(|remote| remote.span_id), Some(trace.span_id));
+        assert_eq!(Given::of(&headers).remote().map(|remote| remote.span_id), Some(trace.span_id));
         assert_eq!(state(&headers), Some("a=1"));
     }
 
@@ -140,7 +140,7 @@ mod tests {
         let caller = TraceContext::root();
         let incoming = request(Some(&text(&caller)), Some("a=1"));
         let handled = caller.child();
-        let mut slot = Some(Ambient::traced(handled, extract(&incoming), &incoming, Extensions::new()));
+        let mut slot = Some(Ambient::traced(handled, Given::of(&incoming).remote(), &incoming, Extensions::new()));
         let _entered = Ambient::enter(&mut slot);
 
         let (headers, trace) = send(request(None, None));
@@ -157,7 +157,11 @@ mod tests {
 
         let mut headers = request(None, None);
         forward(&mut headers);
-        assert_eq!(extract(&headers).map(|remote| remote.span_id), Some(handled.span_id), "a call nobody wants");
+        assert_eq!(
+            Given::of(&headers).remote().map(|remote| remote.span_id),
+            Some(handled.span_id),
+            "a call nobody wants"
+        );
     }
 
     #[test]
@@ -168,8 +172,8 @@ mod tests {
         let _entered = Ambient::enter(&mut slot);
         let mut headers = request(None, None);
         let other = TraceContext::root();
-        Parent::of(&headers).inject(&other, &mut headers);
-        assert_eq!(extract(&headers).map(|remote| remote.trace_id), Some(other.trace_id));
+        Parent::of(Given::of(&headers)).inject(&other, &mut headers);
+        assert_eq!(Given::of(&headers).remote().map(|remote| remote.trace_id), Some(other.trace_id));
         assert_eq!(state(&headers), None);
     }
 

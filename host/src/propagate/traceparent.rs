@@ -4,7 +4,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::rpc::TraceContext;
 
-pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The header's name.
+pub(crate) const NAME: &str = "traceparent";
+pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static(NAME);
 
 /// Bytes of a `traceparent` of version 00: `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
 const LENGTH: usize = 55;
@@ -47,12 +49,42 @@ impl Remote {
     }
 }
 
-/// The caller's span from a request's headers; none if there is none or it is not valid. Two headers are not valid.
-pub(crate) fn extract(headers: &HeaderMap) -> Option<Remote> {
-    let mut values = headers.get_all(&TRACEPARENT).iter();
-    let value = values.next()?;
-    let only_one = values.next().is_none();
-    only_one.then(|| Remote::parse(value.as_bytes())).flatten()
+/// What a request says of its caller's span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Something that is not valid. Two headers are not valid.
+    Unreadable,
+    /// Which it is.
+    Remote(Remote),
+}
+
+impl Given {
+    /// Takes one of the request's `traceparent` headers.
+    pub(crate) fn add(&mut self, value: &HeaderValue) {
+        *self = match (&self, Remote::parse(value.as_bytes())) {
+            (Self::Nothing, Some(remote)) => Self::Remote(remote),
+            _ => Self::Unreadable,
+        };
+    }
+
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut given = Self::Nothing;
+        for value in headers.get_all(&TRACEPARENT) {
+            given.add(value);
+        }
+        given
+    }
+
+    /// The span, if there is a valid one.
+    pub(crate) fn remote(self) -> Option<Remote> {
+        match self {
+            Self::Remote(remote) => Some(remote),
+            Self::Nothing | Self::Unreadable => None,
+        }
+    }
 }
 
 /// The header's value for a call with this identity.
@@ -217,9 +249,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         let value = format(&TraceContext::root()).expect("ASCII");
         headers.append(&TRACEPARENT, value.clone());
-        assert!(extract(&headers).is_some());
+        assert!(matches!(Given::of(&headers), Given::Remote(_)));
         headers.append(&TRACEPARENT, value);
-        assert_eq!(extract(&headers), None);
+        assert_eq!(Given::of(&headers), Given::Unreadable);
     }
 
     #[test]

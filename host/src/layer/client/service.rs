@@ -11,7 +11,8 @@ use tower_service::Service;
 
 use super::ClientBody;
 use crate::layer::active::{Active, Owner, Start};
-use crate::layer::protocol::{self, grpc};
+use crate::layer::exchange::Exchange;
+use crate::layer::protocol::{self, Head, grpc};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
 use crate::rpc::{Peer, Protocol, Side, Symbol};
@@ -49,12 +50,14 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some((begun, protocol)) = begin(&self.core, &request) else {
+        let Some((begun, head)) = begin(&self.core, &request) else {
             propagate::forward(request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
-        let (mut owner, probe) = observe(&self.core, self.callee, begun, protocol, &mut request);
+        let (active, exchange, parent) = observe(&self.core, self.callee, begun, &head, &request);
+        parent.inject(&active.call().info().trace, request.headers_mut());
+        let (mut owner, probe) = (Owner::new(active), Probe::new(exchange));
         let request = request.map(|body| body.observe(probe));
         let inner = owner.guard(|| self.inner.call(request));
         ResponseFuture::new(inner, owner, None)
@@ -63,12 +66,12 @@ where
 
 /// None if nobody wants the call.
 #[inline]
-fn begin<B>(core: &Core, request: &Request<B>) -> Option<(Begun, Protocol)> {
+fn begin<'a, B>(core: &Core, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
     if core.live.is_idle(Side::Client) {
         return None;
     }
-    let protocol = protocol::detect(request.headers());
-    let begun = if protocol == Protocol::Grpc {
+    let head = Head::of(request.headers());
+    let begun = if head.protocol == Protocol::Grpc {
         Begun::new(core, Side::Client, &[grpc::method(request.uri().path())])
     } else {
         let method = protocol::http::method(request.method());
@@ -78,29 +81,27 @@ fn begin<B>(core: &Core, request: &Request<B>) -> Option<(Begun, Protocol)> {
             None => Begun::new(core, Side::Client, &[method]),
         }
     };
-    Some((begun?, protocol))
+    Some((begun?, head))
 }
 
-/// Starts the call, and says in the request's headers where it belongs.
+/// Starts the call; the last is what the request's headers have to say of it.
 fn observe<B>(
     core: &Arc<Core>,
     callee: Symbol,
     begun: Begun,
-    protocol: Protocol,
-    request: &mut Request<B>,
-) -> (Owner, Probe) {
-    let mut parent = Parent::of(request.headers());
+    head: &Head<'_>,
+    request: &Request<B>,
+) -> (Box<Active>, Arc<Exchange>, Parent) {
+    let mut parent = Parent::of(head.given);
     let begun = begun.inherit(std::mem::take(&mut parent.extensions));
-    let start = Start { side: Side::Client, protocol, trace: parent.trace, to_head: request.method() == Method::HEAD };
+    let (protocol, trace) = (head.protocol, parent.trace);
+    let start = Start { side: Side::Client, protocol, trace, to_head: request.method() == Method::HEAD };
     let (active, exchange) = Active::start(core, begun, start, |info| {
-        if protocol != Protocol::Http {
-            info.config.deadline = grpc::deadline(request.headers());
-        }
+        info.config.deadline = head.deadline();
         info.to.service = callee;
         info.set_peer(peer(request.uri()));
     });
-    parent.inject(&active.call().info().trace, request.headers_mut());
-    (Owner::new(active), Probe::new(exchange))
+    (active, exchange, parent)
 }
 
 /// Where the request goes, if its URI says so; without user and password, which it may hold.

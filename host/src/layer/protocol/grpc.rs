@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::find;
 use crate::rpc::Outcome;
 
-static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// The header with a call's deadline.
+pub(super) const TIMEOUT: &str = "grpc-timeout";
+const STATUS: &str = "grpc-status";
+const MESSAGE: &str = "grpc-message";
 
 /// Bytes kept of a status message. What follows is as foreign and helps nobody.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -23,7 +25,7 @@ pub(crate) fn method(path: &str) -> &str {
 
 /// The status that headers or trailers give; none if they give none.
 pub(crate) fn status(headers: &HeaderMap) -> Option<u16> {
-    let value = headers.get(&GRPC_STATUS)?;
+    let value = find(headers, STATUS)?;
     Some(match value.as_bytes() {
         [digit @ b'0'..=b'9'] => u16::from(digit - b'0'),
         [b'1', digit @ b'0'..=b'6'] => 10 + u16::from(digit - b'0'),
@@ -33,7 +35,7 @@ pub(crate) fn status(headers: &HeaderMap) -> Option<u16> {
 
 /// The words that go with a status that is not OK; "" if there are none.
 pub(crate) fn message(headers: &HeaderMap) -> Cow<'static, str> {
-    match headers.get(&GRPC_MESSAGE) {
+    match find(headers, MESSAGE) {
         Some(value) => percent_decode(value.as_bytes()).into(),
         None => Cow::Borrowed(""),
     }
@@ -68,10 +70,9 @@ pub(crate) fn needs_no_method(status: u16) -> bool {
     matches!(status, 7 | 12 | 16)
 }
 
-/// The call's deadline in nanoseconds from its start; 0 if it has none or it can't be read.
-#[inline]
-pub(crate) fn deadline(headers: &HeaderMap) -> u64 {
-    headers.get(&GRPC_TIMEOUT).and_then(parse_timeout).unwrap_or(0)
+/// A deadline in nanoseconds; 0 if it can't be read.
+pub(super) fn deadline(value: &HeaderValue) -> u64 {
+    parse_timeout(value).unwrap_or(0)
 }
 
 /// At most eight digits and a unit, by gRPC's specification.
@@ -149,9 +150,8 @@ mod tests {
             ("-1S", 0, "a sign"),
             ("", 0, "nothing"),
         ] {
-            assert_eq!(deadline(&headers("grpc-timeout", value.as_bytes())), expected, "{reason}: {value}");
+            assert_eq!(deadline(&HeaderValue::from_static(value)), expected, "{reason}: {value}");
         }
-        assert_eq!(deadline(&HeaderMap::new()), 0);
     }
 
     #[test]

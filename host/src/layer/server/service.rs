@@ -4,16 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, Response};
+use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use super::peer;
 use crate::layer::active::{Active, Owner, Start};
 use crate::layer::exchange::{Direction, Tap};
-use crate::layer::protocol::{self, grpc};
+use crate::layer::protocol::{self, Head, grpc};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
-use crate::propagate::{self, Ambient};
+use crate::propagate::{Ambient, Remote};
 use crate::rpc::{EventKind, Protocol, Side, TraceContext};
 use crate::tracer::{Begun, Core};
 
@@ -48,7 +48,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some((begun, protocol)) = begin(&self.core, &request) else {
+        let Some((begun, head)) = begin(&self.core, &request) else {
             let mut ambient = Ambient::passing(request.headers());
             let request = request.map(|body| RequestBody::new(body, None));
             let inner = {
@@ -57,7 +57,10 @@ where
             };
             return ResponseFuture::new(inner, Owner::default(), ambient);
         };
-        let (mut owner, tap, ambient) = observe(&self.core, begun, protocol, &mut request);
+        let (mut owner, tap, ambient, attached) = observe(&self.core, begun, &head, &request);
+        if !attached.is_empty() {
+            request.extensions_mut().extend(attached);
+        }
         let mut ambient = Some(ambient);
         let request = request.map(|body| RequestBody::new(body, Some(tap)));
         let inner = {
@@ -70,12 +73,12 @@ where
 
 /// None if nobody wants the call.
 #[inline]
-fn begin<B>(core: &Core, request: &Request<B>) -> Option<(Begun, Protocol)> {
+fn begin<'a, B>(core: &Core, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
     if core.live.is_idle(Side::Server) {
         return None;
     }
-    let protocol = protocol::detect(request.headers());
-    let begun = if protocol == Protocol::Grpc {
+    let head = Head::of(request.headers());
+    let begun = if head.protocol == Protocol::Grpc {
         Begun::new(core, Side::Server, &[grpc::method(request.uri().path())])
     } else {
         let method = protocol::http::method(request.method());
@@ -84,34 +87,29 @@ fn begin<B>(core: &Core, request: &Request<B>) -> Option<(Begun, Protocol)> {
             None => Begun::new(core, Side::Server, &[method]),
         }
     };
-    Some((begun?, protocol))
+    Some((begun?, head))
 }
 
-/// Starts the call, and prepares all that will watch it.
+/// Starts the call, and prepares all that will watch it; the last is what native tracers want the handler to see.
 fn observe<B>(
     core: &Arc<Core>,
     begun: Begun,
-    protocol: Protocol,
-    request: &mut Request<B>,
-) -> (Owner, Tap, Box<Ambient>) {
-    let remote = propagate::extract(request.headers());
-    let trace = remote.map_or_else(TraceContext::root, propagate::Remote::child);
+    head: &Head<'_>,
+    request: &Request<B>,
+) -> (Owner, Tap, Box<Ambient>, Extensions) {
+    let (protocol, remote) = (head.protocol, head.given.remote());
+    let trace = remote.map_or_else(TraceContext::root, Remote::child);
     let start = Start { side: Side::Server, protocol, trace, to_head: request.method() == Method::HEAD };
     let (active, exchange) = Active::start(core, begun, start, |info| {
-        if protocol != Protocol::Http {
-            info.config.deadline = grpc::deadline(request.headers());
-        }
+        info.config.deadline = head.deadline();
         info.set_peer(peer::of(request.extensions()));
     });
     let context = active.call().context();
     let attached = context.extensions().clone();
     // The trace may be one that a tracer has set.
     let ambient = Ambient::traced(context.info().trace, remote, request.headers(), attached.clone());
-    if !attached.is_empty() {
-        request.extensions_mut().extend(attached);
-    }
     exchange.record(EventKind::SERVER_HANDLE_START);
-    (Owner::new(active), Tap::new(exchange, Direction::Request), ambient)
+    (Owner::new(active), Tap::new(exchange, Direction::Request), ambient, attached)
 }
 
 #[cfg(feature = "tonic")]
