@@ -126,6 +126,7 @@ impl<'a> Acts<'a> {
             let live = named(&tracers, COUNTED).filter(|tracer| tracer.is_live() && tracer.generation != before);
             Ok(live.map(|tracer| tracer.generation.clone()))
         })?;
+        show_log(self.shop, self.screen);
         self.screen.event(format_args!("generation {} is live after {}", short(&generation), milliseconds(took)));
         Ok(generation)
     }
@@ -142,6 +143,7 @@ impl<'a> Acts<'a> {
             Ok(named(&tracers, SPIN).and_then(|tracer| tracer.error.clone()))
         })?;
         let after = self.shop.count()?;
+        show_log(self.shop, self.screen);
         self.screen.event(format_args!("it is named after {}: {error}", milliseconds(took)));
         self.screen.event(format_args!(
             "the shop does not care: {} RPCs meanwhile, {} failed that should not have",
@@ -157,6 +159,7 @@ impl<'a> Acts<'a> {
             let next = (Instant::now() + MOMENT).min(self.began + passed);
             while Instant::now() < next && !self.interrupt.requested() {
                 std::thread::sleep(BLINK.min(next.saturating_duration_since(Instant::now())));
+                show_log(self.shop, self.screen);
             }
             self.moment()?;
         }
@@ -176,6 +179,13 @@ impl<'a> Acts<'a> {
         let rows: Vec<Row> = self.shop.tracers()?.into_iter().map(row).collect();
         self.screen.table(load, &rows);
         Ok(())
+    }
+}
+
+/// The service's own log, as its operator would see it.
+pub(super) fn show_log(shop: &Shop, screen: &mut Screen) {
+    for line in shop.log() {
+        screen.event(format_args!("    {line}"));
     }
 }
 
@@ -211,10 +221,13 @@ fn row(tracer: Tracer) -> Row {
     Row { tracer: name, state, generation, calls, ns_per_call }
 }
 
-/// The counts of the tracer's own histograms in an exposition; buckets would fill the screen.
+/// The counts of the tracer's own histograms in an exposition, the greatest first; buckets would fill the screen.
 fn first_numbers(exposition: &str, label: &str) -> Vec<String> {
     let own = exposition.lines().filter(|line| line.contains(label) && line.contains("_count{"));
-    own.take(SERIES_SHOWN).map(str::to_owned).collect()
+    let mut counts: Vec<(u64, &str)> =
+        own.filter_map(|line| Some((line.rsplit_once(' ')?.1.parse().ok()?, line))).collect();
+    counts.sort_by(|left, right| right.cmp(left));
+    counts.into_iter().take(SERIES_SHOWN).map(|(_, line)| line.to_owned()).collect()
 }
 
 fn milliseconds(took: Duration) -> String {
@@ -234,13 +247,17 @@ mod tests {
 # TYPE rpc_client_call_duration_seconds histogram
 rpc_client_call_duration_seconds_bucket{tracer=\"red-metrics\",le=\"0.005\"} 3
 rpc_client_call_duration_seconds_count{tracer=\"red-metrics\",rpc_method=\"a\"} 4
+rpc_client_call_duration_seconds_count{tracer=\"red-metrics\",rpc_method=\"b\"} 17
 rpc_client_call_duration_seconds_count{tracer=\"other\",rpc_method=\"a\"} 9
 rpc_client_call_duration_seconds_sum{tracer=\"red-metrics\",rpc_method=\"a\"} 0.2
 hottap_calls_finished_total{tracer=\"red-metrics\"} 4
 ";
         assert_eq!(
             first_numbers(exposition, "tracer=\"red-metrics\""),
-            ["rpc_client_call_duration_seconds_count{tracer=\"red-metrics\",rpc_method=\"a\"} 4"]
+            [
+                "rpc_client_call_duration_seconds_count{tracer=\"red-metrics\",rpc_method=\"b\"} 17",
+                "rpc_client_call_duration_seconds_count{tracer=\"red-metrics\",rpc_method=\"a\"} 4",
+            ]
         );
     }
 

@@ -9,11 +9,11 @@
 //!   [`Report`] as the last line.
 //! - `GET /api/tracers` has a list `tracers`; see [`Tracer::read`].
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -41,8 +41,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 const DOWN: Duration = Duration::from_secs(30);
 /// How often the admin API is asked while something is waited for.
 const POLL: Duration = Duration::from_millis(20);
-/// Lines of the shop's stdout that wait to be read; it prints one per command and one at the end, and blocks beyond.
-const LINES: usize = 64;
+/// Lines of the shop that wait to be read. On stdout it prints one per command and one at the end, and blocks beyond;
+/// of its log, what is beyond is lost.
+const LINES: usize = 256;
 /// The shop ends by itself this long after the demo should have ended it, in case the demo was killed.
 const GRACE_SECONDS: u64 = 300;
 
@@ -51,6 +52,7 @@ pub(super) struct Shop {
     child: Child,
     stdin: ChildStdin,
     lines: Receiver<String>,
+    log: Receiver<String>,
     admin: SocketAddr,
 }
 
@@ -86,20 +88,17 @@ impl Shop {
         let mut command = Command::new(program);
         command.arg("--plugins").arg(plugins).args(["--admin", &admin.to_string(), "--json"]);
         command.args(["--seconds", &(seconds + GRACE_SECONDS).to_string()]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let stdin = child.stdin.take().context("the shop has no stdin")?;
         let stdout = child.stdout.take().context("the shop has no stdout")?;
-        let (sender, lines) = sync_channel(LINES);
-        let read = move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        };
-        std::thread::Builder::new().name("shop-stdout".to_owned()).spawn(read).context("cannot start a thread")?;
-        let mut shop = Self { child, stdin, lines, admin };
+        let stderr = child.stderr.take().context("the shop has no stderr")?;
+        let lines = follow("shop-stdout", stdout, |sender, line| sender.send(line).is_ok())?;
+        // The log is to be looked at; a shop that says more than anybody reads must not wait for it.
+        let log = follow("shop-stderr", stderr, |sender, line| {
+            !matches!(sender.try_send(line), Err(TrySendError::Disconnected(_)))
+        })?;
+        let mut shop = Self { child, stdin, lines, log, admin };
         shop.wait(UP, "serve", |shop| Ok(http::get(shop.admin, "/healthz").is_ok().then_some(())))?;
         Ok(shop)
     }
@@ -110,6 +109,11 @@ impl Shop {
     /// It is gone.
     pub(super) fn identity(&self) -> anyhow::Result<Identity> {
         Identity::of(self.child.id())
+    }
+
+    /// What it logged since this was last asked.
+    pub(super) fn log(&self) -> impl Iterator<Item = String> + '_ {
+        self.log.try_iter()
     }
 
     /// What the load generator counted so far.
@@ -180,11 +184,11 @@ impl Shop {
         }
     }
 
-    /// Ends it in order, as a supervisor would, and returns its report.
+    /// Ends it in order, as a supervisor would, and returns its report. What it logs meanwhile is for [`Self::log`].
     ///
     /// # Errors
     /// It does not end within 30 s, fails, or prints no report.
-    pub(super) fn stop(mut self) -> anyhow::Result<Report> {
+    pub(super) fn stop(&mut self) -> anyhow::Result<Report> {
         self.terminate();
         let mut last = None;
         let deadline = Instant::now() + DOWN;
@@ -224,20 +228,42 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        if let Ok(Some(_)) = self.child.try_wait() {
-            return;
+        let mut ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        if !ended {
+            self.terminate();
         }
-        self.terminate();
         let deadline = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < deadline {
-            if let Ok(Some(_)) = self.child.try_wait() {
-                return;
-            }
+        while !ended && Instant::now() < deadline {
             std::thread::sleep(POLL);
+            ended = matches!(self.child.try_wait(), Ok(Some(_)));
         }
-        drop(self.child.kill());
-        drop(self.child.wait());
+        if !ended {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+        // Last words, to the end of the pipe.
+        for line in self.log.iter() {
+            eprintln!("    {line}");
+        }
     }
+}
+
+/// Reads a pipe line by line on a thread of its own, until it ends or `hand_over` says that nobody listens.
+fn follow(
+    name: &str,
+    pipe: impl Read + Send + 'static,
+    hand_over: impl Fn(&SyncSender<String>, String) -> bool + Send + 'static,
+) -> anyhow::Result<Receiver<String>> {
+    let (sender, lines) = sync_channel(LINES);
+    let read = move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if !hand_over(&sender, line) {
+                break;
+            }
+        }
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(read).context("cannot start a thread")?;
+    Ok(lines)
 }
 
 impl Tracer {
