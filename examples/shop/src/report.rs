@@ -19,7 +19,7 @@ pub(crate) struct Report {
 /// One tracer, over all its generations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Tracer {
-    state: String,
+    /// What went wrong last, and what to do.
     error: Option<String>,
     finished: u64,
     committed: u64,
@@ -90,7 +90,6 @@ impl Tracer {
             dropped.insert(reason.clone(), calls.as_u64().with_context(|| format!("dropped {reason:?} is no count"))?);
         }
         Ok(Self {
-            state: value["state"].as_str().context("has no state")?.to_owned(),
             error: value["last_error"]["message"].as_str().map(str::to_owned),
             finished: number(value, "finished")?,
             committed: number(value, "committed")?,
@@ -106,10 +105,9 @@ impl Tracer {
     }
 
     fn line(&self) -> String {
-        let Self { state, finished, committed, pending, dropped, dead, .. } = self;
+        let Self { finished, committed, pending, dropped, dead, .. } = self;
         let lost: u64 = dropped.values().sum();
-        let mut line =
-            format!("{state}; {finished} finished = {committed} committed + {pending} pending + {lost} dropped");
+        let mut line = format!("{finished} finished = {committed} committed + {pending} pending + {lost} dropped");
         if lost > 0 {
             let reasons: Vec<String> = dropped.iter().map(|(reason, calls)| format!("{calls} by {reason}")).collect();
             line += &format!(" ({})", reasons.join(", "));
@@ -130,9 +128,9 @@ mod tests {
 
     fn status() -> Value {
         json!({"tracers": [
-            {"name": "red-metrics", "state": "live", "finished": 20, "committed": 20, "pending": 0, "dropped": {},
+            {"name": "red-metrics", "finished": 20, "committed": 20, "pending": 0, "dropped": {},
              "dead": 0, "loads": 2, "swaps": [{"from": "3fa1", "to": "77b0", "ms": 41.5}], "last_error": null},
-            {"name": "spin", "state": "refused", "finished": 9, "committed": 0, "pending": 0,
+            {"name": "spin", "finished": 9, "committed": 0, "pending": 0,
              "dropped": {"trap": 8, "queue_full": 1}, "dead": 0, "loads": 1, "swaps": [],
              "last_error": {"message": "used up its CPU time in finish", "meanwhile": "", "at_unix_ms": 1}},
         ]})
@@ -157,8 +155,8 @@ mod tests {
             report.lines(),
             [
                 "20 RPCs by the load generator's own count: 3 failed by design, 1 should not have",
-                "  red-metrics: live; 20 finished = 20 committed + 0 pending + 0 dropped + 0 dead",
-                "  spin: refused; 9 finished = 0 committed + 0 pending + 9 dropped (1 by queue_full, 8 by trap) + 0 dead",
+                "  red-metrics: 20 finished = 20 committed + 0 pending + 0 dropped + 0 dead",
+                "  spin: 9 finished = 0 committed + 0 pending + 9 dropped (1 by queue_full, 8 by trap) + 0 dead",
                 "    used up its CPU time in finish",
                 "  red-metrics: 3fa1 \u{2192} 77b0 in 42 ms",
             ]
@@ -167,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_count_that_is_not_there_is_an_error_and_no_zero() {
-        for key in ["finished", "committed", "pending", "dropped", "dead", "loads", "swaps", "state", "name"] {
+        for key in ["finished", "committed", "pending", "dropped", "dead", "loads", "swaps", "name"] {
             let mut status = status();
             status["tracers"][1].as_object_mut().expect("a tracer").remove(key);
             let error = Report::new(COUNTED, &status).expect_err(key);

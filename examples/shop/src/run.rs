@@ -18,9 +18,9 @@ use crate::signals;
 
 /// How long servers may take to close; their calls have finished before.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long tracers may take to digest what they were handed, and to flush. A supervisor that sends SIGKILL after the
-/// usual 30 s is not reached.
-const FLUSH: Duration = Duration::from_secs(15);
+/// How long tracers may take to digest what they were handed, and to flush: milliseconds, unless one of them is sick, and
+/// then waiting longer would not help it.
+const FLUSH: Duration = Duration::from_secs(5);
 /// How often there is a line.
 const LINE: Duration = Duration::from_secs(1);
 /// Stands for never: a timer needs a moment.
@@ -69,7 +69,6 @@ async fn drive(
             biased;
             // An error means that nobody can tell it to end any more; then the clock does.
             Ok(()) = stop.changed() => return Ok(()),
-            () = &mut over => return Ok(()),
             Some(command) = commands.recv() => {
                 let answer = match command {
                     Ok(Command::Count) => Ok(load.count()),
@@ -79,7 +78,9 @@ async fn drive(
                 };
                 screen.answer(answer)?;
             }
+            // Before the end, which may come at the same moment.
             _ = seconds.tick() => screen.second(&load.second())?,
+            () = &mut over => return Ok(()),
             _ = ticks.tick() => load.start_due(),
         }
     }
