@@ -36,10 +36,10 @@ impl Drive {
         let name: Arc<str> = "driven".into();
         let stage = Stage::new(registry.clone(), name.clone(), SeriesLimits::default());
         let surroundings = Surroundings { config: "{}".into(), identity: Arc::default(), state: None, now: 1 };
-        let guest = module
-            .instance(&name, Limits::default(), stage, &surroundings)
-            .map_err(|error| error.to_string())?;
-        let methods = ["Place", "Watch", "Reserve", "Quote"].map(|name| Symbol::intern(&format!("drive.v1.Shop/{name}")));
+        let guest =
+            module.instance(&name, Limits::default(), stage, &surroundings).map_err(|error| error.to_string())?;
+        let methods =
+            ["Place", "Watch", "Reserve", "Quote"].map(|name| Symbol::intern(&format!("drive.v1.Shop/{name}")));
         let infos = (0..400)
             .map(|i| {
                 let method = methods[i % 4];

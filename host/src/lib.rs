@@ -6,12 +6,12 @@ pub mod rpc;
 mod admin;
 #[cfg(feature = "plugins")]
 mod collect;
-mod layer;
-#[cfg(feature = "plugins")]
-mod metrics;
 #[cfg(feature = "drive")]
 #[doc(hidden)]
 pub mod drive;
+mod layer;
+#[cfg(feature = "plugins")]
+mod metrics;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod propagate;

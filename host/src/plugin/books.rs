@@ -28,6 +28,8 @@ pub(crate) enum State {
     Disabled,
     /// Its file is gone.
     Removed,
+    /// The host was shut down.
+    Stopped,
 }
 
 impl State {
@@ -38,6 +40,7 @@ impl State {
             Self::Refused => "refused",
             Self::Disabled => "disabled",
             Self::Removed => "removed",
+            Self::Stopped => "stopped",
         }
     }
 }

@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(manifest.sha256.map(|digest| digest[31]), Some(1));
         assert!(manifest.scope.wants(Side::Server, "shop.v1.Checkout/Place"));
         assert!(!manifest.scope.wants(Side::Client, "shop.v1.Checkout/Place"));
-        assert!(!manifest.scope.wants_outcome(Outcome::Ok) && manifest.scope.samples());
+        assert!(!manifest.scope.wants_outcome(Outcome::Ok as usize) && manifest.scope.samples());
         assert_eq!(manifest.config, r#"{"bounds":[1,2.5],"measurement":"rpc"}"#);
     }
 

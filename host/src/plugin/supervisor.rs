@@ -332,7 +332,7 @@ impl Supervisor {
         let live = std::mem::take(&mut self.live);
         for (name, live) in &live {
             let done = done.clone();
-            self.books.open(name).current().enter(State::Removed, self.millis());
+            self.books.open(name).current().enter(State::Stopped, self.millis());
             live.worker.order(Order::Stop(
                 until,
                 Box::new(move || {

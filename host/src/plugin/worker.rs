@@ -301,8 +301,12 @@ impl Runner {
         Ok(())
     }
 
+    /// The last turn. A tracer that fails in it gets no more calls: one that spins must not use up the time of those
+    /// that come after it.
     fn stop(&mut self, worker: &Worker, until: Instant) {
+        let traps = self.book.usage.traps.load(Ordering::Relaxed);
         while Instant::now() < until
+            && self.book.usage.traps.load(Ordering::Relaxed) == traps
             && let Some(calls) = worker.queue.pop()
         {
             self.finish(calls);

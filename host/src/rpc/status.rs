@@ -16,6 +16,7 @@ macro_rules! numbered {
             }
 
             /// What a column's number stands for.
+            #[cfg(feature = "plugins")]
             pub(crate) const fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }

@@ -62,12 +62,13 @@ impl Symbol {
     }
 
     /// The symbol with this number, if there is one.
-    #[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "only guests speak in numbers"))]
+    #[cfg(feature = "plugins")]
     pub(crate) fn from_id(id: u32) -> Option<Self> {
         TABLE.get_or_init(Table::new).text(id).map(|_| Self(id))
     }
 
     /// Texts that were not taken because the table was full or they were too long.
+    #[cfg(feature = "plugins")]
     pub(crate) fn overflowed() -> u32 {
         TABLE.get_or_init(Table::new).overflowed.load(Ordering::Relaxed)
     }

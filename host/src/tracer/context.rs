@@ -12,10 +12,6 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    pub(crate) fn new(info: RpcInfo) -> Self {
-        Self { info, extensions: Extensions::new() }
-    }
-
     /// What is known of the call. Sizes, status and duration are complete in `finish`.
     #[must_use]
     pub fn info(&self) -> &RpcInfo {

@@ -16,8 +16,8 @@ use crate::{
 
 /// Hottap in a service: the live tracers, and the layers that call them.
 ///
-/// Cheap to clone; all clones are one. When the last one is dropped, or on [`Hottap::shutdown`], what the tracers
-/// gathered is flushed and committed. RPCs that run on after that are no longer traced.
+/// Cheap to clone; all clones are one, and the layers and the services that they made each keep one. When the last is
+/// dropped, or on [`Hottap::shutdown`], what the tracers gathered is flushed and committed.
 #[derive(Clone)]
 pub struct Hottap {
     inner: Arc<Inner>,
@@ -44,7 +44,6 @@ const ADMIN_WAIT: Duration = Duration::from_millis(500);
 
 impl Hottap {
     /// Starts building.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -52,13 +51,13 @@ impl Hottap {
     /// The layer for servers: tonic, axum, or any tower service that takes HTTP requests.
     #[must_use]
     pub fn server_layer(&self) -> ServerLayer {
-        ServerLayer::new(self.inner.core.clone())
+        ServerLayer::new(self.clone())
     }
 
     /// The layer for clients.
     #[must_use]
     pub fn client_layer(&self) -> ClientLayer {
-        ClientLayer::new(self.inner.core.clone())
+        ClientLayer::new(self.clone())
     }
 
     /// Starts observing a call, for RPC runtimes that are not tower services. None if no tracer wants it.
@@ -69,6 +68,11 @@ impl Hottap {
         let begun = Begun::new(&self.inner.core, side, &[method])?;
         let trace = propagate::current().map_or_else(TraceContext::root, |parent| parent.child());
         Some(begun.start(self.inner.core.clone(), side, trace, |_| {}))
+    }
+
+    #[inline]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.inner.core
     }
 
     /// Stops tracing and hands over all that the tracers gathered: every plugin gets its last batches, flushes and

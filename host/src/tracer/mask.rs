@@ -1,5 +1,7 @@
 //! Which plugins: one bit each.
 
+#![cfg_attr(all(not(feature = "plugins"), not(test)), expect(dead_code, reason = "only plugins have slots"))]
+
 /// How many plugins can be live at once. The scope decision on the RPC's thread is one AND of this many bits.
 pub(crate) const MAX_PLUGINS: usize = 128;
 

@@ -26,6 +26,7 @@ impl Natives {
     }
 
     /// How often a native tracer panicked.
+    #[cfg(feature = "plugins")]
     pub(crate) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }

@@ -1,5 +1,7 @@
 //! Which calls a plugin sees: sides, methods, outcomes, a share of the traces. Pure.
 
+#![cfg_attr(all(not(feature = "plugins"), not(test)), expect(dead_code, reason = "only plugins have scopes"))]
+
 use wildmatch::WildMatch;
 
 use crate::rpc::{Outcome, Side};
@@ -91,8 +93,9 @@ impl Scope {
         self.sides.get(side as usize).copied().unwrap_or(false)
     }
 
-    pub(crate) fn wants_outcome(&self, outcome: Outcome) -> bool {
-        self.outcomes.get(outcome as usize).copied().unwrap_or(true)
+    /// The outcome by its number.
+    pub(crate) fn wants_outcome(&self, outcome: usize) -> bool {
+        self.outcomes.get(outcome).copied().unwrap_or(true)
     }
 
     pub(crate) fn samples(&self) -> bool {

@@ -1,13 +1,12 @@
 //! The layer that a service owner adds to a client.
 
 use std::fmt;
-use std::sync::Arc;
 
 use tower_layer::Layer;
 
 use super::ClientService;
 use crate::rpc::Symbol;
-use crate::tracer::Core;
+use crate::tracer::Hottap;
 
 /// Observes the calls that a client makes. Made by [`Hottap::client_layer`](crate::Hottap::client_layer).
 ///
@@ -27,13 +26,13 @@ use crate::tracer::Core;
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
 pub struct ClientLayer {
-    core: Arc<Core>,
+    tap: Hottap,
     callee: Symbol,
 }
 
 impl ClientLayer {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core, callee: Symbol::NONE }
+    pub(crate) fn new(tap: Hottap) -> Self {
+        Self { tap, callee: Symbol::NONE }
     }
 
     /// Names the service that is called, such as `inventory`. Without it the callee has no name.
@@ -48,7 +47,7 @@ impl<S> Layer<S> for ClientLayer {
     type Service = ClientService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientService::new(inner, self.core.clone(), self.callee)
+        ClientService::new(inner, self.tap.clone(), self.callee)
     }
 }
 

@@ -16,19 +16,19 @@ use crate::layer::protocol::{self, Head, grpc};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
 use crate::rpc::{Peer, Protocol, Side, Symbol};
-use crate::tracer::{Begun, Core};
+use crate::tracer::{Begun, Core, Hottap};
 
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
 #[derive(Clone)]
 pub struct ClientService<S> {
     inner: S,
-    core: Arc<Core>,
+    tap: Hottap,
     callee: Symbol,
 }
 
 impl<S> ClientService<S> {
-    pub(super) fn new(inner: S, core: Arc<Core>, callee: Symbol) -> Self {
-        Self { inner, core, callee }
+    pub(super) fn new(inner: S, tap: Hottap, callee: Symbol) -> Self {
+        Self { inner, tap, callee }
     }
 }
 
@@ -50,12 +50,12 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some((begun, head)) = begin(&self.core, &request) else {
+        let Some((begun, head)) = begin(self.tap.core(), &request) else {
             propagate::forward(request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
-        let (active, exchange, parent) = observe(&self.core, self.callee, begun, &head, &request);
+        let (active, exchange, parent) = observe(self.tap.core(), self.callee, begun, &head, &request);
         parent.inject(&active.call().info().trace, request.headers_mut());
         let (mut owner, probe) = (Owner::new(active), Probe::new(exchange));
         let request = request.map(|body| body.observe(probe));

@@ -1,12 +1,11 @@
 //! The layer that a service owner adds to a server.
 
 use std::fmt;
-use std::sync::Arc;
 
 use tower_layer::Layer;
 
 use super::ServerService;
-use crate::tracer::Core;
+use crate::tracer::Hottap;
 
 /// Observes the calls that a server handles. Made by [`Hottap::server_layer`](crate::Hottap::server_layer).
 ///
@@ -26,12 +25,12 @@ use crate::tracer::Core;
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
 pub struct ServerLayer {
-    core: Arc<Core>,
+    tap: Hottap,
 }
 
 impl ServerLayer {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core }
+    pub(crate) fn new(tap: Hottap) -> Self {
+        Self { tap }
     }
 }
 
@@ -39,7 +38,7 @@ impl<S> Layer<S> for ServerLayer {
     type Service = ServerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ServerService::new(inner, self.core.clone())
+        ServerService::new(inner, self.tap.clone())
     }
 }
 

@@ -15,18 +15,18 @@ use crate::layer::protocol::{self, Head, grpc};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{Ambient, Remote};
 use crate::rpc::{EventKind, Protocol, Side, TraceContext};
-use crate::tracer::{Begun, Core};
+use crate::tracer::{Begun, Core, Hottap};
 
 /// A service whose calls are observed. Made by a [`ServerLayer`](super::ServerLayer).
 #[derive(Clone)]
 pub struct ServerService<S> {
     inner: S,
-    core: Arc<Core>,
+    tap: Hottap,
 }
 
 impl<S> ServerService<S> {
-    pub(super) fn new(inner: S, core: Arc<Core>) -> Self {
-        Self { inner, core }
+    pub(super) fn new(inner: S, tap: Hottap) -> Self {
+        Self { inner, tap }
     }
 }
 
@@ -48,7 +48,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some((begun, head)) = begin(&self.core, &request) else {
+        let Some((begun, head)) = begin(self.tap.core(), &request) else {
             let mut ambient = Ambient::passing(request.headers());
             let request = request.map(|body| RequestBody::new(body, None));
             let inner = {
@@ -57,7 +57,7 @@ where
             };
             return ResponseFuture::new(inner, Owner::default(), ambient);
         };
-        let (mut owner, tap, ambient, attached) = observe(&self.core, begun, &head, &request);
+        let (mut owner, tap, ambient, attached) = observe(self.tap.core(), begun, &head, &request);
         if !attached.is_empty() {
             request.extensions_mut().extend(attached);
         }
