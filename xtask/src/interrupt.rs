@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-/// Whether somebody asked this process to end, by Ctrl-C or SIGTERM.
+/// Whether somebody asked this process to end.
 ///
 /// The first request sets the flag, so that children can be ended and counted; a second one ends the process at once.
 pub(crate) struct Interrupt {
@@ -14,16 +14,30 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Takes over both signals for the rest of the process.
+    /// Takes over Ctrl-C for the rest of the process. At a terminal all children get it too, and end by themselves.
+    ///
+    /// # Errors
+    /// The system refuses.
     pub(crate) fn install() -> anyhow::Result<Self> {
-        let requested = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // The order matters: the first registered action sees the flag as it was before this signal.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&requested))
-                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&requested)))
-                .context("cannot handle Ctrl-C")?;
-        }
-        Ok(Self { requested })
+        let interrupt = Self { requested: Arc::new(AtomicBool::new(false)) };
+        interrupt.also(SIGINT)?;
+        Ok(interrupt)
+    }
+
+    /// Takes over SIGTERM too, which comes to this process alone: for work that ends its children itself.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn also_terminate(&self) -> anyhow::Result<()> {
+        self.also(SIGTERM)
+    }
+
+    fn also(&self, signal: i32) -> anyhow::Result<()> {
+        // The order matters: the first registered action sees the flag as it was before this signal.
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&self.requested))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&self.requested)))
+            .context("cannot handle signals")?;
+        Ok(())
     }
 
     /// True from the first request on.

@@ -43,6 +43,7 @@ pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64
     let program = build_shop(workspace)?;
     let plugins = empty_plugin_dir(workspace)?;
 
+    interrupt.also_terminate()?;
     let mut screen = Screen::new(json);
     let mut shop = Shop::start(&program, &plugins, seconds)?;
     let identity = shop.identity()?;
