@@ -11,7 +11,6 @@ use crate::collect::View;
 use crate::metrics::Stage;
 
 mod bindings {
-    #![expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code")]
     wasmtime::component::bindgen!({
         path: "wit",
         world: "plugin",

@@ -26,7 +26,7 @@ pub(crate) struct Toolchain {
 }
 
 impl Toolchain {
-    /// Tries the ways in order (see [`plan`]) and returns the first that leads there. Says what it does where it
+    /// Tries the ways in order (see [`plan()`]) and returns the first that leads there. Says what it does where it
     /// takes more than a moment.
     ///
     /// # Errors
