@@ -46,7 +46,8 @@ mod tests {
 
     fn stamp(seed: u8) -> Stamp {
         // Any file's stamp serves; the seed makes it differ.
-        let metadata = std::fs::metadata(if seed.is_multiple_of(2) { "/" } else { "/proc" }).expect("a directory that is there");
+        let metadata =
+            std::fs::metadata(if seed.is_multiple_of(2) { "/" } else { "/proc" }).expect("a directory that is there");
         Stamp::of(&metadata)
     }
 
