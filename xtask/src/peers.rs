@@ -24,7 +24,7 @@ pub(crate) struct Peers {
 /// With `real`, the first that is neither here nor can be got.
 pub(crate) fn find(workspace: &Workspace, real: bool) -> anyhow::Result<Peers> {
     let mut peers = Peers::default();
-    peers.add("Python", python(workspace, real).context("Python with the packages that tests need"), real)?;
+    peers.add("Python", python(workspace, real), real)?;
     peers.add("Prometheus", prometheus(workspace, real), real)?;
     peers.add("curl", curl(real), real)?;
     Ok(peers)
@@ -50,7 +50,7 @@ fn python(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str
     let venv = match Venv::there(workspace, &python::TESTS) {
         Some(venv) => venv,
         None if real => Venv::made(workspace, &python::TESTS)?,
-        None => bail!("{}", INSTALL),
+        None => bail!("no environment with the pinned packages; {INSTALL}"),
     };
     let guest = python::guest(workspace, &venv)?;
     Ok(vec![("HOTTAP_TEST_PYTHON", venv.program("python")), ("HOTTAP_TEST_PYTHON_GUEST", guest)])
