@@ -9,8 +9,9 @@ use hottap::rpc::{Outcome, Protocol, Side, Symbol};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Compiling an unoptimized engine's guests on a busy machine takes its time; nothing waits longer than it must.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// An interpreter's 18 MiB, compiled for the first time on a busy machine at low priority, takes minutes; nothing waits
+/// longer than it must.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) struct House {
     pub(crate) tap: Hottap,
