@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 /// An interpreter's 18 MiB, compiled for the first time on a busy machine at low priority, takes minutes; nothing waits
 /// longer than it must.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) struct House {
     pub(crate) tap: Hottap,
