@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
-use crate::collect::{self, Batch, Buffer, Shards, View};
+use crate::collect::{self, Batch, Buffer, MAX_SPARE, Shards, View};
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::rpc::{Level, Method, Outcome, Protocol, RpcInfo, RpcStats, Side, Symbol, TraceContext, error_type};
 use crate::tracer::Mask;
 use crate::wasm::{Cause, Engine, Guest, Limits, Module, Surroundings};
+
+/// Buffers that are used again; with more than these, the making of buffers is measured too.
+pub const BUFFERS: usize = MAX_SPARE;
 
 /// One tracer, and rows to feed it with.
 #[expect(missing_debug_implementations, reason = "benchmarks print numbers only")]
@@ -60,13 +63,14 @@ impl Drive {
         Ok(Self { guest, registry, shards: Arc::new(Shards::default()), infos })
     }
 
-    /// Writes rows into buffers of `batch` rows each, as RPC threads do. Not part of what is measured.
+    /// Writes rows into buffers of `batch` rows each, as RPC threads do. Not part of what is measured. The buffers are
+    /// used again, as in a running host, if there are not more than it keeps.
     #[must_use]
     pub fn rows(&self, batches: usize, batch: usize, wanted: OneIn) -> Rows {
         let mut next = self.infos.iter().cycle();
         let buffers = (0..batches)
             .map(|_| {
-                let mut buffer = Buffer::new();
+                let mut buffer = self.shards.spare();
                 for (i, (info, method)) in next.by_ref().take(batch).enumerate() {
                     // Without a row for somebody else there would be no selection.
                     let mask = if i % wanted.0 == 0 { Mask::one(0).or(Mask::one(1)) } else { Mask::one(1) };

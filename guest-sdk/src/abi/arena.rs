@@ -27,6 +27,12 @@ impl<T> Pulled<T> {
         self.0.len()
     }
 
+    /// Its elements, for as long as the source that they were pulled from is there, whose drop calls [`reset`].
+    pub(super) fn until_dropped(self, _: &super::Source) -> &[T] {
+        // SAFETY: as in `as_slice`.
+        unsafe { self.0.as_ref() }
+    }
+
     pub(crate) fn as_slice(&self) -> &[T] {
         // SAFETY: `pull` made it of a vector's elements, and they are not freed before the batch that owns `self` ends.
         unsafe { self.0.as_ref() }

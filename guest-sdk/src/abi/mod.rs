@@ -100,6 +100,11 @@ impl Source {
         self.batch.info(index)
     }
 
+    /// Has several columns copied into the arena.
+    pub(crate) fn columns(&self, which: u64) -> &[u64] {
+        arena::pull(|| self.batch.columns(which)).until_dropped(self)
+    }
+
     /// Has a column copied into the arena.
     pub(crate) fn pull<T>(&self, accessor: impl FnOnce(&bindings::hottap::tracer::rpc::Batch) -> Vec<T>) -> Pulled<T> {
         arena::pull(|| accessor(&self.batch))

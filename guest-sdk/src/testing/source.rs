@@ -1,6 +1,6 @@
 //! Where the columns of a batch come from in tests: calls that the test made up.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -8,6 +8,7 @@ use super::call::TestCall;
 use super::host::Symbols;
 use crate::batch::Columns;
 use crate::column::NO_STATUS;
+use crate::field::Field;
 
 /// Names of columns that were asked for.
 pub(crate) type PulledNames = Rc<RefCell<BTreeSet<&'static str>>>;
@@ -16,6 +17,7 @@ pub(crate) type PulledNames = Rc<RefCell<BTreeSet<&'static str>>>;
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     columns: Columns,
+    widened: [OnceCell<Box<[u64]>>; Field::COUNT],
     texts: Vec<String>,
     calls: Vec<TestCall>,
     pulled: PulledNames,
@@ -48,6 +50,11 @@ impl Source {
     pub(crate) fn pull(&self, name: &'static str) -> &Columns {
         self.pulled.borrow_mut().insert(name);
         &self.columns
+    }
+
+    pub(crate) fn widened(&self, field: Field) -> &[u64] {
+        let columns = self.pull(field.name());
+        self.widened.get(field as usize).map_or(&[], |column| column.get_or_init(|| field.widen(columns)))
     }
 
     fn text(&mut self, text: &str) -> u32 {

@@ -3,7 +3,7 @@
 //! Not in it: writing the rows (see `call`), and the threads' sleeping and waking between batches, which depends on the
 //! kernel more than on Hottap (see `layer`, which measures the whole process).
 
-use hottap::drive::{Drive, OneIn};
+use hottap::drive::{BUFFERS, Drive, OneIn};
 
 use crate::figure::Figure;
 use crate::rounds::interleave;
@@ -17,15 +17,17 @@ pub(crate) const PYTHON: &[&str] = &["Python tracer against the OpenTelemetry SD
 
 /// Rows from one commit to the next: a service of 10,000 calls a second, with the default period.
 const ROWS: usize = 10_240;
-/// Rows that are made at once. They are made outside of the measurement, and would else pass through all of memory.
+/// Rows that are made at once, at most. They are made outside of the measurement, and would else pass through all of
+/// memory.
 const CHUNK: usize = 2_048;
 const ROUNDS: usize = 31;
 
 /// CPU time per call that the tracer was handed: of `ROWS` rows in batches of a size, and of one commit.
 fn cost(drive: &mut Drive, batch: usize, wanted: OneIn) -> f64 {
     let (mut calls, mut used) = (0, 0.0);
-    for _ in 0..ROWS / CHUNK {
-        let rows = drive.rows(CHUNK / batch, batch, wanted);
+    let batches = (CHUNK / batch).min(BUFFERS);
+    for _ in 0..ROWS / (batches * batch) {
+        let rows = drive.rows(batches, batch, wanted);
         let before = clock::thread();
         calls += drive.finish(rows).expect("the tracer does not trap");
         used += clock::thread() - before;

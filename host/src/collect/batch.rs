@@ -1,6 +1,6 @@
 //! Rows in finish order, shared by all plugins that want any of them.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::arena::Rest;
 use super::columns::Columns;
@@ -33,7 +33,8 @@ pub(crate) struct Batch {
     /// Plugins that want all of them.
     pub(crate) all: Mask,
     bytes: usize,
-    pub(super) columns: Columns,
+    /// Made only if several plugins share them: there are many, and most batches are small.
+    pub(super) columns: OnceLock<Box<Columns>>,
     pub(super) texts: Texts,
 }
 
@@ -41,12 +42,12 @@ impl Batch {
     /// Batches of what the shards held.
     pub(crate) fn from_buffers(buffers: Vec<Buffer>, home: &Arc<Shards>) -> Vec<Arc<Self>> {
         let order = {
-            let times: Vec<_> =
-                buffers.iter().map(|buffer| |row: usize| buffer.rows.get(row).map(|row: &Row| row.finished)).collect();
-            merge(&times)
+            let rows: Vec<_> = buffers.iter().map(Buffer::rows).collect();
+            merge(&rows, |row| row.finished)
         };
         let rows = order.len().max(1);
-        let bytes: usize = buffers.iter().map(|buffer| buffer.rows.len() * size_of::<Row>() + buffer.arena.len()).sum();
+        let bytes: usize =
+            buffers.iter().map(|buffer| buffer.rows().len() * size_of::<Row>() + buffer.arena.len()).sum();
         let buffers = Arc::new(Buffers { buffers, home: Arc::downgrade(home) });
         order
             .chunks(MAX_BATCH)
@@ -57,15 +58,12 @@ impl Batch {
                     any: Mask::NONE,
                     all: Mask::ALL,
                     bytes: bytes * order.len() / rows,
-                    columns: Columns::default(),
+                    columns: OnceLock::new(),
                     texts: Texts::default(),
                 };
-                let (mut any, mut all) = (Mask::NONE, Mask::ALL);
-                for row in batch.rows() {
-                    any = any.or(row.mask);
-                    all = all.and(row.mask);
-                }
-                (batch.any, batch.all) = (any, all);
+                let masks = (Mask::NONE, Mask::ALL);
+                (batch.any, batch.all) =
+                    batch.rows().fold(masks, |(any, all), row| (any.or(row.mask), all.and(row.mask)));
                 Arc::new(batch)
             })
             .collect()
@@ -82,16 +80,16 @@ impl Batch {
 
     pub(crate) fn row(&self, index: usize) -> Option<&Row> {
         let id = self.order.get(index)?;
-        self.buffers.buffers.get(id.buffer())?.rows.get(id.row())
+        self.buffers.buffers.get(id.buffer())?.rows().get(id.row())
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.order.iter().filter_map(|id| self.buffers.buffers.get(id.buffer())?.rows.get(id.row()))
+        self.order.iter().filter_map(|id| self.buffers.buffers.get(id.buffer())?.rows().get(id.row()))
     }
 
     pub(crate) fn rest(&self, index: usize) -> Option<Rest<'_>> {
         let id = self.order.get(index)?;
         let buffer = self.buffers.buffers.get(id.buffer())?;
-        Some(Rest::new(buffer.rows.get(id.row())?, &buffer.arena))
+        Some(Rest::new(buffer.rows().get(id.row())?, &buffer.arena))
     }
 }

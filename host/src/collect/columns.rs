@@ -6,9 +6,9 @@ use super::row::Row;
 use super::view::View;
 use crate::rpc::{EventKind, EventStatus, Level};
 
-/// Defines, for each column, where it is kept and how it is made of a row.
+/// Defines, for each column, its number, where it is kept and how it is made of a row.
 macro_rules! columns {
-    ($($name:ident: $type:ty = $value:expr;)*) => {
+    ($($number:literal $name:ident: $type:ty = $value:expr;)*) => {
         /// The columns that were made so far of a batch as a whole.
         #[derive(Default)]
         pub(crate) struct Columns {
@@ -23,44 +23,64 @@ macro_rules! columns {
                     if self.alone || self.selection.is_some() {
                         return self.map(value);
                     }
-                    self.batch.columns.$name.get_or_init(|| self.map(value).into()).to_vec()
+                    let columns = self.batch.columns.get_or_init(Box::default);
+                    columns.$name.get_or_init(|| self.map(value).into()).to_vec()
                 }
             )*
+
+            /// Several columns, each value widened to 64 bits, one column after the other in the order of their numbers.
+            /// None if there is no column of some number.
+            pub(crate) fn columns(&self, numbers: u64) -> Option<Vec<u64>> {
+                const KNOWN: u64 = $(1 << $number)|*;
+                if numbers & !KNOWN != 0 {
+                    return None;
+                }
+                let rows = self.rows();
+                let mut columns = Vec::with_capacity(rows.len() * numbers.count_ones() as usize);
+                $(
+                    if numbers & 1 << $number != 0 {
+                        let value: fn(&Row) -> $type = $value;
+                        columns.extend(rows.iter().map(|row| value(row) as u64));
+                    }
+                )*
+                Some(columns)
+            }
         }
     };
 }
 
 columns! {
-    ids: u64 = |row| row.id;
-    kinds: u8 = |row| row.kind;
-    logical_ids: u64 = |row| row.logical_id;
-    attempts: u16 = |row| row.attempts;
-    sides: u8 = |row| row.side;
-    methods: u32 = |row| row.method;
-    callers: u32 = |row| row.caller;
-    callees: u32 = |row| row.callee;
-    protocols: u8 = |row| row.protocol;
-    streaming: u8 = |row| row.streaming;
-    started: u64 = |row| row.started_unix;
-    durations: u64 = |row| row.duration;
-    deadlines: u64 = |row| row.deadline;
-    sent_bytes: u64 = |row| row.sent_bytes;
-    received_bytes: u64 = |row| row.received_bytes;
-    sent_messages: u32 = |row| row.sent_messages;
-    received_messages: u32 = |row| row.received_messages;
-    last_sent_bytes: u64 = |row| row.last_sent_bytes;
-    last_received_bytes: u64 = |row| row.last_received_bytes;
-    outcomes: u8 = |row| row.outcome;
-    http_statuses: u16 = |row| row.http_status;
-    rpc_statuses: u16 = |row| row.rpc_status;
-    business_statuses: i32 = |row| row.business_status;
-    error_types: u32 = |row| row.error_type;
-    trace_ids_high: u64 = |row| row.trace_high;
-    trace_ids_low: u64 = |row| row.trace_low;
-    span_ids: u64 = |row| row.span_id;
-    parent_span_ids: u64 = |row| row.parent_span_id;
-    sampled: u8 = |row| row.sampled;
-    events_elided: u32 = |row| row.events_elided;
+    0 ids: u64 = |row| row.id;
+    1 kinds: u8 = |row| row.kind;
+    2 logical_ids: u64 = |row| row.logical_id;
+    3 attempts: u16 = |row| row.attempts;
+    4 sides: u8 = |row| row.side;
+    5 methods: u32 = |row| row.method;
+    6 callers: u32 = |row| row.caller;
+    7 callees: u32 = |row| row.callee;
+    8 protocols: u8 = |row| row.protocol;
+    9 streaming: u8 = |row| row.streaming;
+    10 started: u64 = |row| row.started_unix;
+    11 durations: u64 = |row| row.duration;
+    12 deadlines: u64 = |row| row.deadline;
+    13 sent_bytes: u64 = |row| row.sent_bytes;
+    14 received_bytes: u64 = |row| row.received_bytes;
+    15 sent_messages: u32 = |row| row.sent_messages;
+    16 received_messages: u32 = |row| row.received_messages;
+    17 last_sent_bytes: u64 = |row| row.last_sent_bytes;
+    18 last_received_bytes: u64 = |row| row.last_received_bytes;
+    19 outcomes: u8 = |row| row.outcome;
+    20 http_statuses: u16 = |row| row.http_status;
+    21 rpc_statuses: u16 = |row| row.rpc_status;
+    22 business_statuses: i32 = |row| row.business_status;
+    23 error_types: u32 = |row| row.error_type;
+    24 trace_ids_high: u64 = |row| row.trace_high;
+    25 trace_ids_low: u64 = |row| row.trace_low;
+    26 span_ids: u64 = |row| row.span_id;
+    27 parent_span_ids: u64 = |row| row.parent_span_id;
+    28 sampled: u8 = |row| row.sampled;
+    29 tokens: u64 = |row| row.tokens[0];
+    30 events_elided: u32 = |row| row.events_elided;
 }
 
 /// The ragged columns of events, without their words.
@@ -78,7 +98,7 @@ impl View {
         if self.alone || self.selection.is_some() {
             return self.make_events();
         }
-        let kept = &self.batch.columns.events[usize::from(self.level == Level::Detailed)];
+        let kept = &self.batch.columns.get_or_init(Box::default).events[usize::from(self.level == Level::Detailed)];
         kept.get_or_init(|| self.make_events()).clone()
     }
 
@@ -106,11 +126,6 @@ impl View {
             rest.events().for_each(|event| each(event.kind, event.at, event.status, event.info));
         }
         each(EventKind::RPC_FINISH.0.id(), row.duration, EventStatus::Info as u8, "");
-    }
-
-    /// What this plugin's starter returned for the calls.
-    pub(crate) fn tokens(&self) -> Vec<u64> {
-        self.map(|row| row.tokens.first().copied().unwrap_or(0))
     }
 
     /// Tags are ragged too; layers record none yet, so every call has none.

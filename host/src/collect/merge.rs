@@ -24,34 +24,42 @@ impl RowId {
     }
 }
 
-/// Merges lists that are each (nearly) in order. `times` gives a list's times; equal times keep the lists' order.
+/// Merges lists that are each (nearly) in order. Equal times keep the lists' order.
 ///
 /// Threads are few, so the least head is found by looking at all of them; a list's own order is kept as it is, because a
 /// thread finishes its calls one after the other.
-pub(crate) fn merge<'a>(times: &[impl Fn(usize) -> Option<u64> + 'a]) -> Vec<RowId> {
-    let mut heads: Vec<(usize, usize, u64)> =
-        times.iter().enumerate().filter_map(|(list, time)| Some((list, 0, time(0)?))).collect();
-    let mut merged = Vec::new();
-    while let Some(first) = (0..heads.len()).min_by_key(|&i| heads[i].2) {
-        let limit = (0..heads.len()).filter(|&i| i != first).map(|i| heads[i].2).min().unwrap_or(u64::MAX);
-        let (list, row, time) = &mut heads[first];
+pub(crate) fn merge<T>(lists: &[&[T]], time: impl Fn(&T) -> u64) -> Vec<RowId> {
+    let mut heads: Vec<Head<'_, T>> =
+        lists.iter().enumerate().filter_map(|(list, rows)| Head::of(list, 0, rows)).collect();
+    let mut merged = Vec::with_capacity(lists.iter().map(|rows| rows.len()).sum());
+    while let Some(first) = (0..heads.len()).min_by_key(|&i| time(heads[i].first)) {
+        let others = (0..heads.len()).filter(|&i| i != first);
+        let limit = others.map(|i| time(heads[i].first)).min().unwrap_or(u64::MAX);
+        let Head { list, row, rest, .. } = heads[first];
         // As long as this list has the earliest row, the others need not be looked at.
-        loop {
-            merged.push(RowId::new(*list, *row));
-            *row += 1;
-            match times[*list](*row) {
-                Some(next) => *time = next,
-                None => {
-                    heads.remove(first);
-                    break;
-                }
-            }
-            if *time > limit {
-                break;
-            }
+        let run = 1 + rest.iter().take_while(|row| time(row) <= limit).count();
+        merged.extend((row..row + run).map(|row| RowId::new(list, row)));
+        match Head::of(list, row + run, rest.get(run - 1..).unwrap_or_default()) {
+            Some(head) => heads[first] = head,
+            None => _ = heads.remove(first),
         }
     }
     merged
+}
+
+/// What is left of a list.
+#[derive(Clone, Copy)]
+struct Head<'r, T> {
+    list: usize,
+    row: usize,
+    first: &'r T,
+    rest: &'r [T],
+}
+
+impl<'r, T> Head<'r, T> {
+    fn of(list: usize, row: usize, rows: &'r [T]) -> Option<Self> {
+        rows.split_first().map(|(first, rest)| Self { list, row, first, rest })
+    }
 }
 
 #[cfg(test)]
@@ -61,8 +69,10 @@ mod tests {
     #[test]
     fn rows_come_in_the_order_in_which_the_calls_finished() {
         let lists = [vec![1, 4, 9], vec![], vec![2, 3, 10, 11], vec![4]];
-        let times: Vec<_> = lists.iter().map(|list| |row: usize| list.get(row).copied()).collect();
-        let merged: Vec<u64> = merge(&times).into_iter().map(|id| lists[id.buffer()][id.row()]).collect();
+        let merged: Vec<u64> = merge(&lists.each_ref().map(Vec::as_slice), |&time| time)
+            .into_iter()
+            .map(|id| lists[id.buffer()][id.row()])
+            .collect();
         assert_eq!(merged, [1, 2, 3, 4, 4, 9, 10, 11]);
     }
 
@@ -77,8 +87,9 @@ mod tests {
                     list
                 })
                 .collect();
-            let times: Vec<_> = lists.iter().map(|list| |row: usize| list.get(row).copied()).collect();
-            let merged: Vec<u64> = merge(&times).into_iter().map(|id| lists[id.buffer()][id.row()]).collect();
+            let slices: Vec<_> = lists.iter().map(Vec::as_slice).collect();
+            let merged: Vec<u64> =
+                merge(&slices, |&time| time).into_iter().map(|id| lists[id.buffer()][id.row()]).collect();
             let mut all: Vec<u64> = lists.concat();
             all.sort_unstable();
             assert_eq!(merged, all);

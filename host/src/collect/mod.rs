@@ -23,4 +23,8 @@ pub(crate) use shard::{Shard, Shards};
 pub(crate) use view::View;
 pub(crate) use write::write;
 #[cfg(feature = "drive")]
-pub(crate) use {batch::Batch, shard::Buffer, write::write_row};
+pub(crate) use {
+    batch::Batch,
+    shard::{Buffer, MAX_SPARE},
+    write::write_row,
+};

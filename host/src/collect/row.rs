@@ -7,9 +7,10 @@ use crate::tracer::Mask;
 pub(crate) const NO_STATUS: u16 = u16::MAX;
 
 /// What a row's peer is made of in the arena.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum PeerKind {
+    #[default]
     None,
     /// 4 bytes of address, 2 of port, in network order: put into words only if a tracer asks.
     V4,
@@ -19,10 +20,31 @@ pub(crate) enum PeerKind {
 }
 
 /// One finished call. What has no fixed size is in the shard's arena.
-#[derive(Clone)]
+///
+/// What is read of every row, and what most tracers ask for, is in the first of the four cache lines.
+#[derive(Clone, Default)]
 #[repr(C, align(64))]
 pub(crate) struct Row {
     pub(crate) mask: Mask,
+    /// Monotonic; rows are merged in this order.
+    pub(crate) finished: u64,
+    pub(crate) duration: u64,
+    pub(crate) method: u32,
+    pub(crate) error_type: u32,
+    pub(crate) caller: u32,
+    pub(crate) callee: u32,
+    pub(crate) http_status: u16,
+    pub(crate) rpc_status: u16,
+    pub(crate) side: u8,
+    pub(crate) protocol: u8,
+    pub(crate) streaming: u8,
+    pub(crate) outcome: u8,
+    pub(crate) kind: u8,
+    pub(crate) sampled: u8,
+    pub(crate) level: Level,
+    pub(crate) peer_kind: PeerKind,
+    pub(crate) attempts: u16,
+    pub(crate) peer_len: u16,
     pub(crate) id: u64,
     pub(crate) logical_id: u64,
     pub(crate) trace_high: u64,
@@ -30,40 +52,21 @@ pub(crate) struct Row {
     pub(crate) span_id: u64,
     pub(crate) parent_span_id: u64,
     pub(crate) started_unix: u64,
-    /// Monotonic; rows are merged in this order.
-    pub(crate) finished: u64,
-    pub(crate) duration: u64,
     pub(crate) deadline: u64,
     pub(crate) sent_bytes: u64,
     pub(crate) received_bytes: u64,
     pub(crate) last_sent_bytes: u64,
     pub(crate) last_received_bytes: u64,
-    /// What up to four starters returned for the call.
-    pub(crate) tokens: [u64; 4],
     pub(crate) sent_messages: u32,
     pub(crate) received_messages: u32,
-    pub(crate) method: u32,
-    pub(crate) caller: u32,
-    pub(crate) callee: u32,
-    pub(crate) error_type: u32,
     pub(crate) business_status: i32,
     pub(crate) events_elided: u32,
     pub(crate) arena_start: u32,
-    pub(crate) http_status: u16,
-    pub(crate) rpc_status: u16,
-    pub(crate) attempts: u16,
-    pub(crate) peer_len: u16,
     pub(crate) message_len: u16,
     pub(crate) events: u16,
     pub(crate) tags: u16,
-    pub(crate) peer_kind: PeerKind,
-    pub(crate) kind: u8,
-    pub(crate) side: u8,
-    pub(crate) protocol: u8,
-    pub(crate) streaming: u8,
-    pub(crate) outcome: u8,
-    pub(crate) sampled: u8,
-    pub(crate) level: Level,
+    /// What up to four starters returned for the call.
+    pub(crate) tokens: [u64; 4],
 }
 
 const _: () = assert!(size_of::<Row>() == 256, "a row is four cache lines; more costs every call");

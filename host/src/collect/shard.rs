@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
+use super::arena;
 use super::row::Row;
+use crate::rpc::{RpcInfo, Symbol};
 use crate::tracer::Mask;
 
 /// Rows in a shard at which the collector is woken. It makes the batches' size under load.
@@ -12,10 +14,12 @@ pub(crate) const WAKE_AT: usize = 256;
 /// Rows that a shard holds at most (2 MiB); one more is dropped and counted. It lasts for 40 ms at 200,000 calls a
 /// second on one thread, and the collector comes every 20 ms.
 const MAX_ROWS: usize = 8_192;
+/// Rows that a buffer begins with.
+const MIN_ROWS: usize = 32;
 /// Arena bytes that a shard holds at most.
 const MAX_ARENA: usize = 4 << 20;
 /// Buffers kept for reuse, so that a steady state allocates nothing.
-const MAX_SPARE: usize = 64;
+pub(crate) const MAX_SPARE: usize = 64;
 /// Buffers that grew beyond this are not kept.
 const MAX_SPARE_ROWS: usize = 1_024;
 const MAX_SPARE_ARENA: usize = 256 << 10;
@@ -48,7 +52,10 @@ impl Counts {
 
 /// Rows of one thread, their arena, and what was counted beside them.
 pub(crate) struct Buffer {
-    pub(crate) rows: Vec<Row>,
+    rows: Vec<Row>,
+    /// How many of the rows are there; those after them are old ones, to be written over. A row that is written where it
+    /// stays is written once.
+    used: usize,
     pub(crate) arena: Vec<u8>,
     /// Every finished call with a plugin in its scope.
     pub(crate) finished: Counts,
@@ -60,23 +67,42 @@ impl Buffer {
     pub(crate) fn new() -> Self {
         Self {
             rows: Vec::with_capacity(2 * WAKE_AT),
+            used: 0,
             arena: Vec::with_capacity(16 << 10),
             finished: Counts(Vec::with_capacity(8)),
             full: Counts::default(),
         }
     }
 
-    /// Takes a row, which `write` completes. True if the collector should come.
+    /// The rows, in the order in which they were written.
+    pub(crate) fn rows(&self) -> &[Row] {
+        self.rows.get(..self.used).unwrap_or_default()
+    }
+
+    /// Writes the row of a finished call. True if the collector should come.
     #[inline]
-    pub(crate) fn push(&mut self, mut row: Row, write: impl FnOnce(&mut Vec<u8>, &mut Row)) -> bool {
-        self.finished.add(row.mask);
-        if self.rows.len() >= MAX_ROWS || self.arena.len() >= MAX_ARENA {
-            self.full.add(row.mask);
+    pub(crate) fn write(&mut self, info: &RpcInfo, method: Symbol, mask: Mask) -> bool {
+        self.finished.add(mask);
+        if self.used >= MAX_ROWS || self.arena.len() >= MAX_ARENA {
+            self.full.add(mask);
             return false;
         }
-        write(&mut self.arena, &mut row);
-        self.rows.push(row);
-        self.rows.len() == WAKE_AT
+        if self.used == self.rows.len() {
+            self.grow();
+        }
+        if let Some(row) = self.rows.get_mut(self.used) {
+            *row = Row::new(info, method, mask);
+            arena::write(&mut self.arena, row, info);
+            self.used += 1;
+        }
+        self.used == WAKE_AT
+    }
+
+    /// Makes room for as many rows again. Within the capacity that every buffer has, this only touches memory.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.rows.resize_with((2 * self.rows.len()).max(MIN_ROWS), Row::default);
     }
 }
 
@@ -174,7 +200,7 @@ impl Shards {
         self.recycle(fresh);
     }
 
-    fn spare(&self) -> Buffer {
+    pub(crate) fn spare(&self) -> Buffer {
         lock(&self.spare).pop().unwrap_or_else(Buffer::new)
     }
 
@@ -183,7 +209,7 @@ impl Shards {
         if buffer.rows.capacity() > MAX_SPARE_ROWS || buffer.arena.capacity() > MAX_SPARE_ARENA {
             return;
         }
-        buffer.rows.clear();
+        buffer.used = 0;
         buffer.arena.clear();
         buffer.finished.clear();
         buffer.full.clear();

@@ -60,12 +60,18 @@ impl View {
         self.batch.rest(self.index(index)?)
     }
 
+    pub(super) fn rows(&self) -> Vec<&Row> {
+        let mut rows = Vec::with_capacity(self.len());
+        match &self.selection {
+            None => rows.extend(self.batch.rows()),
+            Some(selection) => rows.extend(selection.iter().filter_map(|&row| self.batch.row(row as usize))),
+        }
+        rows
+    }
+
     /// One value per row.
     pub(super) fn map<T>(&self, value: impl Fn(&Row) -> T) -> Vec<T> {
-        match &self.selection {
-            None => self.batch.rows().map(value).collect(),
-            Some(rows) => rows.iter().filter_map(|&row| self.batch.row(row as usize)).map(value).collect(),
-        }
+        self.rows().into_iter().map(value).collect()
     }
 
     pub(super) fn rests(&self) -> impl Iterator<Item = Rest<'_>> {

@@ -1,7 +1,5 @@
 //! The hot path's end: decides who gets a finished call, and writes its row.
 
-use super::arena;
-use super::row::Row;
 use super::shard::Buffer;
 use crate::rpc::{RpcInfo, Symbol};
 use crate::tracer::{Core, Local, Mask, MethodId};
@@ -33,5 +31,5 @@ pub(crate) fn write(core: &Core, local: &mut Local, method: Option<MethodId>, sy
 /// Writes one row. True if the collector should come.
 #[inline]
 pub(crate) fn write_row(buffer: &mut Buffer, info: &RpcInfo, method: Symbol, mask: Mask) -> bool {
-    buffer.push(Row::new(info, method, mask), |bytes, row| arena::write(bytes, row, info))
+    buffer.write(info, method, mask)
 }

@@ -3,28 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use quanta::Instant;
-
 /// Reads the time-stamp counter once per question (9 ns here, against 22 ns for each of the standard clocks). Unix time
 /// is the monotonic time plus an offset, which the collector sets anew every second, so it follows clock adjustments.
 #[derive(Debug)]
 pub(crate) struct Clock {
     source: quanta::Clock,
-    origin: Instant,
+    origin: u64,
     unix_at_origin: AtomicU64,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
         let source = quanta::Clock::new();
-        let clock = Self { origin: source.now(), source, unix_at_origin: AtomicU64::new(0) };
+        let clock = Self { origin: source.raw(), source, unix_at_origin: AtomicU64::new(0) };
         clock.resync();
         clock
     }
 
     /// Nanoseconds since the clock was made.
     pub(crate) fn now(&self) -> u64 {
-        u64::try_from(self.source.now().duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+        self.source.delta_as_nanos(self.origin, self.source.raw())
     }
 
     /// The Unix time, in nanoseconds, of a moment that [`Clock::now`] gave.

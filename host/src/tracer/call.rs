@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-use super::live::{Interest, MethodId};
-use super::local::Local;
+use super::live::MethodId;
+use super::local::{Decided, Local};
 use super::natives::Started;
 use super::{CallContext, Core};
 use crate::rpc::{
@@ -46,32 +46,17 @@ impl Begun {
     /// The method's name is the concatenation of `name`, so that it need not be put together before.
     #[inline]
     pub(crate) fn new(core: &Core, side: Side, name: &[&str]) -> Option<Self> {
-        Local::with(core, |local| {
-            if local.live(core).is_idle(side) {
-                return None;
-            }
-            let mut buffer = std::mem::take(&mut local.name);
-            let name = match name {
-                [name] => name,
-                parts => {
-                    buffer.clear();
-                    for part in parts.iter().copied() {
-                        buffer.push_str(cut_name(part));
-                    }
-                    buffer.as_str()
-                }
-            };
-            let (known, Interest { level, .. }) = local.live(core).interest(side, name);
-            let begun = level.map(|level| Self {
-                id: local.next_id(),
-                started: core.clock.now(),
-                level,
-                method: known.map(|(id, _)| id),
-                name: known.map_or_else(|| Method::new(name), |(_, symbol)| Method::known(symbol)),
-                extensions: Extensions::new(),
-            });
-            local.name = buffer;
-            begun
+        if core.live.is_idle(side) {
+            return None;
+        }
+        let Decided { id, level, method, symbol } = Local::with(core, |local| local.decide(core, side, name))?;
+        Some(Self {
+            id,
+            started: core.clock.now(),
+            level,
+            method,
+            name: if method.is_some() { Method::known(symbol) } else { unknown(name) },
+            extensions: Extensions::new(),
         })
     }
 
@@ -117,9 +102,14 @@ impl Begun {
     }
 }
 
-/// A part of a name beyond what a method may have makes it `_OTHER` all the same.
-fn cut_name(part: &str) -> &str {
-    crate::rpc::cut(part, MAX_METHOD_BYTES + 1)
+/// The name of a method that is not in the snapshot.
+#[cold]
+fn unknown(name: &[&str]) -> Method {
+    match name {
+        [name] => Method::new(name),
+        parts if parts.iter().map(|part| part.len()).sum::<usize>() > MAX_METHOD_BYTES => Method::known(Symbol::OTHER),
+        parts => Method::new(&parts.concat()),
+    }
 }
 
 impl Call {
@@ -213,6 +203,7 @@ impl Call {
     }
 
     /// Ends the call with what was said of it.
+    #[inline]
     pub fn finish(mut self) {
         self.end();
     }

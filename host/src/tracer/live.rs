@@ -2,6 +2,7 @@
 
 #![cfg_attr(all(not(feature = "plugins"), not(test)), expect(dead_code, reason = "only plugins have scopes and masks"))]
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,7 +63,17 @@ impl Rules {
 
 /// The place of a method in the snapshots; the same in all that know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MethodId(u32);
+pub(crate) struct MethodId(NonZeroU32);
+
+impl MethodId {
+    fn new(place: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(place as u32))
+    }
+
+    fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// One snapshot.
 pub(crate) struct Live {
@@ -88,7 +99,7 @@ impl Live {
             .iter()
             .enumerate()
             .map(|(i, &symbol)| {
-                ids.insert(symbol.as_str(), MethodId(i as u32));
+                ids.insert(symbol.as_str(), MethodId::new(i));
                 Known { symbol, interest: rules.by_method(symbol.as_str()) }
             })
             .collect();
@@ -106,12 +117,19 @@ impl Live {
     }
 
     /// Who wants a call of this method, asked at its start.
+    #[inline]
     pub(crate) fn interest(&self, side: Side, method: &str) -> (Option<(MethodId, Symbol)>, Interest) {
         let side = side as usize;
-        match self.ids.get(method).and_then(|&id| Some((id, self.methods.get(id.0 as usize)?))) {
+        match self.ids.get(method).and_then(|&id| Some((id, self.methods.get(id.place())?))) {
             Some((id, known)) => (Some((id, known.symbol)), known.interest[side]),
             None => (None, self.unknown[side]),
         }
+    }
+
+    /// Who wants a call of a method that some snapshot has known.
+    #[inline]
+    pub(crate) fn interest_in(&self, method: MethodId, side: Side) -> Interest {
+        self.methods.get(method.place()).map_or(self.unknown[side as usize], |known| known.interest[side as usize])
     }
 
     /// Nobody wants any call of this side.
@@ -126,8 +144,9 @@ impl Live {
     }
 
     /// Which plugins get this finished call.
+    #[inline]
     pub(crate) fn final_mask(&self, id: Option<MethodId>, symbol: Symbol, info: &RpcInfo) -> Mask {
-        let known = id.and_then(|id| self.methods.get(id.0 as usize));
+        let known = id.and_then(|id| self.methods.get(id.place()));
         let by_method = match known {
             Some(known) => known.interest[info.side as usize].mask,
             None => self.rules.interest(|rule| rule.scope.wants(info.side, symbol.as_str())).mask,
@@ -174,6 +193,7 @@ impl LiveCell {
         }
     }
 
+    #[inline]
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -206,7 +226,7 @@ impl LiveCell {
         }
         let mut master = self.lock();
         if !master.known.contains_key(&symbol) {
-            let id = MethodId(master.names.len() as u32);
+            let id = MethodId::new(master.names.len());
             master.known.insert(symbol, id);
             master.names.push(symbol);
         }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Core;
-use super::live::Live;
+use super::live::{Live, MethodId};
 #[cfg(feature = "plugins")]
 use crate::collect::Shard;
+use crate::rpc::{Level, MAX_METHOD_BYTES, Side, Symbol};
 
 /// Call ids that a thread takes at once, so that threads do not contend for the counter.
 const ID_BLOCK: u64 = 1 << 16;
@@ -22,6 +23,39 @@ pub(crate) struct Local {
     pub(crate) shard: Arc<Shard>,
     /// Method names of plain HTTP are put together here.
     pub(crate) name: String,
+    recent: [Option<Recent>; RECENT],
+}
+
+/// How many methods a thread keeps at hand. A service has few that are called all the time.
+const RECENT: usize = 32;
+
+/// A method that this thread has met. What its name stands for is the same in all snapshots.
+#[derive(Clone, Copy)]
+struct Recent {
+    name: &'static str,
+    method: MethodId,
+    symbol: Symbol,
+}
+
+impl Recent {
+    /// Where a method is kept, by the end of its name, which tells methods apart best. Names that meet in one place only
+    /// take the longer way, by the snapshot's table.
+    #[inline]
+    fn place(name: &str) -> usize {
+        let end = name.as_bytes().last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
+        ((end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - RECENT.ilog2())) as usize
+    }
+}
+
+/// What is decided when a call starts: plain numbers, because what is put together is copied in other pieces than it was
+/// written in, and the processor waits for that.
+pub(super) struct Decided {
+    pub(super) id: u64,
+    pub(super) level: Level,
+    /// None as long as no snapshot has the method.
+    pub(super) method: Option<MethodId>,
+    /// Its name, if a snapshot has it.
+    pub(super) symbol: Symbol,
 }
 
 thread_local! {
@@ -30,6 +64,7 @@ thread_local! {
 
 impl Local {
     /// Runs `with` on this thread's things. While the thread ends, on things of their own that are thrown away.
+    #[inline]
     pub(crate) fn with<R>(core: &Core, with: impl FnOnce(&mut Self) -> R) -> R {
         let mut with = Some(with);
         let done = LOCALS.try_with(|locals| {
@@ -37,11 +72,7 @@ impl Local {
             let mut locals = locals.try_borrow_mut().ok()?;
             let index = match locals.iter().position(|local| local.core == core.id) {
                 Some(index) => index,
-                None => {
-                    locals.retain(|local| !local.is_orphan());
-                    locals.push(Self::new(core));
-                    locals.len() - 1
-                }
+                None => Self::add(&mut locals, core),
             };
             Some(with.take()?(locals.get_mut(index)?))
         });
@@ -52,6 +83,15 @@ impl Local {
         }
     }
 
+    /// The first call of this thread: it gets a place for itself, and those of Hottaps that are gone are given up.
+    #[cold]
+    fn add(locals: &mut Vec<Self>, core: &Core) -> usize {
+        locals.retain(|local| !local.is_orphan());
+        locals.push(Self::new(core));
+        locals.len() - 1
+    }
+
+    #[cold]
     fn new(core: &Core) -> Self {
         Self {
             core: core.id,
@@ -60,6 +100,7 @@ impl Local {
             #[cfg(feature = "plugins")]
             shard: core.shards.register(),
             name: String::new(),
+            recent: [None; RECENT],
         }
     }
 
@@ -72,6 +113,7 @@ impl Local {
     }
 
     /// The current snapshot.
+    #[inline]
     pub(crate) fn live(&mut self, core: &Core) -> &Arc<Live> {
         if self.live.epoch != core.live.epoch() {
             self.live = core.live.load();
@@ -79,7 +121,38 @@ impl Local {
         &self.live
     }
 
+    /// Whether anybody wants a call of the method whose name is the concatenation of `name`.
+    #[inline]
+    pub(super) fn decide(&mut self, core: &Core, side: Side, name: &[&str]) -> Option<Decided> {
+        self.live(core);
+        let name = match name {
+            [name] => name,
+            parts => {
+                self.name.clear();
+                // A part beyond what a method may have makes it `_OTHER` all the same.
+                parts.iter().for_each(|part| self.name.push_str(crate::rpc::cut(part, MAX_METHOD_BYTES + 1)));
+                self.name.as_str()
+            }
+        };
+        let place = Recent::place(name);
+        let (method, symbol, level) = match self.recent.get(place) {
+            Some(Some(recent)) if recent.name == name => {
+                (Some(recent.method), recent.symbol, self.live.interest_in(recent.method, side).level?)
+            }
+            _ => {
+                let (known, interest) = self.live.interest(side, name);
+                if let (Some((method, symbol)), Some(recent)) = (known, self.recent.get_mut(place)) {
+                    *recent = Some(Recent { name: symbol.as_str(), method, symbol });
+                }
+                let (method, symbol) = known.map_or((None, Symbol::NONE), |(method, symbol)| (Some(method), symbol));
+                (method, symbol, interest.level?)
+            }
+        };
+        Some(Decided { id: self.next_id(), level, method, symbol })
+    }
+
     /// A number that no other call in the process has.
+    #[inline]
     pub(crate) fn next_id(&mut self) -> u64 {
         match self.ids.next() {
             Some(id) => id,

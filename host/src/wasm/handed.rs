@@ -11,9 +11,9 @@ pub(super) struct Handed(Vec<u64>);
 
 impl Handed {
     /// Adds the symbols of a column.
-    pub(super) fn add(&mut self, symbols: &[u32]) {
+    pub(super) fn add(&mut self, symbols: impl IntoIterator<Item = u32>) {
         let mut last = 0;
-        for &symbol in symbols {
+        for symbol in symbols {
             if symbol == last {
                 continue;
             }
@@ -46,7 +46,7 @@ mod tests {
     fn a_symbol_that_was_not_handed_over_has_no_text() {
         let (mine, other) = (Symbol::intern("handed.Mine/M"), Symbol::intern("handed.Other/M"));
         let mut handed = Handed::default();
-        handed.add(&[mine.id(), mine.id()]);
+        handed.add([mine.id(), mine.id()]);
         assert_eq!(handed.text(mine.id()), "handed.Mine/M");
         assert_eq!(handed.text(other.id()), "");
         assert_eq!(handed.text(1), "_OTHER");

@@ -32,6 +32,8 @@ pub(super) const IMPORTS: &[&str] = &["rpc", "setup", "metrics", "outbox", "log"
 pub enum Batch {}
 const BATCH: u32 = 0;
 
+/// The numbers of columns of symbols, as `batch.columns` counts: methods, callers, callees, error types.
+const SYMBOL_COLUMNS: [u32; 4] = [5, 6, 7, 23];
 /// Symbols that one call of `symbols` may ask for.
 const MAX_SYMBOLS: usize = 65_536;
 /// Bytes that one call of `symbols` may get: repeating one id must not make the host build gigabytes.
@@ -180,7 +182,7 @@ macro_rules! symbol_columns {
         fn $name(&mut self, _: Resource<Batch>) -> Result<Vec<u32>> {
             let $view = self.view()?;
             let column: Vec<u32> = $value;
-            self.handed.add(&column);
+            self.handed.add(column.iter().copied());
             Ok(column)
         }
     )*};
@@ -189,6 +191,19 @@ macro_rules! symbol_columns {
 impl rpc::HostBatch for Host {
     fn len(&mut self, _: Resource<Batch>) -> Result<u32> {
         Ok(self.view()?.len() as u32)
+    }
+
+    fn columns(&mut self, _: Resource<Batch>, which: u64) -> Result<Vec<u64>> {
+        let view = self.view()?;
+        let columns =
+            view.columns(which).ok_or_else(|| wasmtime::Error::msg("asked for a column that is not there"))?;
+        let len = view.len().max(1);
+        for number in SYMBOL_COLUMNS.into_iter().filter(|number| which & 1 << number != 0) {
+            let before = (which & ((1 << number) - 1)).count_ones() as usize;
+            let symbols = columns.chunks_exact(len).nth(before).unwrap_or_default();
+            self.handed.add(symbols.iter().map(|&symbol| symbol as u32));
+        }
+        Ok(columns)
     }
 
     fn info(&mut self, _: Resource<Batch>, index: u32) -> Result<String> {

@@ -7,13 +7,13 @@ mod conventions;
 mod tests;
 
 use hottap_guest::metrics::{DurationSeries, Keyed};
-use hottap_guest::{Batch, Config, Error, Flush, Protocol, Tracer, export};
+use hottap_guest::{Batch, Config, Error, Field, Flush, Protocol, Tracer, export};
 
 use conventions::{CALLEE, Instruments};
 
 export!(RedMetrics);
 
-const HTTP: u8 = Protocol::Http.number();
+const HTTP: u64 = Protocol::Http.number() as u64;
 
 /// The tracer.
 #[derive(Debug)]
@@ -28,25 +28,23 @@ impl Tracer for RedMetrics {
         Ok(Self { instruments: Instruments::define(), series: Keyed::new() })
     }
 
-    /// Each column that is asked for costs as much as several calls, so there are six: the outcome is not among them,
-    /// because a call that failed has an error type, and the HTTP status is only where there is plain HTTP.
+    /// The outcome is not asked for, because a call that failed has an error type.
     fn finish(&mut self, batch: &Batch) {
-        let protocols = batch.protocols().raw();
-        let rpc_statuses = batch.rpc_statuses().raw();
-        let http_statuses = if protocols.contains(&HTTP) { batch.http_statuses().raw() } else { rpc_statuses };
-        // Without the feature it is a column that is there already, and not looked at.
-        let callees = if CALLEE { batch.callees().raw() } else { batch.methods().raw() };
+        use Field::{Callee, Duration, ErrorType, HttpStatus, Method, Protocol, RpcStatus, Side};
+        // Without the feature the callee is a column that is there already, and not looked at.
+        let last = if CALLEE { Callee } else { Method };
+        let [sides, methods, protocols, rpc_statuses, http_statuses, error_types, nanos, callees] =
+            batch.columns([Side, Method, Protocol, RpcStatus, HttpStatus, ErrorType, Duration, last]);
 
-        let who = batch.sides().raw().iter().zip(batch.methods().raw()).zip(protocols).zip(callees);
-        let how = rpc_statuses.iter().zip(http_statuses).zip(batch.error_types().raw());
-        let nanos = batch.durations().raw();
-        for ((((((&side, &method), &protocol), &callee), ((&rpc, &http), &error_type)), &nanos), call) in
+        let who = sides.iter().zip(methods).zip(protocols).zip(callees);
+        let how = rpc_statuses.iter().zip(http_statuses).zip(error_types);
+        for ((((((side, method), &protocol), callee), ((rpc, http), error_type)), &nanos), call) in
             who.zip(how).zip(nanos).zip(batch.calls())
         {
             let status = if protocol == HTTP { http } else { rpc };
-            let callee = if CALLEE { callee } else { 0 };
-            let symbols = u64::from(method) | u64::from(error_type) << 32;
-            let rest = u64::from(side) | u64::from(protocol) << 8 | u64::from(status) << 16 | u64::from(callee) << 32;
+            let callee = if CALLEE { callee } else { &0 };
+            let symbols = method | error_type << 32;
+            let rest = side | protocol << 8 | status << 16 | callee << 32;
             let key = u128::from(symbols) | u128::from(rest) << 64;
             self.series.get_or_insert_with(key, || self.instruments.series(call)).record_nanos(nanos);
         }

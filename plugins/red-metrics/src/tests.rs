@@ -89,13 +89,13 @@ fn calls_inside_the_process_are_a_metric_of_their_own() {
 }
 
 #[test]
-fn only_six_columns_are_pulled_where_there_is_no_plain_http() {
+fn only_the_columns_that_labels_are_made_of_are_pulled() {
     let mut host = Harness::<RedMetrics>::start();
     host.finish((0..600).map(|i| TestCall::server("a.B/C").nanos(i)));
     host.flush();
     let extra = if super::CALLEE { vec!["callees"] } else { vec![] };
-    let six = ["durations", "error_types", "methods", "protocols", "rpc_statuses", "sides"];
-    assert_eq!(host.columns_pulled(), [extra, six.to_vec()].concat());
+    let seven = ["durations", "error_types", "http_statuses", "methods", "protocols", "rpc_statuses", "sides"];
+    assert_eq!(host.columns_pulled(), [extra, seven.to_vec()].concat());
     assert_eq!(host.histogram("rpc.server.call.duration", &[]).map(|h| h.count()), Some(600));
 }
 
