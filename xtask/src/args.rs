@@ -88,7 +88,7 @@ Builds the guests and runs all tests of the workspace. Tests that need something
   FILTER    only tests whose names contain one of these
 
 Tests learn what is there from the environment: HOTTAP_TEST_GUESTS, HOTTAP_TEST_PYTHON, HOTTAP_TEST_PYTHON_GUEST,
-HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL, HOTTAP_TEST_CURL; unset means skip, unless HOTTAP_TEST_REAL=1.";
+HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL; unset means skip, unless HOTTAP_TEST_REAL=1.";
 
 const DEMO: &str = "\
 cargo xtask demo [--seconds N] [--json]

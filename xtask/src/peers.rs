@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::python::{self, Venv};
 use crate::workspace::Workspace;
@@ -26,7 +26,6 @@ pub(crate) fn find(workspace: &Workspace, real: bool) -> anyhow::Result<Peers> {
     let mut peers = Peers::default();
     peers.add("Python", python(workspace, real), real)?;
     peers.add("Prometheus", prometheus(workspace, real), real)?;
-    peers.add("curl", curl(real), real)?;
     Ok(peers)
 }
 
@@ -71,14 +70,6 @@ fn prometheus(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static
         }
     };
     Ok(vec![("HOTTAP_TEST_PROMETHEUS", program("prometheus")?), ("HOTTAP_TEST_PROMTOOL", program("promtool")?)])
-}
-
-fn curl(real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    if on_path("curl").is_none() && real {
-        debian::install(&["curl"])?;
-    }
-    let path = on_path("curl").with_context(|| format!("no curl on the PATH; {INSTALL}"))?;
-    Ok(vec![("HOTTAP_TEST_CURL", path)])
 }
 
 /// What to do about anything that is missing.

@@ -7,6 +7,7 @@ mod house;
 
 mod accounting;
 mod bad_input;
+mod columns;
 mod metrics;
 mod prometheus;
 mod reload;
