@@ -7,10 +7,13 @@ use crate::host;
 /// Takes a payload for a destination. It leaves when the flush is committed; space for it is reserved at once, so that
 /// what was taken is not refused later.
 ///
+/// `content_type` is the payload's media type, such as `application/x-protobuf`, for destinations that carry one (HTTP);
+/// "" says nothing.
+///
 /// # Errors
 /// [`Refusal`] says why it was not taken; nothing of it leaves then.
-pub fn send(destination: &str, payload: &[u8]) -> Result<(), Refusal> {
-    host::send(destination, payload).map_err(|number| match number {
+pub fn send(destination: &str, content_type: &str, payload: &[u8]) -> Result<(), Refusal> {
+    host::send(destination, content_type, payload).map_err(|number| match number {
         0 => Refusal::NotAllowed,
         1 => Refusal::Full,
         2 => Refusal::TooLarge,

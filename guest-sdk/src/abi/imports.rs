@@ -46,8 +46,8 @@ pub(crate) fn merge(to: u32, counts: &[u64], sum: f64) {
     host::metrics::merge(to, counts, sum);
 }
 
-pub(crate) fn send(destination: &str, payload: &[u8]) -> Result<(), u32> {
-    host::outbox::send(destination, payload)
+pub(crate) fn send(destination: &str, content_type: &str, payload: &[u8]) -> Result<(), u32> {
+    host::outbox::send(destination, content_type, payload)
 }
 
 pub(crate) fn log(severity: u8, message: &str) {

@@ -50,6 +50,8 @@ pub struct LogLine {
 pub struct Payload {
     /// The destination's name.
     pub destination: String,
+    /// Its media type; "" if the tracer said none.
+    pub content_type: String,
     /// What is sent there.
     pub bytes: Vec<u8>,
 }
@@ -125,14 +127,15 @@ impl Host {
         self.setting("attempts", |settings| settings.attempts = true);
     }
 
-    pub(crate) fn send(&mut self, destination: &str, payload: &[u8]) -> Result<(), u32> {
+    pub(crate) fn send(&mut self, destination: &str, content_type: &str, payload: &[u8]) -> Result<(), u32> {
         if !self.destinations.iter().any(|name| name == destination) {
             return Err(0);
         }
         if self.full {
             return Err(1);
         }
-        self.staged.outbox.push(Payload { destination: destination.to_owned(), bytes: payload.to_vec() });
+        let (destination, content_type) = (destination.to_owned(), content_type.to_owned());
+        self.staged.outbox.push(Payload { destination, content_type, bytes: payload.to_vec() });
         Ok(())
     }
 

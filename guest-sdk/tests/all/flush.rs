@@ -40,7 +40,7 @@ impl Tracer for Scribe {
     fn finish_call(&mut self, call: &Call) {
         log::warn(call.method());
         self.calls.with(&[]).increment();
-        self.refused = outbox::send(&self.settings.destination, call.method().as_bytes()).err();
+        self.refused = outbox::send(&self.settings.destination, "text/plain", call.method().as_bytes()).err();
         state::save(call.method().as_bytes()).expect("it is small");
     }
 
@@ -67,8 +67,8 @@ fn nothing_takes_effect_before_the_flush() {
     host.flush();
     let lines: Vec<_> = host.log().iter().map(|line| (line.severity, line.message.as_str())).collect();
     assert_eq!(lines, [(Severity::Info, "checkout 7"), (Severity::Warn, "a.B/C")]);
-    let sent: Vec<_> = host.outbox().iter().map(|payload| (payload.destination.as_str(), &*payload.bytes)).collect();
-    assert_eq!(sent, [("audit", &b"a.B/C"[..])]);
+    let sent: Vec<_> = host.outbox().iter().map(|p| (p.destination.as_str(), p.content_type.as_str(), &*p.bytes)).collect();
+    assert_eq!(sent, [("audit", "text/plain", &b"a.B/C"[..])]);
     assert_eq!((host.state(), host.counter("calls", &[])), (Some(&b"a.B/C"[..]), Some(1.0)));
 }
 

@@ -322,7 +322,12 @@ impl metrics::Host for Host {
 }
 
 impl outbox::Host for Host {
-    fn send(&mut self, _destination: String, _payload: Vec<u8>) -> Result<std::result::Result<(), u32>> {
+    fn send(
+        &mut self,
+        _destination: String,
+        _content_type: String,
+        _payload: Vec<u8>,
+    ) -> Result<std::result::Result<(), u32>> {
         // An operator cannot define destinations yet, so there is none that this tracer may use.
         Ok(Err(UNKNOWN_DESTINATION))
     }
