@@ -67,7 +67,8 @@ fn nothing_takes_effect_before_the_flush() {
     host.flush();
     let lines: Vec<_> = host.log().iter().map(|line| (line.severity, line.message.as_str())).collect();
     assert_eq!(lines, [(Severity::Info, "checkout 7"), (Severity::Warn, "a.B/C")]);
-    let sent: Vec<_> = host.outbox().iter().map(|p| (p.destination.as_str(), p.content_type.as_str(), &*p.bytes)).collect();
+    let sent: Vec<_> =
+        host.outbox().iter().map(|p| (p.destination.as_str(), p.content_type.as_str(), &*p.bytes)).collect();
     assert_eq!(sent, [("audit", "text/plain", &b"a.B/C"[..])]);
     assert_eq!((host.state(), host.counter("calls", &[])), (Some(&b"a.B/C"[..]), Some(1.0)));
 }
