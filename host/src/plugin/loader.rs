@@ -15,7 +15,7 @@ use super::name::Name;
 use super::scan::Found;
 use super::supervisor::Event;
 use crate::rpc::Clock;
-use crate::wasm::{CallError, Engine, Identity, LoadError};
+use crate::wasm::{CallError, Engines, Identity, LoadError};
 
 /// A file that changed less long ago than this may still be being written, so its failure is not yet final.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
@@ -39,6 +39,8 @@ pub(crate) enum Refusal {
     Canary { path: PathBuf, error: CallError },
     #[error("{path}: there are {limit} live plugins already; remove one", path = .path.display())]
     NoSlot { path: PathBuf, limit: usize },
+    #[error("{path}: {limit} live plugins act at the start of calls already; remove one", path = .path.display())]
+    NoStart { path: PathBuf, limit: usize },
 }
 
 /// What is to be loaded.
@@ -61,7 +63,7 @@ pub(crate) enum Loaded {
 /// Loads what is asked for, one after the other, until nobody asks any more.
 pub(crate) struct Loader {
     pub(crate) directory: PathBuf,
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engines: Engines,
     pub(crate) identity: Arc<Identity>,
 }
 
@@ -101,11 +103,11 @@ impl Loader {
         if job.live == Some(id) {
             return Ok(Loaded::Same);
         }
-        let module = crate::wasm::Module::compile(&self.engine, &bytes)
+        let module = crate::wasm::Module::compile(&self.engines, &bytes)
             .map_err(|error| Refusal::Load { path: path.clone(), error })?;
         let clock = Clock::new();
         let now = clock.unix(clock.now());
-        Generation::try_out(id, job.name.clone(), manifest, module, self.identity.clone(), now)
+        Generation::try_out(id, job.name.clone(), manifest, module, self.identity.clone(), Arc::default(), now)
             .map(|generation| Loaded::Ready(Box::new(generation)))
             .map_err(|error| Refusal::Canary { path, error })
     }
