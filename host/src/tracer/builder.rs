@@ -109,10 +109,11 @@ impl Builder {
     /// plugin that cannot be loaded is no error here: it is named in the log and in the admin API, and the others run.
     pub fn start(mut self) -> Result<Hottap, StartError> {
         let disabled = std::env::var("HOTTAP_DISABLE").is_ok_and(|value| value == "1");
-        let native = (!self.tracers.is_empty()).then(|| self.native_level.unwrap_or(Level::Detailed));
+        let native_level = self.native_level.unwrap_or(Level::Detailed);
+        let native = (!self.tracers.is_empty()).then_some(native_level);
         let rules = Rules { native, disabled, ..Rules::default() };
         let natives = Natives::new(std::mem::take(&mut self.tracers));
-        let core = Core::new(Symbol::intern(&self.service), LiveCell::new(rules), natives);
+        let core = Core::new(Symbol::intern(&self.service), LiveCell::new(rules), natives, native_level);
         #[cfg(feature = "plugins")]
         return self.start_plugins(core, disabled);
         #[cfg(not(feature = "plugins"))]
