@@ -54,7 +54,8 @@ impl Definition {
     /// They name the key and say what to write; none repeats a value.
     pub(crate) fn from_toml(value: &Value, key: &str, owner: Option<&str>) -> Result<Self, ConfigError> {
         let at = |word: &str| format!("{key}.{word}");
-        let table = value.as_table().ok_or_else(|| ConfigError::value(key, "write a table with `url` and `tracers`"))?;
+        let table =
+            value.as_table().ok_or_else(|| ConfigError::value(key, "write a table with `url` and `tracers`"))?;
         check_keys(table, KEYS, &at(""))?;
         let url = match table.get("url") {
             Some(Value::String(url)) => url,
@@ -234,10 +235,16 @@ mod tests {
             ("headers = \"s3cret\"", "`destinations.d.headers`"),
             ("headers = { authorization = 5 }", "`destinations.d.headers.authorization`"),
             ("headers = { authorization = \"s3cret\\n\" }", "one line"),
-            ("headers = { authorization = { env = \"A\", file = \"s3cret\" } }", "`destinations.d.headers.authorization`"),
+            (
+                "headers = { authorization = { env = \"A\", file = \"s3cret\" } }",
+                "`destinations.d.headers.authorization`",
+            ),
             ("headers = { authorization = { } }", "{ env = \"NAME\" }"),
             ("headers = { authorization = { env = 3 } }", "authorization.env`"),
-            ("headers = { authorization = { evn = \"s3cret\" } }", "did you mean `destinations.d.headers.authorization.env`?"),
+            (
+                "headers = { authorization = { evn = \"s3cret\" } }",
+                "did you mean `destinations.d.headers.authorization.env`?",
+            ),
             ("headers = { \"white space\" = \"s3cret\" }", "no name of a header"),
             ("headers = { Content-Length = \"3\" }", "transport itself"),
             ("headers = { transfer-encoding = \"chunked\" }", "transport itself"),

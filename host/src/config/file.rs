@@ -135,8 +135,7 @@ impl ConfigFile {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(ConfigFileError::TooLarge { path: path(), limit: MAX_BYTES });
         }
-        let config =
-            OperatorConfig::parse(&bytes).map_err(|error| ConfigFileError::Parse { path: path(), error })?;
+        let config = OperatorConfig::parse(&bytes).map_err(|error| ConfigFileError::Parse { path: path(), error })?;
         Ok((Sha256::digest(&bytes).into(), config))
     }
 }

@@ -95,7 +95,9 @@ impl Grants {
             limits: match table.get("limits") {
                 None => GrantedLimits::default(),
                 Some(Value::Table(table)) => limits(table, &at("limits"))?,
-                Some(_) => return Err(ConfigError::value(at("limits"), "write a table, such as { memory = \"128MiB\" }")),
+                Some(_) => {
+                    return Err(ConfigError::value(at("limits"), "write a table, such as { memory = \"128MiB\" }"));
+                }
             },
         })
     }

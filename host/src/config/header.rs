@@ -51,9 +51,11 @@ impl Header {
             return Err(ConfigError::value(&key, "the transport itself sets this header; leave it out"));
         }
         let source = match value {
-            Value::String(text) => HeaderSource::Text(secret(text).ok_or_else(|| {
-                ConfigError::value(&key, "a header's value is one line without control characters")
-            })?),
+            Value::String(text) => {
+                HeaderSource::Text(secret(text).ok_or_else(|| {
+                    ConfigError::value(&key, "a header's value is one line without control characters")
+                })?)
+            }
             Value::Table(table) => {
                 check_keys(table, KEYS, &format!("{key}."))?;
                 let text = |word: &str| match table.get(word) {

@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_percent_sign_that_escapes_nothing_stays() {
-        for (value, expected) in [("a%20b", "a b"), ("100%", "100%"), ("%4", "%4"), ("%zz", "%zz"), ("%e2%82%ac", "€")] {
+        for (value, expected) in [("a%20b", "a b"), ("100%", "100%"), ("%4", "%4"), ("%zz", "%zz"), ("%e2%82%ac", "€")]
+        {
             assert_eq!(decoded(value), expected);
         }
     }

@@ -35,7 +35,10 @@ fn value(source: &HeaderSource) -> Result<HeaderValue, Fault> {
         HeaderSource::Env { name, prefix } => {
             let origin = format!("the environment variable {name}");
             let value = std::env::var_os(name).ok_or_else(|| {
-                Fault::new(format!("{origin} is not set"), "set it and start the service again, or keep the secret in a file")
+                Fault::new(
+                    format!("{origin} is not set"),
+                    "set it and start the service again, or keep the secret in a file",
+                )
             })?;
             let text = value.into_string().map_err(|_| unusable(&origin))?;
             (text, prefix, origin)
@@ -43,7 +46,10 @@ fn value(source: &HeaderSource) -> Result<HeaderValue, Fault> {
         HeaderSource::File { path, prefix } => {
             let origin = format!("the file {}", path.display());
             let text = read_file(path).map_err(|error| {
-                Fault::new(format!("{origin} cannot be read: {error}"), "put the secret there; it is looked for again and again")
+                Fault::new(
+                    format!("{origin} cannot be read: {error}"),
+                    "put the secret there; it is looked for again and again",
+                )
             })?;
             (text, prefix, origin)
         }
@@ -58,7 +64,10 @@ fn value(source: &HeaderSource) -> Result<HeaderValue, Fault> {
 }
 
 fn unusable(origin: &str) -> Fault {
-    Fault::new(format!("what {origin} holds cannot stand in a header"), "put one line of text there, without control characters")
+    Fault::new(
+        format!("what {origin} holds cannot stand in a header"),
+        "put one line of text there, without control characters",
+    )
 }
 
 fn read_file(path: &Path) -> std::io::Result<String> {

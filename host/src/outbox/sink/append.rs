@@ -108,19 +108,13 @@ fn write(path: Option<&Path>, bytes: &Bytes, done: usize, torn: bool) -> Written
         append(file, bytes, &mut done)
     };
     let result = match path {
-        Some(path) => OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .and_then(|mut file| append(&mut file)),
+        Some(path) => {
+            OpenOptions::new().append(true).create(true).mode(0o600).open(path).and_then(|mut file| append(&mut file))
+        }
         None => {
             // The lock keeps our lines whole among those that the service prints; its buffer would keep ours back.
             let mut stdout = io::stdout().lock();
-            stdout
-                .flush()
-                .and_then(|()| stdout.as_fd().try_clone_to_owned())
-                .and_then(|fd| append(&mut File::from(fd)))
+            stdout.flush().and_then(|()| stdout.as_fd().try_clone_to_owned()).and_then(|fd| append(&mut File::from(fd)))
         }
     };
     Written { bytes: done, result }
@@ -170,7 +164,9 @@ mod tests {
 
     #[test]
     fn a_write_goes_on_where_a_full_disk_stopped_it() {
-        for (text, expected) in [("0123456789", "0123456789\n"), ("0123456789\n", "0123456789\n"), ("", "\n"), ("\n", "\n")] {
+        for (text, expected) in
+            [("0123456789", "0123456789\n"), ("0123456789\n", "0123456789\n"), ("", "\n"), ("\n", "\n")]
+        {
             for room in 0..=expected.len() {
                 let mut narrow = Narrow { taken: Vec::new(), room };
                 let mut done = 0;

@@ -231,9 +231,7 @@ impl Http {
 }
 
 /// Reads files where that may take its time.
-async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
     match tokio::task::spawn_blocking(read).await {
         Ok(result) => result,
         Err(error) => Err(Fault::new(format!("files cannot be read: {error}"), "restart the service, and report this")),

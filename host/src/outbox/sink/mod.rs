@@ -28,7 +28,10 @@ pub(super) enum Trust {
 pub(super) enum Outcome {
     Delivered,
     /// Another try may succeed; not before `after`, if the server said so.
-    Failed { fault: Fault, after: Option<Duration> },
+    Failed {
+        fault: Fault,
+        after: Option<Duration>,
+    },
     /// Another try would bring the same, unless the credentials have been renewed.
     Denied(Fault),
     /// Another try would bring the same.
