@@ -7,7 +7,8 @@ mod admin;
 #[cfg(feature = "plugins")]
 mod collect;
 #[cfg(feature = "plugins")]
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the plugins' side is wired to it next"))]
+#[expect(unused_imports, reason = "the plugins' side is wired to it next")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the plugins' side is wired to it next"))]
 mod config;
 #[cfg(feature = "drive")]
 #[doc(hidden)]

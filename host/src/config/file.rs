@@ -192,6 +192,7 @@ mod tests {
         desk.write(ONE);
         assert_eq!(desk.poll(), names(&["one"]));
         assert_eq!((desk.poll(), desk.later()), (None, None));
+        assert!(desk.file.poll().is_none());
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) enum Refusal {
 /// Why a payload that had been accepted was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum DropReason {
+pub(in crate::outbox) enum DropReason {
     /// The server refused it for good.
     Rejected,
     /// It was tried for as long as the destination's `retry_for` says.

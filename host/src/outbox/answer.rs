@@ -1,5 +1,7 @@
 //! A server's words for the operator: printable, short, and without the secrets that it may have repeated. Pure.
 
+use std::collections::HashSet;
+
 use http::HeaderMap;
 
 use crate::rpc::cut;
@@ -8,11 +10,17 @@ use crate::rpc::cut;
 const MAX_BYTES: usize = 200;
 /// Pieces of a header or a query that are shorter are no secrets, and hiding them would make words unreadable.
 const LEAST_SECRET: usize = 4;
+/// Bytes in a row that a text and a secret have in common before that part is hidden, however the server changed the rest
+/// (escaped it, cut it). Fewer would hide ordinary words.
+const PART: usize = 8;
 const HIDDEN: &str = "***";
 
 /// Texts that must not be shown.
 #[derive(Default)]
-pub(super) struct Redaction(Vec<String>);
+pub(super) struct Redaction {
+    secrets: Vec<String>,
+    parts: HashSet<[u8; PART]>,
+}
 
 impl Redaction {
     /// What a request has in its headers' values and in its query. `shown` are headers that the operator did not write.
@@ -36,7 +44,8 @@ impl Redaction {
         // The longest first: a part that was hidden before would leave the rest of the whole to be seen.
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         texts.dedup();
-        Self(texts)
+        let parts = texts.iter().flat_map(|text| text.as_bytes().array_windows::<PART>().copied()).collect();
+        Self { secrets: texts, parts }
     }
 
     /// The first words of an answer, as one printable line; "" if there are none.
@@ -45,8 +54,30 @@ impl Redaction {
             .chars()
             .map(|c| if c.is_control() || is_direction(c) { ' ' } else { c })
             .collect();
-        let text = self.0.iter().fold(text, |text, secret| text.replace(secret, HIDDEN));
-        cut(text.trim(), MAX_BYTES).to_owned()
+        let text = self.secrets.iter().fold(text, |text, secret| text.replace(secret, HIDDEN));
+        cut(self.without_parts(&text).trim(), MAX_BYTES).to_owned()
+    }
+
+    /// The text without what is left of secrets.
+    fn without_parts(&self, text: &str) -> String {
+        let mut hidden = vec![false; text.len()];
+        for (start, part) in text.as_bytes().array_windows::<PART>().enumerate() {
+            if self.parts.contains(part) {
+                hidden.iter_mut().skip(start).take(PART).for_each(|hidden| *hidden = true);
+            }
+        }
+        let mut shown = String::with_capacity(text.len());
+        let mut was_hidden = false;
+        for (at, c) in text.char_indices() {
+            let is_hidden = hidden.iter().skip(at).take(c.len_utf8()).any(|hidden| *hidden);
+            match (is_hidden, was_hidden) {
+                (false, _) => shown.push(c),
+                (true, false) => shown.push_str(HIDDEN),
+                (true, true) => {}
+            }
+            was_hidden = is_hidden;
+        }
+        shown
     }
 }
 
@@ -115,6 +146,22 @@ mod tests {
         assert_eq!(redaction().words(long.as_bytes()).len(), MAX_BYTES);
         let late = format!("{}abc123xyz", "x".repeat(195));
         assert!(!redaction().words(late.as_bytes()).contains("abc"), "a secret is hidden before it is cut");
+    }
+
+    #[test]
+    fn a_secret_that_was_changed_on_its_way_is_hidden_in_parts() {
+        let token = HeaderValue::from_static("Token 0123456789abcdef/ghijklmnop==");
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, token)]);
+        let redaction = Redaction::new(&headers, &[], None);
+        for (body, expected) in [
+            ("0123456789abcdef\\/ghijklmnop==", "***\\***"),
+            ("got 0123456789ab (cut)", "got *** (cut)"),
+            ("0123456789abcdef%2Fghijklmnop%3D%3D", "***%2F***%3D%3D"),
+            ("0123456", "0123456"),
+            ("é0123456789é", "é***é"),
+        ] {
+            assert_eq!(redaction.words(body.as_bytes()), expected, "{body}");
+        }
     }
 
     #[test]

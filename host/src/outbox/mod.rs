@@ -7,7 +7,7 @@
 mod account;
 mod answer;
 mod destination;
-mod outbox;
+mod handle;
 mod parcel;
 mod retry;
 mod secrets;
@@ -18,7 +18,7 @@ mod tests;
 mod verdict;
 mod worker;
 
-pub(crate) use account::{DropReason, Refusal};
-pub(crate) use outbox::Outbox;
+pub(crate) use account::Refusal;
+pub(crate) use handle::Outbox;
 pub(crate) use parcel::Parcel;
-pub(crate) use state::{DestinationState, Problem, Queued};
+pub(crate) use state::DestinationState;

@@ -35,7 +35,7 @@ struct Trying {
 
 /// Works until the destination is removed and empty.
 pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
-    let mut sink: Option<(Arc<Definition>, Sink)> = None;
+    let mut open: Option<(Arc<Definition>, Sink)> = None;
     let mut trying: Option<Trying> = None;
     loop {
         let job = match destination.next() {
@@ -46,7 +46,7 @@ pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
             }
             Next::Ended => return,
         };
-        let sink = match &mut sink {
+        let sink = match &mut open {
             Some((definition, sink)) if Arc::ptr_eq(definition, &job.definition) => sink,
             stale => {
                 // A new place has its own time to take the payload.
@@ -83,6 +83,8 @@ pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
                     Ok(true) => trying.renewed = true,
                     Ok(false) => destination.dropped(id, DropReason::Rejected, fault),
                     Err(missing) => {
+                        // Nothing is tried until it is there.
+                        open = None;
                         destination.waiting(missing);
                         rest(&destination, &job, ways.recheck).await;
                     }

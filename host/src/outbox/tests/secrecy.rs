@@ -60,7 +60,7 @@ fn no_secret_is_in_any_log_error_debug_or_serialize_output() {
     write!(shown, "{parcel:?} {:?} {:#?}", definition(&lines_of("1s")), definition(&lines_of("1s"))).expect("written");
     let logged = lines.0.lock().expect("a lock").clone();
     assert!(logged.contains("it answered 4") && logged.contains("***"), "it was listened to: {logged}");
-    assert!(shown.contains("***") && shown.contains("bob") != shown.contains("u=bob"), "{shown}");
+    assert!(shown.contains("it answered 4") && shown.contains("***"), "{shown}");
     for text in [shown, logged] {
         assert!(!text.contains("s3cret"), "{text}");
     }
