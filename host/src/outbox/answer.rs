@@ -44,7 +44,9 @@ impl Redaction {
         // The longest first: a part that was hidden before would leave the rest of the whole to be seen.
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         texts.dedup();
-        let parts = texts.iter().flat_map(|text| text.as_bytes().array_windows::<PART>().copied()).collect();
+        let windows = texts.iter().flat_map(|text| text.as_bytes().array_windows::<PART>().copied());
+        // Words around white space stand in `texts` by themselves.
+        let parts = windows.filter(|part| !part.iter().any(u8::is_ascii_whitespace)).collect();
         Self { secrets: texts, parts }
     }
 
