@@ -7,8 +7,6 @@ mod admin;
 #[cfg(feature = "plugins")]
 mod collect;
 #[cfg(feature = "plugins")]
-#[expect(unused_imports, reason = "the plugins' side is wired to it next")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the plugins' side is wired to it next"))]
 mod config;
 #[cfg(feature = "drive")]
 #[doc(hidden)]
@@ -17,7 +15,6 @@ mod layer;
 #[cfg(feature = "plugins")]
 mod metrics;
 #[cfg(feature = "plugins")]
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the plugins' side is wired to it next"))]
 mod outbox;
 #[cfg(feature = "plugins")]
 mod plugin;

@@ -13,8 +13,8 @@ mod place;
 
 pub(crate) use definition::Definition;
 pub(crate) use error::ConfigError;
-pub(crate) use file::{ConfigFile, ConfigFileError};
-pub(crate) use grants::{GrantedLimits, Grants};
+pub(crate) use file::ConfigFile;
+pub(crate) use grants::Grants;
 pub(crate) use header::{Header, HeaderSource};
 pub(crate) use keys::{UnknownKey, check_keys};
 pub(crate) use operator::OperatorConfig;

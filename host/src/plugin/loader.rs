@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::generation::{Generation, GenerationId};
+use super::generation::{Generation, GenerationId, Given};
 use super::manifest::{self, Manifest, ManifestError};
 use super::name::Name;
+use super::operator::Operator;
 use super::scan::Found;
 use super::supervisor::Event;
 use crate::rpc::Clock;
@@ -37,6 +38,8 @@ pub(crate) enum Refusal {
     Load { path: PathBuf, error: LoadError },
     #[error("{path} was tried on a made-up batch and {error}; mend the tracer", path = .path.display())]
     Canary { path: PathBuf, error: CallError },
+    #[error("{path} defines destinations, which only the operator may: define them in hottap.toml, or set trust_plugin_dir = true there", path = .path.display())]
+    Untrusted { path: PathBuf },
     #[error("{path}: there are {limit} live plugins already; remove one", path = .path.display())]
     NoSlot { path: PathBuf, limit: usize },
     #[error("{path}: {limit} live plugins act at the start of calls already; remove one", path = .path.display())]
@@ -65,6 +68,7 @@ pub(crate) struct Loader {
     pub(crate) directory: PathBuf,
     pub(crate) engines: Engines,
     pub(crate) identity: Arc<Identity>,
+    pub(crate) operator: Arc<Operator>,
 }
 
 impl Loader {
@@ -86,7 +90,11 @@ impl Loader {
             Some(_) => {
                 let path = self.directory.join(format!("{}.toml", job.name));
                 let bytes = read(&path, manifest::MAX_BYTES)?;
-                let manifest = Manifest::parse(&bytes).map_err(|error| Refusal::Manifest { path, error })?;
+                let manifest = Manifest::parse(job.name.as_str(), &bytes)
+                    .map_err(|error| Refusal::Manifest { path: path.clone(), error })?;
+                if !manifest.defines.is_empty() && !self.operator.trusts_plugin_dir() {
+                    return Err(Refusal::Untrusted { path });
+                }
                 (manifest, bytes)
             }
         };
@@ -99,7 +107,8 @@ impl Loader {
         {
             return Err(Refusal::Digest { path, found: hex(&digest), allowed: hex(&allowed) });
         }
-        let id = GenerationId::of(&digest, &manifest_bytes);
+        let grants = self.operator.grants(&job.name);
+        let id = GenerationId::of(&digest, &manifest_bytes, &grants);
         if job.live == Some(id) {
             return Ok(Loaded::Same);
         }
@@ -107,7 +116,8 @@ impl Loader {
             .map_err(|error| Refusal::Load { path: path.clone(), error })?;
         let clock = Clock::new();
         let now = clock.unix(clock.now());
-        Generation::try_out(id, job.name.clone(), manifest, module, self.identity.clone(), Arc::default(), now)
+        let surroundings = Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() };
+        Generation::try_out(id, job.name.clone(), manifest, module, surroundings, now)
             .map(|generation| Loaded::Ready(Box::new(generation)))
             .map_err(|error| Refusal::Canary { path, error })
     }

@@ -6,6 +6,7 @@ mod generation;
 mod loader;
 mod manifest;
 mod name;
+mod operator;
 mod plan;
 mod plugins;
 mod pool;

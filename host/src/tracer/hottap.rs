@@ -133,6 +133,13 @@ impl Hottap {
     pub fn tracers(&self) -> serde_json::Value {
         crate::admin::Report::tracers(&*self.inner.report)
     }
+
+    /// Where payloads go and what became of them, as `/api/destinations` of the admin API shows it.
+    #[cfg(feature = "plugins")]
+    #[must_use]
+    pub fn destinations(&self) -> serde_json::Value {
+        crate::admin::Report::destinations(&*self.inner.report)
+    }
 }
 
 impl Inner {

@@ -203,3 +203,23 @@ fn a_starter_sees_and_sets_headers_of_propagation_and_no_others() {
         ]
     );
 }
+
+#[test]
+fn the_operator_grants_headers_and_no_more_than_eight() {
+    let Some(module) = built("the_operator_grants_headers_and_no_more_than_eight", "herald.wasm") else { return };
+    let house = House::new();
+    house.drop_in("herald.wasm", &module);
+    let first = house.until_live("herald");
+    let many: Vec<String> = (0..20).map(|i| format!("\"x-many-{i}\"")).collect();
+    house.configure(&format!(
+        "[tracers.herald]\nsee_headers = [\"x-tenant\", \"authorization\"]\nset_headers = [\"x-audit-id\", {}]\n",
+        many.join(", ")
+    ));
+    house.until("herald", "loaded anew with its grants", |tracer| tracer["generation"] != first["generation"]);
+    let arrived = exchange(&house, &[("x-tenant", "a"), ("authorization", "Bearer secret")]);
+    house.settled("herald", 2);
+    let set = arrived[0].keys().filter(|name| name.as_str().starts_with("x-many-")).count();
+    assert_eq!((set, arrived[0].contains_key("x-audit-id")), (5, true), "with x-b3-traceid and uber-trace-id eight");
+    let seen = heralded(&house);
+    assert!(seen.iter().all(|line| line.contains("x-tenant") && !line.contains("authorization")), "{seen:?}");
+}
