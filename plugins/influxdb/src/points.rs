@@ -28,10 +28,33 @@ impl Points {
             Duration, ErrorType, HttpStatus, Method, Protocol, ReceivedBytes, ReceivedMessages, RpcStatus, SentBytes,
             SentMessages, Side, Started,
         };
-        let [sides, methods, protocols, rpc_statuses, http_statuses, error_types] =
-            batch.columns([Side, Method, Protocol, RpcStatus, HttpStatus, ErrorType]);
-        let [started, nanos, sent, received, messages_sent, messages_received] =
-            batch.columns([Started, Duration, SentBytes, ReceivedBytes, SentMessages, ReceivedMessages]);
+        let [
+            sides,
+            methods,
+            protocols,
+            rpc_statuses,
+            http_statuses,
+            error_types,
+            started,
+            nanos,
+            sent,
+            received,
+            messages_sent,
+            messages_received,
+        ] = batch.columns([
+            Side,
+            Method,
+            Protocol,
+            RpcStatus,
+            HttpStatus,
+            ErrorType,
+            Started,
+            Duration,
+            SentBytes,
+            ReceivedBytes,
+            SentMessages,
+            ReceivedMessages,
+        ]);
 
         let Self { tags, texts, names } = self;
         let who = sides.iter().zip(methods).zip(protocols);
