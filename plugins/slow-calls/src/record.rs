@@ -93,7 +93,7 @@ impl Who {
             sent_bytes: call.sent_bytes(),
             received_bytes: call.received_bytes(),
             tags: call.tags().take(MAX_TAGS).map(|tag| (tag.key.as_str(), cut(tag.value))).collect(),
-            events: call.events().map(Event::new).collect(),
+            events: call.events().filter(|event| !is_said_already(event)).map(Event::new).collect(),
             events_elided: call.events_elided() as usize,
         };
         let mut line = record.json();
@@ -126,6 +126,11 @@ impl Record<'_> {
         // Nothing in it can fail to be written; were it so, an empty object is still a line of JSON.
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
     }
+}
+
+/// Start and finish of the call are times of the record.
+fn is_said_already(event: &hottap_guest::Event<'_>) -> bool {
+    event.kind == hottap_guest::Event::RPC_START || event.kind == hottap_guest::Event::RPC_FINISH
 }
 
 impl<'a> Event<'a> {
