@@ -46,7 +46,7 @@ pub(crate) struct Generation {
 
 impl Generation {
     /// Tries a compiled module on a throw-away instance: `init`, a made-up batch, `flush`. Nothing of it is kept but
-    /// what the tracer asked for.
+    /// what the tracer asked for; the instance is handed over for those who want to see what it did.
     pub(crate) fn try_out(
         id: GenerationId,
         name: Name,
@@ -54,7 +54,7 @@ impl Generation {
         module: Module,
         identity: Arc<Identity>,
         now: u64,
-    ) -> Result<Self, CallError> {
+    ) -> Result<(Self, Box<dyn Guest>), CallError> {
         let mut generation =
             Self { id, name, manifest, settings: Settings::default(), module, limits: Limits::default(), identity };
         let nowhere = Arc::new(Registry::new(RegistryLimits::default()));
@@ -64,7 +64,7 @@ impl Generation {
             canary.finish(calls)?;
         }
         canary.flush(Cause::Period, now, 1)?;
-        Ok(generation)
+        Ok((generation, canary))
     }
 
     /// A new instance, with the state that was last committed.

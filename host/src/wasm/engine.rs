@@ -51,6 +51,16 @@ pub(crate) struct Running<'e>(&'e Ticker);
 
 impl Engine {
     pub(crate) fn new() -> Result<Self, EngineError> {
+        Self::with_cache(cache())
+    }
+
+    /// Compiles everything itself, so that the time it takes is that of compiling.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_cache() -> Result<Self, EngineError> {
+        Self::with_cache(None)
+    }
+
+    fn with_cache(cache: Option<Cache>) -> Result<Self, EngineError> {
         let mut config = Config::new();
         config
             .epoch_interruption(true)
@@ -58,7 +68,7 @@ impl Engine {
             .max_wasm_stack(WASM_STACK)
             .wasm_memory64(false)
             .wasm_relaxed_simd(false)
-            .cache(cache());
+            .cache(cache);
         let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Config)?;
         let ticker = Arc::new(Ticker::default());
         let thread = std::thread::Builder::new()

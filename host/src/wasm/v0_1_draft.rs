@@ -145,6 +145,11 @@ impl Guest for Instance {
     fn memory(&self) -> usize {
         self.store.data().limiter.memory()
     }
+
+    #[cfg(feature = "cli")]
+    fn trial(&mut self) -> super::guest::Trial {
+        self.store.data_mut().trial()
+    }
 }
 
 impl rpc::Host for Host {
@@ -324,10 +329,14 @@ impl metrics::Host for Host {
 impl outbox::Host for Host {
     fn send(
         &mut self,
-        _destination: String,
+        destination: String,
         _content_type: String,
         _payload: Vec<u8>,
     ) -> Result<std::result::Result<(), u32>> {
+        #[cfg(feature = "cli")]
+        self.named(&destination);
+        #[cfg(not(feature = "cli"))]
+        drop(destination);
         // An operator cannot define destinations yet, so there is none that this tracer may use.
         Ok(Err(UNKNOWN_DESTINATION))
     }
