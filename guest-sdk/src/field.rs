@@ -68,8 +68,8 @@ fields! {
     26 SpanId = span_ids,
     27 ParentSpanId = parent_span_ids,
     28 Sampled = sampled,
-    29 Token = tokens,
-    30 EventsElided = events_elided,
+    29 EventsElided = events_elided,
+    30 Token = tokens,
 }
 
 impl Field {

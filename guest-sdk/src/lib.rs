@@ -8,6 +8,7 @@ mod batch;
 mod call;
 mod column;
 mod config;
+pub mod conventions;
 mod error;
 mod event;
 mod export;
@@ -16,6 +17,8 @@ mod kinds;
 pub mod log;
 pub mod metrics;
 pub mod outbox;
+mod outlet;
+mod starter;
 pub mod state;
 mod symbol;
 #[cfg(not(target_arch = "wasm32"))]
@@ -34,11 +37,14 @@ pub use error::Error;
 pub use event::{Event, EventKind, EventStatus, Tag};
 pub use field::Field;
 pub use kinds::{Kind, Outcome, Protocol, Side, Streaming};
+pub use starter::{StartedCall, Starter};
 pub use symbol::{Symbol, Text, error_type, grpc_status_name};
 pub use tracer::{Cause, Flush, Tracer};
 
 /// For [`export!`] alone; it may change in any version.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::export::{Instance, NewTracer, new_tracer};
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::abi::start;
+    pub use crate::export::{NewInstance, new_tracer, new_tracer_or_starter};
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::host;
 
+pub use crate::outlet::Outlet;
+
 /// Takes a payload for a destination. It leaves when the flush is committed; space for it is reserved at once, so that
 /// what was taken is not refused later.
 ///
@@ -33,6 +35,19 @@ pub enum Refusal {
     TooLarge,
     /// A reason that this version does not know.
     Other(u32),
+}
+
+impl Refusal {
+    /// A word for it, for a metric's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::Full => "full",
+            Self::TooLarge => "too_large",
+            Self::Other(_) => "other",
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -9,7 +9,7 @@ use crate::collect::{self, Batch, Buffer, MAX_SPARE, Shards, View};
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::rpc::{Level, Method, Outcome, Protocol, RpcInfo, RpcStats, Side, Symbol, TraceContext, error_type};
 use crate::tracer::Mask;
-use crate::wasm::{Cause, Engine, Guest, Limits, Module, Surroundings};
+use crate::wasm::{Cause, Engines, Guest, Limits, Module, State, Surroundings};
 
 /// Buffers that are used again; with more than these, the making of buffers is measured too.
 pub const BUFFERS: usize = MAX_SPARE;
@@ -33,12 +33,18 @@ impl Drive {
     /// # Errors
     /// What kept the module from being loaded, in words.
     pub fn new(module: &[u8]) -> Result<Self, String> {
-        let engine = Arc::new(Engine::new().map_err(|error| error.to_string())?);
-        let module = Module::compile(&engine, module).map_err(|error| error.to_string())?;
+        let engines = Engines::new().map_err(|error| error.to_string())?;
+        let module = Module::compile(&engines, module).map_err(|error| error.to_string())?;
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
         let name: Arc<str> = "driven".into();
         let stage = Stage::new(registry.clone(), name.clone(), SeriesLimits::default());
-        let surroundings = Surroundings { config: "{}".into(), identity: Arc::default(), state: None, now: 1 };
+        let surroundings = Surroundings {
+            config: "{}".into(),
+            identity: Arc::default(),
+            state: State::default(),
+            grants: Arc::default(),
+            now: 1,
+        };
         let guest =
             module.instance(&name, Limits::default(), stage, &surroundings).map_err(|error| error.to_string())?;
         let methods =

@@ -1,6 +1,7 @@
 //! What a tracer calls in the host, as the rest of the SDK sees it; the test harness has the same functions.
 
 use super::bindings::hottap::tracer as host;
+use super::start::bindings::hottap::tracer::starting;
 
 pub(crate) fn symbols(ids: &[u32]) -> Vec<String> {
     host::rpc::symbols(ids)
@@ -60,4 +61,12 @@ pub(crate) fn save(bytes: &[u8]) -> bool {
 
 pub(crate) fn saved() -> Option<Vec<u8>> {
     host::state::saved()
+}
+
+pub(crate) fn header(name: &str) -> Option<String> {
+    starting::header(name)
+}
+
+pub(crate) fn set_header(name: &str, value: &str) -> bool {
+    starting::set_header(name, value)
 }

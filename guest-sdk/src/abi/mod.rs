@@ -6,12 +6,13 @@
 
 mod arena;
 pub(crate) mod imports;
+pub mod start;
 
 use std::cell::RefCell;
 
 use crate::batch::Batch;
 use crate::config::Config;
-use crate::export::{Instance, NewTracer};
+use crate::export::{Collects, Instance, NewInstance};
 use crate::log;
 use crate::tracer::Flush;
 
@@ -26,13 +27,13 @@ mod bindings {
 
 unsafe extern "Rust" {
     /// What `export!` defines.
-    #[link_name = "hottap_guest_new_tracer"]
-    safe fn new_tracer(config: Config) -> NewTracer;
+    #[link_name = "hottap_guest_new_instance"]
+    safe fn new_instance(role: u8, config: Config) -> NewInstance;
 }
 
 thread_local! {
-    /// The tracer of this instance; none before `init`, or if that failed.
-    static TRACER: RefCell<Option<Box<dyn Instance>>> = const { RefCell::new(None) };
+    /// The tracer of this instance; none before `init`, if that failed, and in instances that start.
+    static TRACER: RefCell<Option<Box<dyn Collects>>> = const { RefCell::new(None) };
 }
 
 /// The functions of the contract.
@@ -40,18 +41,14 @@ struct Exports;
 
 bindings::export!(Exports with_types_in bindings);
 
-/// The number of the role "collects".
-const COLLECTS: u8 = 0;
-
 impl bindings::exports::hottap::tracer::tracer::Guest for Exports {
     fn init(role: u8, config: String, identity: Vec<(String, String)>, now: u64) -> Result<(), String> {
-        if role != COLLECTS {
-            return Err(format!("this tracer has only the role {COLLECTS}, and was asked for {role}"));
-        }
         // Without it a panic is a trap that says nothing.
         std::panic::set_hook(Box::new(|panic| log::error(panic)));
-        let tracer = new_tracer(Config::new(config, identity, now)).map_err(|error| error.to_string())?;
-        TRACER.set(Some(tracer));
+        match new_instance(role, Config::new(config, identity, now)).map_err(|error| error.to_string())? {
+            Instance::Collects(tracer) => TRACER.set(Some(tracer)),
+            Instance::Starts(starter) => start::keep(starter),
+        }
         Ok(())
     }
 

@@ -45,6 +45,7 @@ pub struct TestCall {
     pub(super) parent_span_id: u64,
     pub(super) sampled: bool,
     pub(super) token: u64,
+    pub(super) headers: Vec<(String, String)>,
     pub(super) events: Vec<TestEvent>,
     pub(super) events_elided: u32,
     pub(super) tags: Vec<(String, String)>,
@@ -114,6 +115,7 @@ impl TestCall {
             parent_span_id: 0,
             sampled: true,
             token: 0,
+            headers: Vec::new(),
             events: Vec::new(),
             events_elided: 0,
             tags: Vec::new(),
@@ -237,7 +239,13 @@ facts! {
     span(id: u64, parent: u64) |call| (call.span_id, call.parent_span_id) = (id, parent);
     /// Whether the trace is sampled.
     sampled(sampled: bool) |call| call.sampled = sampled;
-    /// What the tracer returned when the call started.
+    /// A request header that the operator lets the starter see; only for [`StarterHarness::call`].
+    ///
+    /// [`StarterHarness::call`]: super::StarterHarness::call
+    header(name: &str, value: &str) |call| call.headers.push((name.to_owned(), value.to_owned()));
+    /// What the starter returned when the call started; [`Started::into_call`] has set it.
+    ///
+    /// [`Started::into_call`]: super::Started::into_call
     token(token: u64) |call| call.token = token;
     /// A built-in event, so long after the start.
     event(kind: EventKind, at: Duration) |call| call.push_event(kind.as_str(), at);

@@ -6,16 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::call::{EPOCH, TestCall};
-use super::host::{Host, LogLine, Payload, Settings};
-use super::imports::swap_host;
+use super::host::{LogLine, Payload, Settings};
 use super::metrics::{HistogramValue, Kind};
 use super::source::{PulledNames, Source};
+use super::world::World;
 use crate::batch::Batch;
-use crate::config::Config;
 use crate::error::Error;
-use crate::export::Instance;
-use crate::metrics::{Registry, swap_registry};
-use crate::symbol::{Cache, swap_cache};
+use crate::export::Collects;
 use crate::tracer::{Cause, Flush, Tracer};
 
 /// How a harness is set up; [`start`](Self::start) makes the tracer.
@@ -91,7 +88,7 @@ impl<T: Tracer> Setup<T> {
         if let Some(state) = self.state {
             world.host.set_state(state);
         }
-        let tracer = world.new_tracer(&self.config, &self.identity, EPOCH)?;
+        let tracer = world.make(&self.config, &self.identity, EPOCH, T::new)?;
         Ok(Harness {
             tracer,
             world,
@@ -155,7 +152,7 @@ impl<T: Tracer> Harness<T> {
             let batch = std::mem::replace(&mut calls, rest);
             let batch = Batch::new(Source::new(batch, &mut self.world.host.symbols, self.pulled.clone()));
             let tracer = &mut self.tracer;
-            self.world.enter(|| Instance::finish(tracer, &batch));
+            self.world.enter(|| Collects::finish(tracer, &batch));
         }
     }
 
@@ -170,7 +167,7 @@ impl<T: Tracer> Harness<T> {
         self.now = self.now.saturating_add(elapsed);
         let at = Flush::new(cause.number(), self.now, elapsed);
         let tracer = &mut self.tracer;
-        self.world.enter(|| Instance::flush(tracer, at));
+        self.world.enter(|| Collects::flush(tracer, at));
         self.world.host.commit();
     }
 
@@ -181,10 +178,8 @@ impl<T: Tracer> Harness<T> {
     /// If the tracer refuses to start again.
     #[track_caller]
     pub fn trap(&mut self) {
-        let host = std::mem::take(&mut self.world.host);
-        self.world = World { host, ..World::default() };
-        self.world.host.new_instance();
-        match self.world.new_tracer(&self.config, &self.identity, self.now) {
+        self.world.new_instance();
+        match self.world.make(&self.config, &self.identity, self.now, T::new) {
             Ok(tracer) => self.tracer = tracer,
             Err(error) => panic!("the tracer refuses to start again: {error}"),
         }
@@ -269,63 +264,5 @@ impl<T: Tracer> Harness<T> {
     #[must_use]
     pub fn symbol_questions(&self) -> usize {
         self.world.host.symbols.questions
-    }
-}
-
-/// What is there once per guest instance: in wasm by nature, here because the harness puts it in place while the tracer
-/// runs.
-#[derive(Default)]
-struct World {
-    host: Host,
-    metrics: Registry,
-    symbols: Cache,
-}
-
-impl World {
-    fn new_tracer<T: Tracer>(&mut self, config: &str, identity: &[(String, String)], now: u64) -> Result<T, Error> {
-        self.host.initializing = true;
-        let config = Config::new(config.to_owned(), identity.to_vec(), now);
-        let tracer = self.enter(|| T::new(config));
-        self.host.initializing = false;
-        if tracer.is_ok() {
-            // What was logged while it was made appears when it goes live.
-            self.host.commit();
-        }
-        tracer
-    }
-
-    fn enter<R>(&mut self, run: impl FnOnce() -> R) -> R {
-        let entered = Entered::new(self);
-        let result = run();
-        drop(entered);
-        result
-    }
-
-    fn swap(&mut self) {
-        swap_host(&mut self.host);
-        swap_registry(&mut self.metrics);
-        swap_cache(&mut self.symbols);
-    }
-}
-
-/// The world is in place while this exists; a panic of the tracer puts it back too.
-struct Entered<'a>(&'a mut World);
-
-impl<'a> Entered<'a> {
-    fn new(world: &'a mut World) -> Self {
-        world.swap();
-        Self(world)
-    }
-}
-
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        self.0.swap();
-    }
-}
-
-impl std::fmt::Debug for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.host.fmt(f)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::headers::Headers;
 use super::metrics::Metrics;
 use crate::config::Level;
 use crate::log::Severity;
@@ -74,6 +75,8 @@ pub(crate) struct Host {
     pub(crate) full: bool,
     /// True while `Tracer::new` runs.
     pub(crate) initializing: bool,
+    /// Those of the call that starts; none outside of `start`.
+    pub(crate) headers: Option<Headers>,
     staged: Staged,
     pub(crate) log: Vec<LogLine>,
     pub(crate) outbox: Vec<Payload>,

@@ -78,3 +78,11 @@ pub(crate) fn save(bytes: &[u8]) -> bool {
 pub(crate) fn saved() -> Option<Vec<u8>> {
     host(|host| host.state().map(<[u8]>::to_vec))
 }
+
+pub(crate) fn header(name: &str) -> Option<String> {
+    host(|host| host.headers.as_ref()?.get(name))
+}
+
+pub(crate) fn set_header(name: &str, value: &str) -> bool {
+    host(|host| host.headers.as_mut().is_some_and(|headers| headers.set(name, value)))
+}

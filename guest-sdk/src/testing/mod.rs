@@ -2,7 +2,8 @@
 //!
 //! It behaves as the real one does where a tracer can tell: batches of columns, symbols that are told only if they were
 //! handed over, metrics, logs, payloads and state that take effect when a flush is over. It has no limits on time and
-//! memory, and a panic is the test's panic.
+//! memory, and a panic is the test's panic. [`Harness`] is for tracers, [`StarterHarness`] for what acts at the start of
+//! calls.
 //!
 //! ```
 //! use std::time::Duration;
@@ -30,14 +31,18 @@
 
 mod call;
 mod harness;
+mod headers;
 mod host;
 pub(crate) mod imports;
 mod metrics;
 mod source;
+mod starter;
+mod world;
 
 pub use call::TestCall;
 pub use harness::{Harness, Setup};
 pub use host::{LogLine, Payload, Settings};
 pub use metrics::HistogramValue;
+pub use starter::{Started, StarterHarness, StarterSetup};
 
 pub(crate) use source::Source;

@@ -6,3 +6,4 @@ mod flush;
 mod macros;
 mod metrics;
 mod readme;
+mod starter;

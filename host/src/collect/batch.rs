@@ -46,8 +46,7 @@ impl Batch {
             merge(&rows, |row| row.finished)
         };
         let rows = order.len().max(1);
-        let bytes: usize =
-            buffers.iter().map(|buffer| buffer.rows().len() * size_of::<Row>() + buffer.arena.len()).sum();
+        let bytes: usize = buffers.iter().map(|buffer| size_of_val(buffer.rows()) + buffer.arena.len()).sum();
         let buffers = Arc::new(Buffers { buffers, home: Arc::downgrade(home) });
         order
             .chunks(MAX_BATCH)

@@ -6,6 +6,9 @@ use super::row::Row;
 use super::view::View;
 use crate::rpc::{EventKind, EventStatus, Level};
 
+/// The number of the column of tokens, which is another one for each plugin.
+const TOKENS: u32 = 30;
+
 /// Defines, for each column, its number, where it is kept and how it is made of a row.
 macro_rules! columns {
     ($($number:literal $name:ident: $type:ty = $value:expr;)*) => {
@@ -31,7 +34,7 @@ macro_rules! columns {
             /// Several columns, each value widened to 64 bits, one column after the other in the order of their numbers.
             /// None if there is no column of some number.
             pub(crate) fn columns(&self, numbers: u64) -> Option<Vec<u64>> {
-                const KNOWN: u64 = $(1 << $number)|*;
+                const KNOWN: u64 = $(1 << $number)|* | 1 << TOKENS;
                 if numbers & !KNOWN != 0 {
                     return None;
                 }
@@ -43,6 +46,9 @@ macro_rules! columns {
                         columns.extend(rows.iter().map(|row| value(row) as u64));
                     }
                 )*
+                if numbers & 1 << TOKENS != 0 {
+                    columns.extend(rows.iter().map(|row| row.tokens.of(self.slot)));
+                }
                 Some(columns)
             }
         }
@@ -79,8 +85,7 @@ columns! {
     26 span_ids: u64 = |row| row.span_id;
     27 parent_span_ids: u64 = |row| row.parent_span_id;
     28 sampled: u8 = |row| row.sampled;
-    29 tokens: u64 = |row| row.tokens[0];
-    30 events_elided: u32 = |row| row.events_elided;
+    29 events_elided: u32 = |row| row.events_elided;
 }
 
 /// The ragged columns of events, without their words.
@@ -126,6 +131,11 @@ impl View {
             rest.events().for_each(|event| each(event.kind, event.at, event.status, event.info));
         }
         each(EventKind::RPC_FINISH.0.id(), row.duration, EventStatus::Info as u8, "");
+    }
+
+    /// What this plugin's starter returned for the calls.
+    pub(crate) fn tokens(&self) -> Vec<u64> {
+        self.map(|row| row.tokens.of(self.slot))
     }
 
     /// Tags are ragged too; layers record none yet, so every call has none.

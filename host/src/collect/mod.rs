@@ -18,7 +18,7 @@ mod write;
 pub(crate) use account::{Account, DropReason, Terms};
 pub(crate) use collector::{Collector, Inbox};
 pub(crate) use queue::Queue;
-pub(crate) use sample::sample;
+pub(crate) use sample::{sample, sample_starts};
 pub(crate) use shard::{Shard, Shards};
 pub(crate) use view::View;
 pub(crate) use write::write;

@@ -1,6 +1,6 @@
 //! One finished call as the hot path writes it: plain data of a fixed size.
 
-use crate::rpc::{Level, RpcInfo, Symbol};
+use crate::rpc::{Level, RpcInfo, Symbol, Tokens};
 use crate::tracer::Mask;
 
 /// No HTTP or RPC status.
@@ -65,8 +65,7 @@ pub(crate) struct Row {
     pub(crate) message_len: u16,
     pub(crate) events: u16,
     pub(crate) tags: u16,
-    /// What up to four starters returned for the call.
-    pub(crate) tokens: [u64; 4],
+    pub(crate) tokens: Tokens,
 }
 
 const _: () = assert!(size_of::<Row>() == 256, "a row is four cache lines; more costs every call");
@@ -92,7 +91,7 @@ impl Row {
             received_bytes: stats.received.bytes,
             last_sent_bytes: stats.sent.last_bytes,
             last_received_bytes: stats.received.last_bytes,
-            tokens: [0; 4],
+            tokens: info.tokens,
             sent_messages: stats.sent.messages,
             received_messages: stats.received.messages,
             method: method.id(),

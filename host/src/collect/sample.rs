@@ -12,6 +12,17 @@ use crate::rpc::{
 };
 use crate::tracer::Mask;
 
+/// Calls that have just started: one of each side.
+pub(crate) fn sample_starts(now: u64) -> impl Iterator<Item = RpcInfo> {
+    let method = Symbol::intern("hottap.Canary/Call");
+    [Side::Client, Side::Server].into_iter().map(move |side| {
+        let stats = RpcStats::new(Level::Base, 0, now);
+        let mut info = RpcInfo::new(1, side, Method::known(method), TraceContext::root(), stats);
+        info.invocation.protocol = Protocol::Grpc;
+        info
+    })
+}
+
 /// A few calls of every kind: both sides, gRPC and HTTP, every outcome, with and without peer, message and events.
 pub(crate) fn sample(now: u64, level: Level) -> Option<View> {
     let grpc = Symbol::intern("hottap.Canary/Call");

@@ -15,6 +15,8 @@ pub(crate) struct View {
     pub(super) selection: Option<Box<[u32]>>,
     /// A selection has texts of its own: it must not show those of other rows.
     pub(super) texts: Texts,
+    /// The plugin's slot.
+    pub(super) slot: usize,
     /// Events above it are not shown.
     pub(super) level: Level,
     /// No other plugin sees the batch, so its columns are made for this view alone.
@@ -32,7 +34,7 @@ impl View {
             wanted.map(|(index, _)| index as u32).collect()
         });
         let alone = batch.any.without(slot).is_empty();
-        Some(Self { batch: batch.clone(), selection, texts: Texts::default(), level, alone })
+        Some(Self { batch: batch.clone(), selection, texts: Texts::default(), slot, level, alone })
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -78,6 +78,12 @@ impl Active {
         &self.call
     }
 
+    /// The plugins' part in the start of the call.
+    #[inline]
+    pub(crate) fn start_plugins(&mut self, headers: &mut HeaderMap) {
+        self.call.start_plugins(headers);
+    }
+
     pub(crate) fn exchange(&self) -> &Arc<Exchange> {
         self.tap.exchange()
     }

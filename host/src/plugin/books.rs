@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::generation::GenerationId;
 use super::name::Name;
+use super::starts::{StartCounts, Starts};
 use crate::collect::Account;
 use crate::rpc::Level;
 
@@ -75,6 +76,8 @@ pub(crate) struct Current {
     pub(crate) problem: Option<Problem>,
     pub(crate) loads: u64,
     pub(crate) swaps: Vec<Swap>,
+    /// The live generation's starters.
+    pub(crate) starts: Option<Arc<Starts>>,
 }
 
 impl Current {
@@ -114,12 +117,24 @@ impl Usage {
 pub(crate) struct Book {
     pub(crate) account: Arc<Account>,
     pub(crate) usage: Usage,
+    /// What came of its starts.
+    pub(crate) starts: Arc<StartCounts>,
     current: Mutex<Current>,
 }
 
 impl Book {
     pub(crate) fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that something went wrong, and logs it if it is not what went wrong before: a tracer that traps at every
+    /// batch is one line, not a thousand. `at` is in milliseconds since the Unix epoch.
+    pub(crate) fn report(&self, name: &Name, id: GenerationId, message: String, meanwhile: &str, at: u64) {
+        let mut current = self.current();
+        if current.problem.as_ref().is_none_or(|problem| problem.message != message) {
+            tracing::warn!(tracer = name.as_str(), generation = %id, "{message}; {meanwhile}");
+        }
+        current.problem = Some(Problem { message, meanwhile: meanwhile.to_owned(), at });
     }
 }
 

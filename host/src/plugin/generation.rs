@@ -2,14 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::manifest::Manifest;
 use super::name::Name;
-use crate::collect::sample;
+use super::starts::Starts;
+use crate::collect::{sample, sample_starts};
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
-use crate::wasm::{CallError, Cause, Guest, Identity, Limits, Module, Settings, Surroundings};
+use crate::wasm::{
+    CallError, Cause, FUEL_PER_NANO, Guest, HeaderGrants, Identity, Limits, Module, Settings, Starter, State,
+    Surroundings,
+};
 
 /// Names a generation: the SHA-256 of module and manifest, of which the first six bytes are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,44 +45,96 @@ pub(crate) struct Generation {
     pub(crate) name: Name,
     pub(crate) manifest: Manifest,
     pub(crate) settings: Settings,
+    /// What it does at the start of calls, if it does anything.
+    pub(crate) starts: Option<Arc<Starts>>,
+    /// What it last saved and committed.
+    pub(crate) state: State,
     module: Module,
     limits: Limits,
     identity: Arc<Identity>,
+    grants: Arc<HeaderGrants>,
 }
 
 impl Generation {
-    /// Tries a compiled module on a throw-away instance: `init`, a made-up batch, `flush`. Nothing of it is kept but
-    /// what the tracer asked for; the instance is handed over for those who want to see what it did.
+    /// Tries a compiled module on throw-away instances: `init`, a made-up batch, `flush`, and some starts if it has any.
+    /// Nothing of it is kept but what the tracer asked for; the instance that collected is handed over for those who
+    /// want to see what it did.
     pub(crate) fn try_out(
         id: GenerationId,
         name: Name,
         manifest: Manifest,
         module: Module,
         identity: Arc<Identity>,
+        grants: Arc<HeaderGrants>,
         now: u64,
     ) -> Result<(Self, Box<dyn Guest>), CallError> {
-        let mut generation =
-            Self { id, name, manifest, settings: Settings::default(), module, limits: Limits::default(), identity };
-        let nowhere = Arc::new(Registry::new(RegistryLimits::default()));
-        let mut canary = generation.instance(&nowhere, None, now)?;
+        let starts = module.has_starter().then(|| Arc::new(Starts::new(name.clone())));
+        let mut generation = Self {
+            id,
+            name,
+            manifest,
+            settings: Settings::default(),
+            starts,
+            state: State::default(),
+            module,
+            limits: Limits::default(),
+            identity,
+            grants,
+        };
+        let mut canary = generation.instance(&nowhere(), now)?;
         generation.settings = canary.settings();
+        if let Some(mut canary) = generation.starter(now).transpose()? {
+            let fuel = nanos(generation.limits.start) * FUEL_PER_NANO;
+            for call in sample_starts(now) {
+                canary.start(&call, &mut HeaderMap::new(), fuel)?;
+            }
+        }
         if let Some(calls) = sample(now, generation.settings.level) {
             canary.finish(calls)?;
         }
         canary.flush(Cause::Period, now, 1)?;
+        // What the canary has saved is not the first thing that the tracer is to find.
+        generation.state = State::default();
+        generation.fill(now)?;
         Ok((generation, canary))
     }
 
-    /// A new instance, with the state that was last committed.
-    pub(crate) fn instance(
-        &self,
-        registry: &Arc<Registry>,
-        state: Option<Vec<u8>>,
-        now: u64,
-    ) -> Result<Box<dyn Guest>, CallError> {
+    /// A new instance that collects, with the state that was last committed.
+    pub(crate) fn instance(&self, registry: &Arc<Registry>, now: u64) -> Result<Box<dyn Guest>, CallError> {
         let stage = Stage::new(registry.clone(), self.name.shared().clone(), SeriesLimits::default());
-        let surroundings =
-            Surroundings { config: self.manifest.config.clone(), identity: self.identity.clone(), state, now };
-        self.module.instance(self.name.shared(), self.limits, stage, &surroundings)
+        self.module.instance(self.name.shared(), self.limits, stage, &self.surroundings(now))
     }
+
+    /// Makes the instances for the RPC's threads that are not there; nothing if the tracer has no starter.
+    pub(crate) fn fill(&self, now: u64) -> Result<(), CallError> {
+        match &self.starts {
+            Some(starts) => starts.fill(|| self.starter(now).transpose()),
+            None => Ok(()),
+        }
+    }
+
+    /// A new instance that starts. What it records goes nowhere: only its token and its headers count.
+    fn starter(&self, now: u64) -> Option<Result<Box<dyn Starter>, CallError>> {
+        let stage = Stage::new(nowhere(), self.name.shared().clone(), SeriesLimits::default());
+        self.module.starter(self.name.shared(), self.limits.of_starter(), stage, &self.surroundings(now))
+    }
+
+    fn surroundings(&self, now: u64) -> Surroundings {
+        Surroundings {
+            config: self.manifest.config.clone(),
+            identity: self.identity.clone(),
+            state: self.state.clone(),
+            grants: self.grants.clone(),
+            now,
+        }
+    }
+}
+
+/// Series that nobody reads.
+fn nowhere() -> Arc<Registry> {
+    Arc::new(Registry::new(RegistryLimits::default()))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

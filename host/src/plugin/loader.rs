@@ -15,7 +15,7 @@ use super::name::Name;
 use super::scan::Found;
 use super::supervisor::Event;
 use crate::rpc::Clock;
-use crate::wasm::{CallError, Engine, Guest, Identity, LoadError, Module};
+use crate::wasm::{CallError, Engines, Guest, HeaderGrants, Identity, LoadError, Module};
 
 /// A file that changed less long ago than this may still be being written, so its failure is not yet final.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
@@ -39,6 +39,8 @@ pub(crate) enum Refusal {
     Canary { path: PathBuf, error: CallError },
     #[error("{path}: there are {limit} live plugins already; remove one", path = .path.display())]
     NoSlot { path: PathBuf, limit: usize },
+    #[error("{path}: {limit} live plugins act at the start of calls already; remove one", path = .path.display())]
+    NoStart { path: PathBuf, limit: usize },
 }
 
 /// What is to be loaded.
@@ -61,7 +63,7 @@ pub(crate) enum Loaded {
 /// Loads what is asked for, one after the other, until nobody asks any more.
 pub(crate) struct Loader {
     pub(crate) directory: PathBuf,
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engines: Engines,
     pub(crate) identity: Arc<Identity>,
 }
 
@@ -85,8 +87,10 @@ impl Loader {
         if job.live == Some(files.id()) {
             return Ok(Loaded::Same);
         }
-        let module = files.compile(&self.engine)?;
-        files.try_out(module, self.identity.clone()).map(|(generation, _)| Loaded::Ready(Box::new(generation)))
+        let module = files.compile(&self.engines)?;
+        files
+            .try_out(module, self.identity.clone(), Arc::default())
+            .map(|(generation, _)| Loaded::Ready(Box::new(generation)))
     }
 }
 
@@ -133,8 +137,8 @@ impl Files {
     }
 
     /// Checks the module's structure, imports and exports, and compiles it.
-    pub(crate) fn compile(&self, engine: &Arc<Engine>) -> Result<Module, Refusal> {
-        Module::compile(engine, &self.module).map_err(|error| Refusal::Load { path: self.path.clone(), error })
+    pub(crate) fn compile(&self, engines: &Engines) -> Result<Module, Refusal> {
+        Module::compile(engines, &self.module).map_err(|error| Refusal::Load { path: self.path.clone(), error })
     }
 
     /// Tries the compiled module on a canary, which is handed over beside the generation: nothing that it did counts
@@ -143,11 +147,12 @@ impl Files {
         self,
         module: Module,
         identity: Arc<Identity>,
+        grants: Arc<HeaderGrants>,
     ) -> Result<(Generation, Box<dyn Guest>), Refusal> {
         let id = self.id();
         let clock = Clock::new();
         let now = clock.unix(clock.now());
-        Generation::try_out(id, self.name, self.manifest, module, identity, now)
+        Generation::try_out(id, self.name, self.manifest, module, identity, grants, now)
             .map_err(|error| Refusal::Canary { path: self.path, error })
     }
 }

@@ -1,6 +1,7 @@
 //! From a directory to live plugins: what is there, what follows from it, who loads, who runs.
 
 mod books;
+mod breaker;
 mod generation;
 mod loader;
 mod manifest;
@@ -10,6 +11,7 @@ mod plugins;
 mod pool;
 mod scan;
 mod share;
+mod starts;
 mod status;
 mod supervisor;
 mod watch;

@@ -14,7 +14,7 @@ use crate::collect::Collector;
 use crate::metrics::Registry;
 use crate::rpc::Level;
 use crate::tracer::{Core, StartError};
-use crate::wasm::{Engine, Identity, WORKER_STACK};
+use crate::wasm::{Engines, Identity, WORKER_STACK};
 
 /// What the service owner says of plugins.
 pub(crate) struct PluginSettings {
@@ -46,13 +46,13 @@ impl Plugins {
         settings: &PluginSettings,
     ) -> Result<Self, StartError> {
         let failed = |error: std::io::Error| StartError::Plugins { source: Box::new(error) };
-        let engine = Arc::new(Engine::new().map_err(|error| StartError::Plugins { source: Box::new(error) })?);
+        let engines = Engines::new().map_err(|error| StartError::Plugins { source: Box::new(error) })?;
         let collector = Arc::new(Collector::start(core.clone(), settings.max_delay).map_err(failed)?);
         let pool = Pool::start().map_err(failed)?;
         let books = Arc::new(Books::default());
         let (events, inbox) = channel();
         let (jobs, job) = channel();
-        let loader = Loader { directory: directory.clone(), engine, identity: Arc::new(identity) };
+        let loader = Loader { directory: directory.clone(), engines, identity: Arc::new(identity) };
         thread("hottap-load", {
             let results = events.clone();
             move || loader.run(&job, &results)

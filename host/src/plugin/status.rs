@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::books::{Book, Books};
 use super::name::Name;
+use super::starts::StartStatus;
 use crate::admin::Report;
 use crate::collect::Terms;
 use crate::metrics::{Kind, Registry, Writer};
@@ -38,6 +39,9 @@ pub(crate) struct TracerStatus {
     traps: u64,
     loads: u64,
     swaps: Vec<SwapStatus>,
+    /// What it does at the start of calls, if it does anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<StartStatus>,
     last_error: Option<ErrorStatus>,
 }
 
@@ -90,6 +94,7 @@ impl TracerStatus {
                 .iter()
                 .map(|swap| SwapStatus { from: swap.from.to_string(), to: swap.to.to_string(), ms: swap.millis })
                 .collect(),
+            start: current.starts.map(|starts| starts.status()),
             last_error: current.problem.map(|problem| ErrorStatus {
                 message: problem.message,
                 meanwhile: problem.meanwhile,
@@ -168,6 +173,18 @@ fn write(all: &[TracerStatus], native_panics: u64, writer: &mut Writer) {
     for tracer in all {
         for (reason, calls) in tracer.terms.dropped.iter() {
             dropped.sample([("tracer", tracer.name.as_str()), ("reason", reason)], calls as f64);
+        }
+    }
+    let starting = || all.iter().filter_map(|tracer| Some((tracer.name.as_str(), tracer.start.as_ref()?)));
+    let starts = writer.family("hottap_starts_total", counter, "Calls that the tracer's start was called for.");
+    starting().for_each(|(tracer, start)| starts.sample([("tracer", tracer)], start.calls as f64));
+    let misses =
+        writer.family("hottap_start_misses_total", counter, "Starts of the tracer that trapped or ran out of time.");
+    starting().for_each(|(tracer, start)| misses.sample([("tracer", tracer)], start.misses as f64));
+    let skipped = writer.family("hottap_starts_skipped_total", counter, "Calls that were not started, by reason.");
+    for (tracer, start) in starting() {
+        for (reason, calls) in start.skipped.iter() {
+            skipped.sample([("tracer", tracer), ("reason", reason)], calls as f64);
         }
     }
     let symbols =

@@ -13,12 +13,13 @@ use super::name::Name;
 use super::plan::{Action, Known, plan};
 use super::pool::Handle;
 use super::scan::{Found, scan};
+use super::starts::Starts;
 use super::watch::Watch;
 use super::worker::{Order, Worker};
 use crate::collect::Collector;
 use crate::metrics::Registry;
-use crate::rpc::Level;
-use crate::tracer::{Core, MAX_PLUGINS, Rule};
+use crate::rpc::{Level, MAX_STARTERS};
+use crate::tracer::{Core, MAX_PLUGINS, Rule, Start};
 use crate::wasm::CallError;
 
 /// How often the directory is looked at without a hint: network file systems and replaced parents give none.
@@ -45,6 +46,7 @@ pub(crate) struct Swapped {
     result: Result<Rule, CallError>,
     id: GenerationId,
     level: Level,
+    starts: Option<Arc<Starts>>,
 }
 
 /// A live plugin as the supervisor knows it.
@@ -52,6 +54,12 @@ struct Live {
     slot: usize,
     generation: GenerationId,
     worker: Arc<Worker>,
+}
+
+/// Who gets which calls, and who acts at their start.
+fn rule(slot: usize, generation: &Generation, level: Level) -> Rule {
+    let start = generation.starts.clone().map(|starts| starts as Arc<dyn Start>);
+    Rule { slot, scope: Arc::new(generation.manifest.scope.clone()), level, start }
 }
 
 /// Everything that the supervisor works with.
@@ -228,11 +236,15 @@ impl Supervisor {
     fn go_live(&mut self, name: &Name, generation: Box<Generation>, since: Instant) {
         let id = generation.id;
         let level = generation.settings.level.min(self.max_level);
+        if let Some(limit) = self.too_many_starts(name, &generation) {
+            self.loading.remove(name);
+            return self.no_room(name, |path| Refusal::NoStart { path, limit });
+        }
         if let Some(live) = self.live.get(name) {
-            let rule = Rule { slot: live.slot, scope: Arc::new(generation.manifest.scope.clone()), level };
-            let (events, name) = (self.events.clone(), name.clone());
+            let rule = rule(live.slot, &generation, level);
+            let (events, name, starts) = (self.events.clone(), name.clone(), generation.starts.clone());
             let answer = move |result: Result<(), CallError>| {
-                let swapped = Swapped { result: result.map(|()| rule), id, level };
+                let swapped = Swapped { result: result.map(|()| rule), id, level, starts };
                 let _ = events.send(Event::Swapped(name, Box::new(swapped)));
             };
             live.worker.order(Order::Swap(generation, Box::new(answer)));
@@ -241,17 +253,10 @@ impl Supervisor {
         self.loading.remove(name);
         let taken: Vec<usize> = self.live.values().map(|live| live.slot).collect();
         let Some(slot) = (0..MAX_PLUGINS).find(|slot| !taken.contains(slot)) else {
-            let path = self.directory.join(format!("{name}.wasm"));
-            let refusal = Refusal::NoSlot { path, limit: MAX_PLUGINS };
-            let book = self.books.open(name);
-            let mut current = book.current();
-            tracing::warn!(tracer = name.as_str(), "not loaded: {refusal}");
-            let meanwhile = "the live plugins stay live".to_owned();
-            current.problem = Some(Problem { message: refusal.to_string(), meanwhile, at: self.millis() });
-            current.enter(State::Refused, self.millis());
-            return;
+            return self.no_room(name, |path| Refusal::NoSlot { path, limit: MAX_PLUGINS });
         };
-        let rule = Rule { slot, scope: Arc::new(generation.manifest.scope.clone()), level };
+        let rule = rule(slot, &generation, level);
+        let starts = generation.starts.clone();
         let book = self.books.open(name);
         let worker = Worker::new(self.core.clone(), book.clone(), self.registry.clone(), generation, self.pool.clone());
         // The inbox is there before the first row can come.
@@ -259,13 +264,34 @@ impl Supervisor {
         self.core.live.update(|rules| rules.plugins.push(rule));
         worker.schedule();
         self.live.insert(name.clone(), Live { slot, generation: id, worker });
-        self.entered(&book, id, level);
+        self.entered(&book, id, level, starts);
         let millis = since.elapsed().as_millis();
         tracing::info!(tracer = name.as_str(), generation = %id, millis, "live");
     }
 
-    fn entered(&self, book: &Book, id: GenerationId, level: Level) {
+    /// How many live plugins may act at the start of calls, if one more would be too many.
+    fn too_many_starts(&self, name: &Name, generation: &Generation) -> Option<usize> {
+        let others = self.live.keys().filter(|other| *other != name);
+        let starters = others.filter(|other| self.books.open(other).current().starts.is_some()).count();
+        (generation.starts.is_some() && starters >= MAX_STARTERS).then_some(MAX_STARTERS)
+    }
+
+    /// There is no place for it among the live ones.
+    fn no_room(&self, name: &Name, refusal: impl FnOnce(PathBuf) -> Refusal) {
+        let refusal = refusal(self.directory.join(format!("{name}.wasm")));
+        tracing::warn!(tracer = name.as_str(), "not loaded: {refusal}");
+        let book = self.books.open(name);
         let mut current = book.current();
+        let meanwhile = "the live plugins stay live".to_owned();
+        current.problem = Some(Problem { message: refusal.to_string(), meanwhile, at: self.millis() });
+        if !self.live.contains_key(name) {
+            current.enter(State::Refused, self.millis());
+        }
+    }
+
+    fn entered(&self, book: &Book, id: GenerationId, level: Level, starts: Option<Arc<Starts>>) {
+        let mut current = book.current();
+        current.starts = starts;
         current.generation = Some(id);
         current.level = level;
         current.problem = None;
@@ -285,7 +311,7 @@ impl Supervisor {
                     Some(old) => *old = rule,
                     None => rules.plugins.push(rule),
                 });
-                self.entered(&book, swapped.id, swapped.level);
+                self.entered(&book, swapped.id, swapped.level, swapped.starts);
                 let millis = since.map_or(0.0, |since| since.elapsed().as_secs_f64() * 1e3);
                 book.current().swapped(Swap { from, to: swapped.id, millis });
                 tracing::info!(tracer = name.as_str(), %from, to = %swapped.id, millis, "swapped");
@@ -312,6 +338,7 @@ impl Supervisor {
         let mut current = book.current();
         current.problem = None;
         current.generation = None;
+        current.starts = None;
         current.enter(state, now);
     }
 

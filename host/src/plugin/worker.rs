@@ -2,16 +2,17 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::books::{Book, Problem, Usage};
+use super::books::{Book, Usage};
+use super::breaker;
 use super::generation::Generation;
 use super::pool::Handle;
 use super::share::Share;
 use crate::collect::{DropReason, Inbox, Queue, View};
 use crate::metrics::Registry;
-use crate::rpc::Level;
+use crate::rpc::{Clock, Level};
 use crate::tracer::Core;
 use crate::wasm::{CallError, Cause, Guest, thread_cpu_time};
 
@@ -60,7 +61,6 @@ struct Runner {
     guest: Option<Box<dyn Guest>>,
     /// Calls that the instance has seen since the last commit.
     uncommitted: u64,
-    state: Option<Vec<u8>>,
     flushed: Instant,
     share: Share,
     /// No instance before this.
@@ -77,27 +77,29 @@ impl Worker {
         pool: Handle,
     ) -> Arc<Self> {
         let now = Instant::now();
-        Arc::new(Self {
-            queue: Queue::new(book.account.clone()),
-            level: AtomicU8::new(generation.settings.level as u8),
-            orders: Mutex::default(),
-            runner: Mutex::new(Runner {
-                core,
-                book,
-                registry,
-                generation,
-                guest: None,
-                uncommitted: 0,
-                state: None,
-                flushed: now,
-                share: Share::new(now),
-                not_before: None,
-                ended: false,
-            }),
-            phase: AtomicU8::new(phase::IDLE),
-            alarm: AtomicU64::new(0),
-            born: now,
-            pool,
+        Arc::new_cyclic(|worker| {
+            go_live(&generation, &book, worker.clone());
+            Self {
+                queue: Queue::new(book.account.clone()),
+                level: AtomicU8::new(generation.settings.level as u8),
+                orders: Mutex::default(),
+                runner: Mutex::new(Runner {
+                    core,
+                    book,
+                    registry,
+                    generation,
+                    guest: None,
+                    uncommitted: 0,
+                    flushed: now,
+                    share: Share::new(now),
+                    not_before: None,
+                    ended: false,
+                }),
+                phase: AtomicU8::new(phase::IDLE),
+                alarm: AtomicU64::new(0),
+                born: now,
+                pool,
+            }
         })
     }
 
@@ -169,6 +171,9 @@ impl Runner {
         if self.ended {
             return None;
         }
+        if let Err(error) = self.generation.fill(self.unix()) {
+            self.report(&error, "calls are started with the instances that are left");
+        }
         let throttled = !self.share.may_run(began);
         worker.queue.set_throttled(throttled);
         if !throttled {
@@ -232,7 +237,7 @@ impl Runner {
         if self.not_before.is_some_and(|not_before| now < not_before) {
             return Err(None);
         }
-        match self.generation.instance(&self.registry, self.state.clone(), self.unix()) {
+        match self.generation.instance(&self.registry, self.unix()) {
             Ok(guest) => {
                 self.guest = Some(guest);
                 self.not_before = None;
@@ -257,9 +262,7 @@ impl Runner {
             self.failed(&error, 0);
             return false;
         }
-        if let Some(state) = guest.commit(self.core.clock.now() / 1_000_000) {
-            self.state = Some(state);
-        }
+        guest.commit(self.core.clock.now() / 1_000_000);
         self.book.account.commit(std::mem::take(&mut self.uncommitted));
         true
     }
@@ -274,14 +277,8 @@ impl Runner {
     }
 
     fn report(&self, error: &CallError, meanwhile: &str) {
-        let message = format!("{error}; mend the tracer");
-        let tracer = self.generation.name.as_str();
-        let mut current = self.book.current();
-        // A tracer that traps at every batch is one line, not a thousand: the count is in the metrics.
-        if current.problem.as_ref().is_none_or(|problem| problem.message != message) {
-            tracing::warn!(tracer, generation = %self.generation.id, "{message}; {meanwhile}");
-        }
-        current.problem = Some(Problem { message, meanwhile: meanwhile.to_owned(), at: self.unix() / 1_000_000 });
+        let Generation { name, id, .. } = &*self.generation;
+        self.book.report(name, *id, format!("{error}; mend the tracer"), meanwhile, self.unix() / 1_000_000);
     }
 
     fn unix(&self) -> u64 {
@@ -289,11 +286,15 @@ impl Runner {
     }
 
     /// At a batch boundary: the old generation flushes and commits, the new one gets its state.
-    fn swap(&mut self, worker: &Worker, generation: Box<Generation>) -> Result<(), CallError> {
+    fn swap(&mut self, worker: &Arc<Worker>, generation: Box<Generation>) -> Result<(), CallError> {
         if self.guest.is_some() {
             self.flush(Cause::Swap);
         }
-        let guest = generation.instance(&self.registry, self.state.clone(), self.unix())?;
+        if let Some(saved) = self.generation.state.get() {
+            generation.state.set(saved);
+        }
+        let guest = generation.instance(&self.registry, self.unix())?;
+        go_live(&generation, &self.book, Arc::downgrade(worker));
         worker.level.store(generation.settings.level as u8, Ordering::Relaxed);
         self.guest = Some(guest);
         self.generation = generation;
@@ -322,6 +323,34 @@ impl Runner {
         self.book.usage.memory.store(0, Ordering::Relaxed);
         self.book.usage.queued.store(0, Ordering::Relaxed);
     }
+}
+
+/// Has the generation's starters count in the book, say there what went wrong, and ask for a turn of the worker, which
+/// makes the instances that are missing.
+fn go_live(generation: &Generation, book: &Arc<Book>, worker: Weak<Worker>) {
+    let Some(starts) = &generation.starts else { return };
+    let (name, id, clock) = (generation.name.clone(), generation.id, Clock::new());
+    let told = book.clone();
+    starts.go_live(
+        book.starts.clone(),
+        Box::new(move |error, cause| {
+            let message = match (error, cause) {
+                (Some(error), _) => format!("{error}; mend the tracer"),
+                (None, Some(breaker::Cause::Average(nanos))) => {
+                    format!("start takes {:.0} µs on average, and may take 50; move work into finish", nanos / 1e3)
+                }
+                (None, _) => "start failed too often; mend the tracer".to_owned(),
+            };
+            let meanwhile = match cause {
+                Some(_) => "start is suspended for some time, its finish goes on, and no RPC fails",
+                None => "the RPC went on without it",
+            };
+            told.report(&name, id, message, meanwhile, clock.unix(clock.now()) / 1_000_000);
+            if let Some(worker) = worker.upgrade() {
+                worker.schedule();
+            }
+        }),
+    );
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{EndpointInfo, Level, Method, Peer, Protocol, RpcStats, Side, Streaming, Symbol, TraceContext};
+use super::{EndpointInfo, Level, Method, Peer, Protocol, RpcStats, Side, Streaming, Symbol, Tokens, TraceContext};
 
 /// All that is known of one call, seen from one side (Kitex's RPCInfo).
 ///
@@ -17,6 +17,7 @@ pub struct RpcInfo {
     pub(crate) config: RpcConfig,
     pub(crate) stats: RpcStats,
     pub(crate) trace: TraceContext,
+    pub(crate) tokens: Tokens,
 }
 
 impl RpcInfo {
@@ -99,6 +100,7 @@ impl RpcInfo {
             config: RpcConfig { deadline: 0 },
             stats,
             trace,
+            tokens: Tokens::default(),
         }
     }
 

@@ -9,6 +9,7 @@ mod stats;
 mod status;
 mod symbol;
 mod text;
+mod tokens;
 mod trace;
 
 pub use endpoint::{EndpointInfo, Peer};
@@ -24,3 +25,6 @@ pub(crate) use clock::Clock;
 pub(crate) use method::MAX_METHOD_BYTES;
 pub(crate) use symbol::error_type;
 pub(crate) use text::cut;
+#[cfg(feature = "plugins")]
+pub(crate) use tokens::MAX_STARTERS;
+pub(crate) use tokens::Tokens;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 
 use super::live::MethodId;
 use super::local::{Decided, Local};
@@ -195,6 +195,16 @@ impl Call {
         if self.context.info.stats.level == Level::Detailed {
             let now = self.core.clock.now();
             self.context.info.stats.record(kind, now);
+        }
+    }
+
+    /// Lets the plugins act that want to at the start of calls: after the native tracers, before the request leaves or the
+    /// handler runs.
+    #[inline]
+    pub(crate) fn start_plugins(&mut self, headers: &mut HeaderMap) {
+        if self.core.live.has_starters() {
+            let (core, method, info) = (&self.core, self.method, &mut self.context.info);
+            Local::with(core, |local| local.live(core).start(method, info, headers));
         }
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use super::{Begun, Builder, Call, Core};
 use crate::layer::{ClientLayer, ServerLayer};
 use crate::propagate;
@@ -67,7 +69,10 @@ impl Hottap {
     pub fn start_call(&self, side: Side, method: &str) -> Option<Call> {
         let begun = Begun::new(&self.inner.core, side, &[method])?;
         let trace = propagate::current().map_or_else(TraceContext::root, |parent| parent.child());
-        Some(begun.start(self.inner.core.clone(), side, trace, |_| {}))
+        let mut call = begun.start(self.inner.core.clone(), side, trace, |_| {});
+        // There is no request, so there are no headers to see or to set.
+        call.start_plugins(&mut HeaderMap::new());
+        Some(call)
     }
 
     #[inline]

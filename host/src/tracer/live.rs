@@ -8,14 +8,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
+use http::HeaderMap;
 
 use super::mask::Mask;
 use super::scope::Scope;
+use super::start::{BUDGET, Start};
 use crate::rpc::{Level, Outcome, RpcInfo, Side, Symbol};
 
 /// How long methods that were just learned may wait for the next snapshot. Until then their calls take the slow path;
 /// a shorter time would copy the table too often while a large service warms up.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+
+/// The flag that somebody acts at the start of calls.
+const STARTS: u8 = 1 << 7;
 
 /// What one plugin asked for.
 #[derive(Clone, Debug)]
@@ -23,6 +28,14 @@ pub(crate) struct Rule {
     pub(crate) slot: usize,
     pub(crate) scope: Arc<Scope>,
     pub(crate) level: Level,
+    /// What it does at the start of calls, if it does anything.
+    pub(crate) start: Option<Arc<dyn Start>>,
+}
+
+impl Rule {
+    fn name(&self) -> Option<&str> {
+        self.start.as_ref().map(|start| start.name())
+    }
 }
 
 /// What all live plugins asked for.
@@ -84,6 +97,8 @@ pub(crate) struct Live {
     unknown: [Interest; Side::COUNT],
     outcomes: [Mask; Outcome::COUNT],
     sampling: Vec<Rule>,
+    /// Those that act at the start of calls, in the order in which they do.
+    starters: Vec<Rule>,
     rules: Rules,
 }
 
@@ -113,7 +128,9 @@ impl Live {
         let unknown =
             [Side::Client, Side::Server, Side::Endpoint].map(|side| rules.interest(|rule| rule.scope.wants_side(side)));
         let sampling = rules.plugins.iter().filter(|rule| rule.scope.samples()).cloned().collect();
-        Self { epoch, ids, methods, unknown, outcomes, sampling, rules: rules.clone() }
+        let mut starters: Vec<Rule> = rules.plugins.iter().filter(|rule| rule.start.is_some()).cloned().collect();
+        starters.sort_by(|a, b| a.name().cmp(&b.name()));
+        Self { epoch, ids, methods, unknown, outcomes, sampling, starters, rules: rules.clone() }
     }
 
     /// Who wants a call of this method, asked at its start.
@@ -132,15 +149,34 @@ impl Live {
         self.methods.get(method.place()).map_or(self.unknown[side as usize], |known| known.interest[side as usize])
     }
 
+    /// Lets every plugin act that has this call in its scope, as far as that is known before it ends.
+    pub(crate) fn start(&self, id: Option<MethodId>, info: &mut RpcInfo, headers: &mut HeaderMap) {
+        let known = id.and_then(|id| self.methods.get(id.place()));
+        let mut budget = BUDGET;
+        for rule in &self.starters {
+            let wanted = match known {
+                Some(known) => known.interest[info.side as usize].mask.has(rule.slot),
+                None => rule.scope.wants(info.side, info.invocation.method.as_str()),
+            };
+            if wanted
+                && rule.scope.wants_trace(info.trace.trace_id)
+                && let Some(token) = rule.start.as_ref().and_then(|start| start.start(info, headers, &mut budget))
+            {
+                info.tokens.add(rule.slot, token);
+            }
+        }
+    }
+
     /// Nobody wants any call of this side.
     pub(crate) fn is_idle(&self, side: Side) -> bool {
         self.unknown[side as usize].level.is_none()
     }
 
-    /// Bit i: nobody wants any call of side i.
-    fn idle_sides(&self) -> u8 {
+    /// Bit i: nobody wants any call of side i. The highest bit: somebody acts at the start of calls.
+    fn flags(&self) -> u8 {
         let sides = [Side::Client, Side::Server, Side::Endpoint];
-        sides.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8)
+        let idle = sides.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8);
+        if self.starters.is_empty() { idle } else { idle | STARTS }
     }
 
     /// Which plugins get this finished call.
@@ -164,8 +200,8 @@ impl Live {
 /// Where the current snapshot is. The RPC's thread compares one number to know that its own copy is current.
 pub(crate) struct LiveCell {
     epoch: AtomicU64,
-    /// Bit i: nobody wants any call of side i. Asked before anything else, so that a call costs next to nothing then.
-    idle: AtomicU8,
+    /// See [`Live::flags`]. Asked before anything else, so that a call that nobody wants costs next to nothing.
+    flags: AtomicU8,
     master: Mutex<Master>,
 }
 
@@ -182,7 +218,7 @@ impl LiveCell {
         let current = Arc::new(Live::new(1, &[], &rules));
         Self {
             epoch: AtomicU64::new(1),
-            idle: AtomicU8::new(current.idle_sides()),
+            flags: AtomicU8::new(current.flags()),
             master: Mutex::new(Master {
                 current,
                 names: Vec::new(),
@@ -201,7 +237,13 @@ impl LiveCell {
     /// Nobody wants any call of this side.
     #[inline]
     pub(crate) fn is_idle(&self, side: Side) -> bool {
-        self.idle.load(Ordering::Acquire) & 1 << side as u8 != 0
+        self.flags.load(Ordering::Acquire) & 1 << side as u8 != 0
+    }
+
+    /// Somebody acts at the start of calls.
+    #[inline]
+    pub(crate) fn has_starters(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & STARTS != 0
     }
 
     pub(crate) fn load(&self) -> Arc<Live> {
@@ -243,7 +285,7 @@ impl LiveCell {
         master.current = Arc::new(Live::new(epoch, &master.names, &master.rules));
         master.published = Instant::now();
         self.epoch.store(epoch, Ordering::Release);
-        self.idle.store(master.current.idle_sides(), Ordering::Release);
+        self.flags.store(master.current.flags(), Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, Master> {
@@ -258,7 +300,7 @@ mod tests {
     fn rule(slot: usize, methods: &[&str]) -> Rule {
         let methods: Vec<String> = methods.iter().map(|m| (*m).to_owned()).collect();
         let scope = Scope::new(None, &methods, &[], None, 1.0).expect("valid");
-        Rule { slot, scope: Arc::new(scope), level: Level::Base }
+        Rule { slot, scope: Arc::new(scope), level: Level::Base, start: None }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod mask;
 mod native;
 mod natives;
 mod scope;
+mod start;
 
 pub use builder::{Builder, StartError};
 pub use call::Call;
@@ -27,4 +28,5 @@ pub(crate) use {
     local::Local,
     mask::{MAX_PLUGINS, Mask},
     scope::{Scope, ScopeError},
+    start::Start,
 };

@@ -20,6 +20,10 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Stack of a guest. Workers have more than this, because wasmtime counts from the current stack pointer and an overrun
 /// of the thread's own stack would abort the process.
 const WASM_STACK: usize = 512 << 10;
+/// Stack of a starter: small, because it runs on a thread whose stack the service chose.
+const START_STACK: usize = 128 << 10;
+/// What must be left of a thread's stack for a starter to run on it: its own, and the host's calls under it.
+pub(crate) const START_NEEDS_STACK: usize = START_STACK + (128 << 10);
 /// Stack of a thread that runs guests: wasm's, and as much again for the host's own calls under it.
 pub(crate) const WORKER_STACK: usize = 4 << 20;
 
@@ -32,6 +36,15 @@ pub(crate) enum EngineError {
     Thread(#[source] std::io::Error),
 }
 
+/// What an engine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Instances that collect, on threads of the host's own.
+    Collect,
+    /// Starters, on the RPC's threads: with a small stack, and stopped by counting instructions.
+    Start,
+}
+
 /// Compiles and runs guests.
 pub(crate) struct Engine {
     wasmtime: wasmtime::Engine,
@@ -42,6 +55,8 @@ pub(crate) struct Engine {
 #[derive(Default)]
 struct Ticker {
     running: AtomicUsize,
+    /// A starter ran since the ticker last looked.
+    touched: AtomicBool,
     asleep: AtomicBool,
     stop: AtomicBool,
 }
@@ -50,29 +65,30 @@ struct Ticker {
 pub(crate) struct Running<'e>(&'e Ticker);
 
 impl Engine {
-    pub(crate) fn new() -> Result<Self, EngineError> {
-        Self::with_cache(cache())
+    pub(crate) fn new(of: Use) -> Result<Self, EngineError> {
+        Self::with_cache(of, cache())
     }
 
     /// Compiles everything itself, so that the time it takes is that of compiling.
     #[cfg(feature = "cli")]
-    pub(crate) fn without_cache() -> Result<Self, EngineError> {
-        Self::with_cache(None)
+    pub(crate) fn without_cache(of: Use) -> Result<Self, EngineError> {
+        Self::with_cache(of, None)
     }
 
-    fn with_cache(cache: Option<Cache>) -> Result<Self, EngineError> {
+    fn with_cache(of: Use, cache: Option<Cache>) -> Result<Self, EngineError> {
         let mut config = Config::new();
         config
             .epoch_interruption(true)
             .concurrency_support(false)
-            .max_wasm_stack(WASM_STACK)
+            .max_wasm_stack(if of == Use::Start { START_STACK } else { WASM_STACK })
+            .consume_fuel(of == Use::Start)
             .wasm_memory64(false)
             .wasm_relaxed_simd(false)
             .cache(cache);
         let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Config)?;
         let ticker = Arc::new(Ticker::default());
         let thread = std::thread::Builder::new()
-            .name("hottap-epoch".into())
+            .name(if of == Use::Start { "hottap-epoch-s" } else { "hottap-epoch" }.into())
             .spawn({
                 let (ticker, engine) = (ticker.clone(), wasmtime.clone());
                 move || ticker.run(&engine)
@@ -83,6 +99,17 @@ impl Engine {
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.wasmtime
+    }
+
+    /// To be called before a starter runs. Counting instructions does not bound those that copy much memory, so the
+    /// ticker looks after them too; it costs the RPC's threads one read that they share.
+    pub(super) fn touch(&self) {
+        if !self.ticker.touched.load(Ordering::Relaxed) {
+            self.ticker.touched.store(true, Ordering::SeqCst);
+            if self.ticker.asleep.swap(false, Ordering::SeqCst) {
+                self.thread.unpark();
+            }
+        }
     }
 
     /// To be held while a guest runs: the ticker ticks.
@@ -115,12 +142,13 @@ impl Ticker {
             std::thread::park_timeout(if running { TICK } else { LOOK });
             engine.increment_epoch();
             running = self.running.load(Ordering::SeqCst) > 0;
-            if running {
+            if running || self.touched.swap(false, Ordering::SeqCst) {
                 used = Instant::now();
             } else if used.elapsed() > IDLE {
                 self.asleep.store(true, Ordering::SeqCst);
-                // Asleep is said before the last look: whoever enters now either is seen or sees it and wakes.
+                // Asleep is said before the last look: whoever comes now either is seen or sees it and wakes.
                 while self.running.load(Ordering::SeqCst) == 0
+                    && !self.touched.load(Ordering::SeqCst)
                     && self.asleep.load(Ordering::SeqCst)
                     && !self.stop.load(Ordering::SeqCst)
                 {

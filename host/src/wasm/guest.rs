@@ -1,7 +1,9 @@
 //! An instance of a plugin, whatever WIT version it was written against.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::headers::HeaderGrants;
 use crate::collect::View;
 use crate::rpc::Level;
 
@@ -14,8 +16,7 @@ pub(crate) trait Guest: Send {
     fn flush(&mut self, cause: Cause, now: u64, elapsed: u64) -> Result<(), CallError>;
 
     /// Makes everything staged final. Can't fail. `millis` is a monotonic time, for the expiry of series.
-    /// Returns the state that the guest saved, if it did.
-    fn commit(&mut self, millis: u64) -> Option<Vec<u8>>;
+    fn commit(&mut self, millis: u64);
 
     /// What it asked for in `init`.
     fn settings(&self) -> Settings;
@@ -67,14 +68,30 @@ impl Default for Settings {
 /// Who the host is, as guests are told in `init`.
 pub(crate) type Identity = Vec<(String, String)>;
 
+/// What a plugin last saved and committed. All instances of a generation look at one; only a commit changes it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State(Arc<Mutex<Option<Vec<u8>>>>);
+
+impl State {
+    pub(crate) fn get(&self) -> Option<Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, saved: Vec<u8>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+    }
+}
+
 /// What a new instance gets from outside.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     /// The manifest's `[config]`, as JSON.
     pub(crate) config: String,
-    pub(crate) identity: std::sync::Arc<Identity>,
+    pub(crate) identity: Arc<Identity>,
     /// What was last saved and committed.
-    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) state: State,
+    /// Which headers its starter may see and set.
+    pub(crate) grants: Arc<HeaderGrants>,
     /// Nanoseconds since the Unix epoch.
     pub(crate) now: u64,
 }

@@ -1,9 +1,11 @@
 //! What stands behind the imports of one instance: the batch it may read, and everything it does, staged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::guest::{CallError, Settings, Surroundings};
+use super::guest::{CallError, Settings, State, Surroundings};
 use super::handed::Handed;
+use super::headers::{HeaderGrants, Starting};
 use super::limits::{Limiter, Limits};
 use super::log::Log;
 use super::meter::{Meter, OutOfTime};
@@ -24,6 +26,7 @@ pub(super) enum Phase {
     Init,
     Finish,
     Flush,
+    Start,
 }
 
 impl Phase {
@@ -33,6 +36,7 @@ impl Phase {
             Self::Init => "init",
             Self::Finish => "finish",
             Self::Flush => "flush",
+            Self::Start => "start",
         }
     }
 }
@@ -53,7 +57,10 @@ pub(super) struct Host {
     #[cfg(feature = "cli")]
     destinations: std::collections::BTreeSet<String>,
     view: Option<View>,
-    saved: Option<Vec<u8>>,
+    /// The request's headers, while a starter runs.
+    pub(super) starting: Option<Starting>,
+    pub(super) grants: Arc<HeaderGrants>,
+    saved: State,
     saving: Option<Vec<u8>>,
 }
 
@@ -73,6 +80,8 @@ impl Host {
             #[cfg(feature = "cli")]
             destinations: std::collections::BTreeSet::new(),
             view: None,
+            starting: None,
+            grants: surroundings.grants.clone(),
             saved: surroundings.state.clone(),
             saving: None,
         }
@@ -85,6 +94,7 @@ impl Host {
             Phase::Instantiate | Phase::Init => self.limits.init,
             Phase::Finish => self.limits.finish,
             Phase::Flush => self.limits.flush,
+            Phase::Start => self.limits.start,
         });
     }
 
@@ -130,7 +140,7 @@ impl Host {
     }
 
     pub(super) fn saved(&self) -> Option<Vec<u8>> {
-        self.saved.clone()
+        self.saved.get()
     }
 
     /// Remembers that a destination was named.
@@ -155,10 +165,18 @@ impl Host {
         }
     }
 
-    /// Makes what was staged final, and returns the state if it was saved.
-    pub(super) fn commit(&mut self, tracer: &str, millis: u64) -> Option<Vec<u8>> {
+    /// Makes what was staged final.
+    pub(super) fn commit(&mut self, tracer: &str, millis: u64) {
         self.metrics.commit(millis);
         self.wasi.flush_lines(&mut self.log);
+        self.write_log(tracer);
+        if let Some(saved) = self.saving.take() {
+            self.saved.set(saved);
+        }
+    }
+
+    /// Hands the staged lines to the host's log.
+    pub(super) fn write_log(&mut self, tracer: &str) {
         let (lines, dropped) = self.log.take();
         for line in lines {
             let message = line.message.as_str();
@@ -173,11 +191,6 @@ impl Host {
         if dropped > 0 {
             tracing::warn!(target: "hottap::tracer", tracer, dropped, "lines were dropped: the tracer logs too much");
         }
-        let saved = self.saving.take();
-        if saved.is_some() {
-            self.saved.clone_from(&saved);
-        }
-        saved
     }
 
     /// What a failed call means for the operator.
@@ -185,6 +198,9 @@ impl Host {
         let function = self.phase.as_str();
         if let Some(OutOfTime(limit)) = error.downcast_ref::<OutOfTime>() {
             return CallError::OutOfTime { function, limit: *limit };
+        }
+        if let Some(wasmtime::Trap::OutOfFuel) = error.downcast_ref() {
+            return CallError::OutOfTime { function, limit: self.limits.start };
         }
         let mut reason = match error.downcast_ref::<wasmtime::Trap>() {
             Some(trap) => trap.to_string(),

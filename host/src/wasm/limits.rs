@@ -15,6 +15,8 @@ pub(crate) struct Limits {
     pub(crate) finish: Duration,
     /// CPU time of one `flush`.
     pub(crate) flush: Duration,
+    /// CPU time of one `start`, with which the RPC waits.
+    pub(crate) start: Duration,
     /// CPU time of making an instance and its `init`. Interpreters start slowly.
     pub(crate) init: Duration,
 }
@@ -26,8 +28,19 @@ impl Default for Limits {
             table_elements: 100_000,
             finish: Duration::from_millis(100),
             flush: Duration::from_millis(100),
+            start: Duration::from_millis(1),
             init: Duration::from_secs(2),
         }
+    }
+}
+
+/// Bytes of linear memory of a starter: there are several instances, and a token and some headers are all they make.
+const STARTER_MEMORY: usize = 8 << 20;
+
+impl Limits {
+    /// The same for an instance that starts.
+    pub(crate) fn of_starter(self) -> Self {
+        Self { memory: self.memory.min(STARTER_MEMORY), ..self }
     }
 }
 

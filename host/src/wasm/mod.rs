@@ -5,6 +5,7 @@ mod bounds;
 mod engine;
 mod guest;
 mod handed;
+mod headers;
 mod host;
 mod limits;
 mod log;
@@ -12,19 +13,20 @@ mod meter;
 mod module;
 #[cfg(feature = "cli")]
 mod names;
+mod starter;
 mod v0_1_draft;
 mod wasi;
 
 #[cfg(feature = "cli")]
-pub(crate) use self::{bounds::BoundsError, log::Line, names::Interfaces};
+pub(crate) use self::{bounds::BoundsError, guest::Trial, log::Line, names::Interfaces};
 pub(crate) use bounds::MAX_FILE_BYTES;
-pub(crate) use engine::{Engine, WORKER_STACK};
-#[cfg(feature = "cli")]
-pub(crate) use guest::Trial;
-pub(crate) use guest::{CallError, Cause, Guest, Identity, Settings, Surroundings};
+pub(crate) use engine::{START_NEEDS_STACK, WORKER_STACK};
+pub(crate) use guest::{CallError, Cause, Guest, Identity, Settings, State, Surroundings};
+pub(crate) use headers::HeaderGrants;
 pub(crate) use limits::Limits;
 pub(crate) use meter::thread_cpu_time;
-pub(crate) use module::{LoadError, Module};
+pub(crate) use module::{Engines, LoadError, Module};
+pub(crate) use starter::{FUEL_PER_NANO, Starter};
 
 /// The version of the contract that this host speaks.
 #[cfg(feature = "cli")]

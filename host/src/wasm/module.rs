@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use super::bounds::{self, BoundsError, Kind};
-use super::engine::Engine;
+use super::engine::{Engine, EngineError, Use};
 use super::guest::{CallError, Guest, Surroundings};
 use super::host::Host;
 use super::limits::Limits;
+use super::starter::Starter;
 use super::{v0_1_draft, wasi};
 use crate::metrics::Stage;
 
@@ -48,6 +49,11 @@ pub(crate) enum LoadError {
     /// It imports something that tracers are not given.
     #[error("it imports {0}, which tracers are not given")]
     Import(String),
+    /// WASI brings an interpreter or a runtime, whose start would cost every RPC its time.
+    #[error(
+        "it exports starter and imports {0}: what acts at the start of calls cannot use WASI; build it for wasm32-unknown-unknown"
+    )]
+    StarterWithWasi(String),
     /// An import or export has another type than the contract says.
     #[error("it does not fit the contract {PACKAGE}@{version}: {reason}", version = v0_1_draft::VERSION)]
     Contract {
@@ -56,15 +62,43 @@ pub(crate) enum LoadError {
     },
 }
 
+/// The engines that tracers are compiled for.
+#[derive(Clone)]
+pub(crate) struct Engines {
+    collect: Arc<Engine>,
+    start: Arc<Engine>,
+}
+
+impl Engines {
+    pub(crate) fn new() -> Result<Self, EngineError> {
+        Ok(Self { collect: Arc::new(Engine::new(Use::Collect)?), start: Arc::new(Engine::new(Use::Start)?) })
+    }
+
+    /// Engines that compile everything themselves, so that the time it takes is that of compiling.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_cache() -> Result<Self, EngineError> {
+        let engine = |of| Engine::without_cache(of).map(Arc::new);
+        Ok(Self { collect: engine(Use::Collect)?, start: engine(Use::Start)? })
+    }
+}
+
 /// A compiled tracer.
 pub(crate) struct Module {
     engine: Arc<Engine>,
     ready: v0_1_draft::Ready,
+    starter: Option<CompiledStarter>,
+}
+
+/// The same module, compiled for the RPC's threads.
+struct CompiledStarter {
+    engine: Arc<Engine>,
+    ready: v0_1_draft::Ready,
+    start: ComponentExportIndex,
 }
 
 impl Module {
     /// Compiles. Takes as long as compiling takes: call it on a thread that has the time.
-    pub(crate) fn compile(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Self, LoadError> {
+    pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, LoadError> {
         let encoded;
         let bytes = match bounds::check(bytes)? {
             Kind::Component => bytes,
@@ -78,15 +112,16 @@ impl Module {
                 &encoded
             }
         };
-        let component =
-            Component::new(engine.wasmtime(), bytes).map_err(|error| LoadError::Compile(message(&error)))?;
-        check_names(engine, &component)?;
-        let mut linker = Linker::<Host>::new(engine.wasmtime());
-        let contract = |error: wasmtime::Error| LoadError::Contract { reason: message(&error) };
-        v0_1_draft::add_to_linker(&mut linker).map_err(contract)?;
-        wasi::add_to_linker(&mut linker, engine.wasmtime(), &component).map_err(contract)?;
-        let pre = linker.instantiate_pre(&component).map_err(contract)?;
-        Ok(Self { engine: engine.clone(), ready: v0_1_draft::Ready::new(pre).map_err(contract)? })
+        let (ready, component) = ready(&engines.collect, bytes)?;
+        let starter = match v0_1_draft::start_export(&component) {
+            None => None,
+            Some(_) => {
+                let (ready, component) = self::ready(&engines.start, bytes)?;
+                let engine = engines.start.clone();
+                v0_1_draft::start_export(&component).map(|start| CompiledStarter { engine, ready, start })
+            }
+        };
+        Ok(Self { engine: engines.collect.clone(), ready, starter })
     }
 
     /// Makes an instance and calls its `init`.
@@ -99,6 +134,35 @@ impl Module {
     ) -> Result<Box<dyn Guest>, CallError> {
         self.ready.instance(&self.engine, name, limits, metrics, surroundings)
     }
+
+    /// It acts at the start of calls.
+    pub(crate) fn has_starter(&self) -> bool {
+        self.starter.is_some()
+    }
+
+    /// Makes an instance of role 1 and calls its `init`; none if the tracer has no starter.
+    pub(crate) fn starter(
+        &self,
+        name: &Arc<str>,
+        limits: Limits,
+        metrics: Stage,
+        surroundings: &Surroundings,
+    ) -> Option<Result<Box<dyn Starter>, CallError>> {
+        let CompiledStarter { engine, ready, start } = self.starter.as_ref()?;
+        Some(ready.starter(engine, start, name, limits, metrics, surroundings))
+    }
+}
+
+/// Compiles a component for an engine, and finds everything that it imports.
+fn ready(engine: &Engine, bytes: &[u8]) -> Result<(v0_1_draft::Ready, Component), LoadError> {
+    let component = Component::new(engine.wasmtime(), bytes).map_err(|error| LoadError::Compile(message(&error)))?;
+    check_names(engine, &component)?;
+    let mut linker = Linker::<Host>::new(engine.wasmtime());
+    let contract = |error: wasmtime::Error| LoadError::Contract { reason: message(&error) };
+    v0_1_draft::add_to_linker(&mut linker).map_err(contract)?;
+    wasi::add_to_linker(&mut linker, engine.wasmtime(), &component).map_err(contract)?;
+    let pre = linker.instantiate_pre(&component).map_err(contract)?;
+    Ok((v0_1_draft::Ready::new(pre).map_err(contract)?, component))
 }
 
 fn message(error: &wasmtime::Error) -> String {
@@ -108,14 +172,15 @@ fn message(error: &wasmtime::Error) -> String {
 /// Says by name what does not fit, before the linker says it by type.
 fn check_names(engine: &Engine, component: &Component) -> Result<(), LoadError> {
     let types = component.component_type();
-    let mut tracer = false;
+    let (mut tracer, mut starter) = (false, false);
     for (name, _) in types.exports(engine.wasmtime()) {
         match Name::parse(name) {
             Some(name) if name.version != v0_1_draft::VERSION => {
                 return Err(LoadError::Version { needs: name.version.to_owned() });
             }
             Some(name) if name.interface == "tracer" => tracer = true,
-            Some(Name { interface: "starter" | "streams", .. }) => return Err(LoadError::Export(name.to_owned())),
+            Some(name) if name.interface == "starter" => starter = true,
+            Some(Name { interface: "streams", .. }) => return Err(LoadError::Export(name.to_owned())),
             _ => {}
         }
     }
@@ -125,6 +190,7 @@ fn check_names(engine: &Engine, component: &Component) -> Result<(), LoadError> 
                 return Err(LoadError::Version { needs: name.version.to_owned() });
             }
             Some(Name { interface, .. }) if v0_1_draft::IMPORTS.contains(&interface) => {}
+            None if wasi::offers(name) && starter => return Err(LoadError::StarterWithWasi(name.to_owned())),
             None if wasi::offers(name) => {}
             _ => return Err(LoadError::Import(name.to_owned())),
         }

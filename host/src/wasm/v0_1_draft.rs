@@ -1,14 +1,20 @@
 //! The bindings of WIT version 0.1.0-draft: the only file that knows the generated code.
 
-use wasmtime::component::{HasSelf, InstancePre, Linker, Resource};
+use std::sync::Arc;
+
+use http::HeaderMap;
+use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker, Resource, TypedFunc};
 use wasmtime::{Result, Store};
 
 use super::engine::Engine;
 use super::guest::{CallError, Cause, Guest, Settings, Surroundings};
+use super::headers;
 use super::host::{Host, Phase};
 use super::limits::Limits;
+use super::starter::Starter;
 use crate::collect::View;
 use crate::metrics::Stage;
+use crate::rpc::{RpcInfo, Symbol};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -20,12 +26,15 @@ mod bindings {
 }
 
 use bindings::hottap::tracer::{log, metrics, outbox, rpc, setup, state};
-use bindings::{Plugin, PluginPre};
+use bindings::{Plugin, PluginIndices};
 
 /// The version of the package, as it stands in the names of imports and exports.
 pub(super) const VERSION: &str = "0.1.0-draft";
 /// The interfaces that a guest of this version may import.
-pub(super) const IMPORTS: &[&str] = &["rpc", "setup", "metrics", "outbox", "log", "state"];
+pub(super) const IMPORTS: &[&str] = &["rpc", "setup", "metrics", "outbox", "log", "state", "starting"];
+/// The interface that a guest exports to act at the start of calls, and the one that it imports for it.
+const STARTER: &str = "hottap:tracer/starter@0.1.0-draft";
+const STARTING: &str = "hottap:tracer/starting@0.1.0-draft";
 
 /// A batch is named by this handle; there is only one at a time, so the handle says no more.
 #[expect(unreachable_pub, reason = "the generated code re-exports it")]
@@ -47,50 +56,111 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
     metrics::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
     outbox::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
     log::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
-    state::add_to_linker::<_, HasSelf<_>>(linker, |host| host)
+    state::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
+    // By hand: as a part of the world it would make every guest one that starts.
+    let mut starting = linker.instance(STARTING)?;
+    starting.func_wrap("header", |store, (name,): (String,)| {
+        let Host { starting, grants, .. } = store.data();
+        Ok((starting.as_ref().and_then(|starting| starting.header(&name, grants)),))
+    })?;
+    starting.func_wrap("set-header", |mut store, (name, value): (String, String)| {
+        let Host { starting, grants, .. } = store.data_mut();
+        Ok((starting.as_mut().is_some_and(|starting| starting.set(&name, &value, grants)),))
+    })
+}
+
+/// The function that starters export: the call's id, side, method, callee, protocol, start, deadline, both halves of the
+/// trace id, span id, parent, and whether it is sampled.
+type Start = TypedFunc<(u64, u8, u32, u32, u8, u64, u64, u64, u64, u64, u64, u8), (u64,)>;
+
+/// Where a component exports `start`, if it does.
+pub(super) fn start_export(component: &Component) -> Option<ComponentExportIndex> {
+    let interface = component.get_export_index(None, STARTER)?;
+    component.get_export_index(Some(&interface), "start")
 }
 
 /// A component of this version, ready to be instantiated.
-pub(super) struct Ready(PluginPre<Host>);
+pub(super) struct Ready {
+    pre: InstancePre<Host>,
+    exports: PluginIndices,
+}
 
 impl Ready {
     pub(super) fn new(pre: InstancePre<Host>) -> Result<Self> {
-        PluginPre::new(pre).map(Self)
+        Ok(Self { exports: PluginIndices::new(&pre)?, pre })
     }
 
-    /// Makes an instance and calls `init`.
+    /// Makes an instance that collects.
     pub(super) fn instance(
         &self,
-        engine: &std::sync::Arc<Engine>,
-        name: &std::sync::Arc<str>,
+        engine: &Arc<Engine>,
+        name: &Arc<str>,
         limits: Limits,
         metrics: Stage,
         surroundings: &Surroundings,
     ) -> std::result::Result<Box<dyn Guest>, CallError> {
+        let running = engine.enter();
+        let (store, plugin, _) = self.init(engine, COLLECTS, None, limits, metrics, surroundings)?;
+        drop(running);
+        Ok(Box::new(Collecting { store, plugin, engine: engine.clone(), name: name.clone() }))
+    }
+
+    /// Makes an instance that starts.
+    pub(super) fn starter(
+        &self,
+        engine: &Arc<Engine>,
+        start: &ComponentExportIndex,
+        name: &Arc<str>,
+        limits: Limits,
+        metrics: Stage,
+        surroundings: &Surroundings,
+    ) -> std::result::Result<Box<dyn Starter>, CallError> {
+        let running = engine.enter();
+        let (store, _, start) = self.init(engine, STARTS, Some(start), limits, metrics, surroundings)?;
+        drop(running);
+        let Some(start) = start else {
+            let (function, reason) = ("start", "it is not exported".to_owned());
+            return Err(CallError::Trap { function, reason });
+        };
+        Ok(Box::new(Starting { store, start, engine: engine.clone(), name: name.clone() }))
+    }
+
+    /// Makes an instance and calls `init`.
+    fn init(
+        &self,
+        engine: &Engine,
+        role: u8,
+        start: Option<&ComponentExportIndex>,
+        limits: Limits,
+        metrics: Stage,
+        surroundings: &Surroundings,
+    ) -> std::result::Result<(Store<Host>, Plugin, Option<Start>), CallError> {
         let mut store = Store::new(engine.wasmtime(), Host::new(limits, metrics, surroundings));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(MAX_LIFT_BYTES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| store.data_mut().meter.tick());
-        let running = engine.enter();
+        if role == STARTS {
+            // `init` is bounded by time; only `start` counts instructions.
+            store.set_fuel(u64::MAX).map_err(|error| store.data_mut().explain(&error))?;
+        }
         store.data_mut().begin(Phase::Instantiate);
-        let plugin = match self.0.instantiate(&mut store) {
-            Ok(plugin) => plugin,
+        let made = self.pre.instantiate(&mut store).and_then(|instance| {
+            let plugin = self.exports.load(&mut store, &instance)?;
+            let start = start.map(|start| instance.get_typed_func(&mut store, start)).transpose()?;
+            Ok((plugin, start))
+        });
+        let (plugin, start) = match made {
+            Ok(made) => made,
             Err(error) => return Err(store.data_mut().explain(&error)),
         };
         store.data_mut().begin(Phase::Init);
         store.set_epoch_deadline(1);
         let identity = &surroundings.identity;
-        let answer = plugin.hottap_tracer_tracer().call_init(
-            &mut store,
-            COLLECTS,
-            &surroundings.config,
-            identity,
-            surroundings.now,
-        );
-        drop(running);
+        let answer =
+            plugin.hottap_tracer_tracer().call_init(&mut store, role, &surroundings.config, identity, surroundings.now);
         match answer {
-            Ok(Ok(())) => Ok(Box::new(Instance { store, plugin, engine: engine.clone(), name: name.clone() })),
+            Ok(Ok(())) => Ok((store, plugin, start)),
             Ok(Err(refusal)) => Err(CallError::Init(crate::rpc::cut(&refusal, MAX_REFUSAL_BYTES).to_owned())),
             Err(error) => Err(store.data_mut().explain(&error)),
         }
@@ -99,19 +169,71 @@ impl Ready {
 
 /// `init`'s role of an instance that collects.
 const COLLECTS: u8 = 0;
+/// `init`'s role of an instance that starts.
+const STARTS: u8 = 1;
 /// Bytes that one call from a guest may hand to the host.
 const MAX_LIFT_BYTES: usize = 16 << 20;
 /// Bytes kept of what `init` says when it refuses.
 const MAX_REFUSAL_BYTES: usize = 1024;
 
-struct Instance {
+struct Collecting {
     store: Store<Host>,
     plugin: Plugin,
-    engine: std::sync::Arc<Engine>,
-    name: std::sync::Arc<str>,
+    engine: Arc<Engine>,
+    name: Arc<str>,
 }
 
-impl Guest for Instance {
+struct Starting {
+    store: Store<Host>,
+    start: Start,
+    engine: Arc<Engine>,
+    name: Arc<str>,
+}
+
+impl Starter for Starting {
+    fn start(&mut self, call: &RpcInfo, headers: &mut HeaderMap, fuel: u64) -> std::result::Result<u64, CallError> {
+        self.engine.touch();
+        let host = self.store.data_mut();
+        host.begin(Phase::Start);
+        let method = call.invocation.method.symbol().unwrap_or(Symbol::NONE).id();
+        let callee = call.to.service.id();
+        host.handed.add([method, callee]);
+        // Taken and put back: a reference could not be kept in the store, and the headers themselves do not move.
+        host.starting = Some(headers::Starting::new(std::mem::take(headers), call.side));
+        self.store.set_epoch_deadline(1);
+        let answer = self.store.set_fuel(fuel).and_then(|()| {
+            let trace = &call.trace;
+            let call = (
+                call.id,
+                call.side as u8,
+                method,
+                callee,
+                call.invocation.protocol as u8,
+                call.stats.started_unix,
+                call.config.deadline,
+                (trace.trace_id >> 64) as u64,
+                trace.trace_id as u64,
+                trace.span_id,
+                trace.parent_span_id,
+                u8::from(trace.sampled),
+            );
+            self.start.call(&mut self.store, call)
+        });
+        let host = self.store.data_mut();
+        if let Some(starting) = host.starting.take() {
+            *headers = starting.into_headers();
+        }
+        match answer {
+            Ok((token,)) => {
+                host.write_log(&self.name);
+                Ok(token)
+            }
+            Err(error) => Err(host.explain(&error)),
+        }
+    }
+}
+
+impl Guest for Collecting {
     fn finish(&mut self, calls: View) -> std::result::Result<(), CallError> {
         let _running = self.engine.enter();
         let host = self.store.data_mut();
@@ -134,8 +256,8 @@ impl Guest for Instance {
         answer.map_err(|error| self.store.data_mut().explain(&error))
     }
 
-    fn commit(&mut self, millis: u64) -> Option<Vec<u8>> {
-        self.store.data_mut().commit(&self.name, millis)
+    fn commit(&mut self, millis: u64) {
+        self.store.data_mut().commit(&self.name, millis);
     }
 
     fn settings(&self) -> Settings {

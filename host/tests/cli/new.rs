@@ -30,13 +30,36 @@ fn a_new_project_passes_its_test_and_its_module_is_taken() {
 }
 
 #[test]
+fn a_new_project_with_a_starter_passes_its_test_and_its_module_is_taken() {
+    let project = Project::new("header-tracer", &["--starter"]);
+    let tested = project.cargo(&["test", "--release"]);
+    assert!(tested.out.contains("1 passed"), "{}", tested.out);
+    if !wasm_is_here("a_new_project_with_a_starter_passes_its_test_and_its_module_is_taken") {
+        return;
+    }
+    let built = run(project.hottap().args(["build", "--into", "plugins"]));
+    assert_eq!(built.code, Some(0), "{}", built.err);
+    let checked = said(&project.folder, &["check", "--json", "plugins"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.out);
+    let report: serde_json::Value = serde_json::from_str(&checked.out).expect("one object");
+    assert_eq!(report["starter"], true);
+    assert_eq!(report["metrics"][0]["name"], "header_tracer.marked");
+}
+
+#[test]
 fn a_new_project_is_formatted_and_says_its_name() {
-    let project = Project::new("slow-calls", &[]);
+    new_project_is_formatted("slow-calls", &[]);
+    new_project_is_formatted("set-header", &["--starter"]);
+}
+
+#[track_caller]
+fn new_project_is_formatted(name: &'static str, args: &[&str]) {
+    let project = Project::new(name, args);
     // As rustfmt does it where nobody has told it otherwise; this repository has.
     project.cargo(&["fmt", "--check", "--", "--config", "max_width=100,use_small_heuristics=Default"]);
-    for file in ["Cargo.toml", "README.md", "slow-calls.toml", "src/lib.rs", ".gitignore"] {
+    for file in ["Cargo.toml", "README.md", &format!("{name}.toml"), "src/lib.rs", ".gitignore"] {
         let text = fs::read_to_string(project.folder.join(file)).expect("there");
-        for left in ["my-tracer", "my_tracer", "MyTracer", "HOTTAP_GUEST", "WHAT_IT_IS"] {
+        for left in ["my-tracer", "my_tracer", "MyTracer", "MyStarter", "HOTTAP_GUEST", "WHAT_IT_IS"] {
             assert!(!text.contains(left), "{file} has {left}");
         }
     }

@@ -7,12 +7,14 @@ pub(crate) struct Wat {
     pub(crate) init: &'static str,
     pub(crate) finish: &'static str,
     pub(crate) flush: &'static str,
+    /// What it does at the start of calls; "" is a guest without a starter.
+    pub(crate) start: &'static str,
     /// More items of the core module.
     pub(crate) items: &'static str,
 }
 
 /// A guest that takes everything and does nothing.
-pub(crate) const QUIET: Wat = Wat { init: INIT_OK, finish: "", flush: "", items: "" };
+pub(crate) const QUIET: Wat = Wat { init: INIT_OK, finish: "", flush: "", start: "", items: "" };
 
 /// `init` answers: well. Its result stands at address 8, where memory is zero.
 pub(crate) const INIT_OK: &str = "i32.const 8";
@@ -32,7 +34,27 @@ impl Wat {
 
     /// A component for a version of the contract, with more imports.
     pub(crate) fn component_of(&self, version: &str, imports: &str) -> Vec<u8> {
-        let Self { init, finish, flush, items } = self;
+        let Self { init, finish, flush, start, items } = self;
+        let (start, starter) = match *start {
+            "" => (String::new(), String::new()),
+            body => (
+                format!(
+                    r#"(global $starts (mut i32) (i32.const 0))
+                    (func (export "start") (param i64 i32 i32 i32 i32 i64 i64 i64 i64 i64 i64 i32) (result i64)
+                      (global.set $starts (i32.add (global.get $starts) (i32.const 1)))
+                      {body}
+                      (i64.const 7))"#
+                ),
+                format!(
+                    r#"(func $start (param "id" u64) (param "side" u8) (param "method" u32) (param "callee" u32)
+                      (param "protocol" u8) (param "started" u64) (param "deadline" u64) (param "trace-id-high" u64)
+                      (param "trace-id-low" u64) (param "span-id" u64) (param "parent-span-id" u64)
+                      (param "sampled" u8) (result u64) (canon lift (core func $core "start")))
+                    (instance $starter (export "start" (func $start)))
+                    (export "hottap:tracer/starter@{version}" (instance $starter))"#
+                ),
+            ),
+        };
         let text = format!(
             r#"(component
               (import "hottap:tracer/rpc@{version}" (instance $rpc (export "batch" (type (sub resource)))))
@@ -56,7 +78,8 @@ impl Wat {
                   (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
                   {finish}
                   (call $drop (local.get 0)))
-                (func (export "flush") (param i32 i64 i64) {flush}))
+                (func (export "flush") (param i32 i64 i64) {flush})
+                {start})
               (core instance $core (instantiate $code (with "" (instance (export "drop" (func $drop))))))
               (func $init (param "role" u8) (param "config" string)
                 (param "identity" (list (tuple string string))) (param "now" u64) (result (result (error string)))
@@ -67,7 +90,8 @@ impl Wat {
                 (canon lift (core func $core "flush")))
               (instance $tracer
                 (export "init" (func $init)) (export "finish" (func $finish)) (export "flush" (func $flush)))
-              (export "hottap:tracer/tracer@{version}" (instance $tracer)))"#
+              (export "hottap:tracer/tracer@{version}" (instance $tracer))
+              {starter})"#
         );
         wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
     }

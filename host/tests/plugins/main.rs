@@ -11,3 +11,4 @@ mod columns;
 mod metrics;
 mod prometheus;
 mod reload;
+mod starts;

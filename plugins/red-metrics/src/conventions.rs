@@ -1,7 +1,8 @@
 //! OpenTelemetry's semantic conventions: which metric a call belongs to, and what its labels say.
 
+use hottap_guest::conventions::{rpc_system, status_text};
 use hottap_guest::metrics::{DurationHistogram, DurationSeries};
-use hottap_guest::{Call, Protocol, Side, grpc_status_name};
+use hottap_guest::{Call, Protocol, Side};
 
 /// Whether the metrics of RPCs have the label `callee`.
 pub(crate) const CALLEE: bool = cfg!(feature = "extra-column");
@@ -14,9 +15,6 @@ const RPC_LABELS: &[&str] = if CALLEE {
 };
 const HTTP_LABELS: &[&str] = &["http.request.method", "http.route", "http.response.status_code", "error.type"];
 const ENDPOINT_LABELS: &[&str] = &["endpoint.method", "error.type"];
-
-/// What the conventions say instead of a name from outside that is not known.
-const OTHER: &str = "_OTHER";
 
 /// One histogram of seconds for each kind of call; its count is the rate, and with `error.type` the errors.
 #[derive(Debug)]
@@ -60,7 +58,7 @@ impl Instruments {
 }
 
 fn rpc_series(histogram: &DurationHistogram, call: Call<'_>, error_type: &'static str) -> DurationSeries {
-    let status = rpc_status(call.protocol(), call.rpc_status());
+    let status = status_text(call.protocol(), call.rpc_status());
     let callee = if CALLEE { call.callee() } else { "" };
     let labels = [rpc_system(call.protocol()), call.method(), &status, error_type, callee];
     histogram.with(labels.get(..RPC_LABELS.len()).unwrap_or(&labels))
@@ -71,53 +69,4 @@ fn http_series(histogram: &DurationHistogram, call: Call<'_>, error_type: &'stat
     let (method, route) = call.method().split_once(' ').unwrap_or((call.method(), ""));
     let status = call.http_status().map_or_else(String::new, |status| status.to_string());
     histogram.with(&[method, route, &status, error_type])
-}
-
-/// The conventions' name of an RPC system; gRPC-web is gRPC in another frame.
-fn rpc_system(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Grpc | Protocol::GrpcWeb => "grpc",
-        Protocol::Connect => "connectrpc",
-        Protocol::Thrift => "thrift",
-        _ => OTHER,
-    }
-}
-
-/// A status as the protocol writes it; "" if there was none.
-fn rpc_status(protocol: Protocol, status: Option<u16>) -> String {
-    let Some(code) = status else { return String::new() };
-    match (protocol, grpc_status_name(code)) {
-        (Protocol::Grpc | Protocol::GrpcWeb, Some(name)) => name.to_owned(),
-        // gRPC's own libraries read a code that they don't know as this one.
-        (Protocol::Grpc | Protocol::GrpcWeb, None) => "UNKNOWN".to_owned(),
-        // Connect has the same codes, writes them in lower case, and has none for success.
-        (Protocol::Connect, Some(_)) if code == 0 => String::new(),
-        (Protocol::Connect, Some("CANCELLED")) => "canceled".to_owned(),
-        (Protocol::Connect, Some(name)) => name.to_ascii_lowercase(),
-        (Protocol::Connect, None) => "unknown".to_owned(),
-        _ => code.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_is_written_as_its_protocol_writes_it() {
-        for (protocol, status, expected, reason) in [
-            (Protocol::Grpc, Some(0), "OK", "gRPC has a name for success"),
-            (Protocol::Grpc, Some(5), "NOT_FOUND", "canonical name"),
-            (Protocol::GrpcWeb, Some(16), "UNAUTHENTICATED", "gRPC-web is gRPC"),
-            (Protocol::Grpc, Some(17), "UNKNOWN", "as gRPC's libraries read it"),
-            (Protocol::Grpc, None, "", "ended without a status"),
-            (Protocol::Connect, Some(0), "", "Connect has no name for success"),
-            (Protocol::Connect, Some(1), "canceled", "Connect writes it with one l"),
-            (Protocol::Connect, Some(4), "deadline_exceeded", "lower case"),
-            (Protocol::Connect, Some(99), "unknown", "not a code"),
-            (Protocol::Thrift, Some(6), "6", "no names"),
-        ] {
-            assert_eq!(rpc_status(protocol, status), expected, "{reason}");
-        }
-    }
 }

@@ -18,7 +18,7 @@ pub(super) fn advice(refusal: &Refusal) -> String {
         }
         Refusal::Load { error, .. } => load(error),
         Refusal::Canary { error, .. } => call(error),
-        Refusal::NoSlot { .. } => "remove a plugin from the plugin dir".into(),
+        Refusal::NoSlot { .. } | Refusal::NoStart { .. } => "remove a plugin from the plugin dir".into(),
     }
 }
 

@@ -10,13 +10,13 @@ use super::subject::{NoPlugin, Plugin, Subject};
 use crate::cli::Verdict;
 use crate::plugin::{Files, Generation, Refusal, hex};
 use crate::rpc::Level;
-use crate::wasm::{Engine, Guest, Identity, Interfaces, Line, Trial};
+use crate::wasm::{Engines, Guest, Identity, Interfaces, Line, Trial};
 
 /// Looks at one subject. Runs guests on this thread, which must have [`crate::wasm::WORKER_STACK`].
-pub(super) fn examine(subject: &Subject, engine: &Arc<Engine>) -> (Verdict, Report) {
+pub(super) fn examine(subject: &Subject, engines: &Engines) -> (Verdict, Report) {
     let mut report = Report { path: shown(&subject.path), ..Report::default() };
     let (verdict, problem) = match &subject.found {
-        Ok(plugin) => match load(plugin, engine, &mut report) {
+        Ok(plugin) => match load(plugin, engines, &mut report) {
             Ok(()) => (Verdict::Good, None),
             Err(refusal) => {
                 let verdict = if matches!(refusal, Refusal::Read { .. }) { Verdict::Unreadable } else { Verdict::Bad };
@@ -38,7 +38,7 @@ pub(super) fn examine(subject: &Subject, engine: &Arc<Engine>) -> (Verdict, Repo
 
 /// The loader's steps in the loader's order, except that a plugin that is switched off is looked at too: whoever asks
 /// wants to know what would happen if it were switched on.
-fn load(plugin: &Plugin, engine: &Arc<Engine>, report: &mut Report) -> Result<(), Refusal> {
+fn load(plugin: &Plugin, engines: &Engines, report: &mut Report) -> Result<(), Refusal> {
     report.name = Some(plugin.name.to_string());
     report.manifest = plugin.manifest.as_deref().map(shown);
     let files = Files::read(&plugin.folder, &plugin.name, plugin.manifest.is_some())?;
@@ -53,10 +53,10 @@ fn load(plugin: &Plugin, engine: &Arc<Engine>, report: &mut Report) -> Result<()
     files.check_digest()?;
 
     let began = Instant::now();
-    let module = files.compile(engine)?;
+    let module = files.compile(engines)?;
     report.compile_ms = Some(milliseconds(began));
     let began = Instant::now();
-    let (generation, mut canary) = files.try_out(module, Arc::new(identity()))?;
+    let (generation, mut canary) = files.try_out(module, Arc::new(identity()), Arc::default())?;
     report.trial_ms = Some(milliseconds(began));
     note(&generation, &mut *canary, report);
     Ok(())

@@ -6,14 +6,13 @@ mod report;
 mod subject;
 
 use std::io::Write;
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 
 use super::Verdict;
 use super::args::CheckArgs;
 use super::screen::Screen;
-use crate::wasm::{Engine, WORKER_STACK};
+use crate::wasm::{Engines, WORKER_STACK};
 
 /// Looks at every file, and prints what it is as soon as it is known. The verdict is the worst of all.
 pub(super) fn command(args: &CheckArgs) -> anyhow::Result<Verdict> {
@@ -24,10 +23,10 @@ pub(super) fn command(args: &CheckArgs) -> anyhow::Result<Verdict> {
     // A guest needs the stack that a service's threads give it; the main thread's is whatever the shell says.
     let (json, screen) = (args.json, Screen::stdout());
     let look = move || -> anyhow::Result<Verdict> {
-        let engine = Arc::new(Engine::without_cache()?);
+        let engines = Engines::without_cache()?;
         let mut worst = Verdict::Good;
         for subject in &subjects {
-            let (verdict, report) = examine::examine(subject, &engine);
+            let (verdict, report) = examine::examine(subject, &engines);
             worst = worst.max(verdict);
             let mut out = std::io::stdout().lock();
             if json { report.print_json(&mut out) } else { report.print(&mut out, screen) }?;

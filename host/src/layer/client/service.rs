@@ -55,8 +55,9 @@ where
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
-        let (active, exchange, parent) = observe(self.tap.core(), self.callee, begun, &head, &request);
+        let (mut active, exchange, parent) = observe(self.tap.core(), self.callee, begun, &head, &request);
         parent.inject(&active.call().info().trace, request.headers_mut());
+        active.start_plugins(request.headers_mut());
         let (mut owner, probe) = (Owner::new(active), Probe::new(exchange));
         let request = request.map(|body| body.observe(probe));
         let inner = owner.guard(|| self.inner.call(request));

@@ -57,7 +57,9 @@ where
             };
             return ResponseFuture::new(inner, Owner::default(), ambient);
         };
-        let (mut owner, tap, ambient, attached) = observe(self.tap.core(), begun, &head, &request);
+        let (mut active, tap, ambient, attached) = observe(self.tap.core(), begun, &head, &request);
+        active.start_plugins(request.headers_mut());
+        let mut owner = Owner::new(active);
         if !attached.is_empty() {
             request.extensions_mut().extend(attached);
         }
@@ -96,7 +98,7 @@ fn observe<B>(
     begun: Begun,
     head: &Head<'_>,
     request: &Request<B>,
-) -> (Owner, Tap, Box<Ambient>, Extensions) {
+) -> (Box<Active>, Tap, Box<Ambient>, Extensions) {
     let (protocol, remote) = (head.protocol, head.given.remote());
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
     let start = Start { side: Side::Server, protocol, trace, to_head: request.method() == Method::HEAD };
@@ -109,7 +111,7 @@ fn observe<B>(
     // The trace may be one that a tracer has set.
     let ambient = Ambient::traced(context.info().trace, remote, request.headers(), attached.clone());
     exchange.record(EventKind::SERVER_HANDLE_START);
-    (Owner::new(active), Tap::new(exchange, Direction::Request), ambient, attached)
+    (active, Tap::new(exchange, Direction::Request), ambient, attached)
 }
 
 #[cfg(feature = "tonic")]

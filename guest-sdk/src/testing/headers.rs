@@ -1,0 +1,90 @@
+//! The headers of a made-up request, and which of them a starter may set; the real host's rules, without its operator.
+
+use crate::kinds::Side;
+
+/// Headers that one plugin may add to a request.
+const MOST: usize = 8;
+/// Bytes that their names and values may have together.
+const MOST_BYTES: usize = 1024;
+
+/// The headers of a call that starts.
+#[derive(Debug)]
+pub(crate) struct Headers {
+    side: Side,
+    given: Vec<(String, String)>,
+    may_set: Vec<String>,
+    set: Vec<(String, String)>,
+}
+
+impl Headers {
+    pub(super) fn new(side: Side, given: Vec<(String, String)>, may_set: &[String]) -> Self {
+        Self { side, given, may_set: may_set.to_vec(), set: Vec::new() }
+    }
+
+    pub(super) fn into_set(self) -> Vec<(String, String)> {
+        self.set
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        let found = self.given.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone())
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let is_there = self.given.iter().chain(&self.set).any(|(there, _)| there.eq_ignore_ascii_case(&name));
+        let bytes: usize = self.set.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let fits = self.set.len() < MOST && bytes + name.len() + value.len() <= MOST_BYTES;
+        let sound = value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
+        // On the server there is no request that is about to leave.
+        if self.side == Side::Server || is_there || !fits || !sound || !self.may_set(&name) {
+            return false;
+        }
+        self.set.push((name, value.to_owned()));
+        true
+    }
+
+    fn may_set(&self, name: &str) -> bool {
+        let propagates = name == "b3" || name.starts_with("x-b3-") || name == "uber-trace-id";
+        propagates || self.may_set.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(side: Side) -> Headers {
+        Headers::new(side, vec![("X-Tenant".to_owned(), "acme".to_owned())], &["x-audit".to_owned()])
+    }
+
+    #[test]
+    fn a_header_is_added_only_if_it_is_allowed_and_new() {
+        let long = "x".repeat(MOST_BYTES);
+        for (name, value, expected, reason) in [
+            ("b3", "0", true, "propagates"),
+            ("X-B3-TraceId", "1", true, "propagates, and names have no case"),
+            ("uber-trace-id", "1", true, "propagates"),
+            ("x-audit", "1", true, "the operator lets it"),
+            ("x-tenant", "1", false, "the request has it"),
+            ("authorization", "1", false, "no one lets it"),
+            ("b3", "a\nb", false, "no header value"),
+            ("b3", &long, false, "too long"),
+        ] {
+            let mut headers = headers(Side::Client);
+            assert_eq!(headers.set(name, value), expected, "{name}: {reason}");
+            assert!(!headers.set(name, value), "{name} twice");
+            assert_eq!(headers.into_set().len(), usize::from(expected), "{name}");
+        }
+        assert!(!headers(Side::Server).set("b3", "0"), "nothing leaves on the server");
+        assert_eq!(headers(Side::Server).get("x-TENANT").as_deref(), Some("acme"));
+        assert_eq!(headers(Side::Server).get("b3"), None);
+    }
+
+    #[test]
+    fn there_are_at_most_eight() {
+        let mut headers = headers(Side::Client);
+        let added = (0..12).filter(|i| headers.set(&format!("x-b3-{i}"), "1")).count();
+        assert_eq!(added, MOST);
+    }
+}

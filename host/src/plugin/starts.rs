@@ -1,0 +1,273 @@
+//! The starters of one generation: instances for the RPC's threads to take, and what keeps a bad one from hurting RPCs.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+
+use http::HeaderMap;
+use serde::Serialize;
+
+use super::breaker::{Breaker, Cause};
+use super::name::Name;
+use crate::rpc::{Clock, RpcInfo};
+use crate::tracer::Start;
+use crate::wasm::{CallError, FUEL_PER_NANO, START_NEEDS_STACK, Starter};
+
+/// Instances of one generation, at most. More threads than these that start calls at the same moment find none free.
+const MAX_INSTANCES: usize = 16;
+/// Of a budget smaller than this, in nanoseconds, no start is begun: it could only miss.
+const LEAST_BUDGET: u64 = 20_000;
+
+/// What came of the starts of one plugin, over all its generations.
+#[derive(Debug, Default)]
+pub(crate) struct StartCounts {
+    calls: AtomicU64,
+    nanos: AtomicU64,
+    misses: AtomicU64,
+    /// None of the instances was free.
+    busy: AtomicU64,
+    /// The plugins before it had used up the call's time.
+    budget: AtomicU64,
+    /// The thread had too little stack left.
+    stack: AtomicU64,
+    suspended: AtomicU64,
+}
+
+/// What the admin API shows of them.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StartStatus {
+    pub(crate) calls: u64,
+    pub(crate) ns_per_call: Option<f64>,
+    /// Starts that trapped or ran out of time.
+    pub(crate) misses: u64,
+    /// Calls that were not started, by reason.
+    pub(crate) skipped: Skipped,
+    /// Milliseconds until it is tried again, if it is suspended.
+    pub(crate) suspended_ms: Option<u64>,
+    pub(crate) instances: usize,
+}
+
+/// Calls that were not started, by reason.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Skipped {
+    pub(crate) suspended: u64,
+    pub(crate) busy: u64,
+    pub(crate) budget: u64,
+    pub(crate) stack: u64,
+}
+
+impl Skipped {
+    /// Reasons and counts.
+    pub(crate) fn iter(self) -> impl Iterator<Item = (&'static str, u64)> {
+        [("suspended", self.suspended), ("busy", self.busy), ("budget", self.budget), ("stack", self.stack)].into_iter()
+    }
+}
+
+/// A place for an instance, with the counts of those who used it: they are not shared by threads that use other places.
+#[derive(Default)]
+struct Place {
+    starter: Option<Box<dyn Starter>>,
+    calls: u64,
+    nanos: u64,
+}
+
+/// Who is told that something needs doing: instances are missing, or `start` was suspended.
+type Tell = Box<dyn Fn(Option<CallError>, Option<Cause>) + Send + Sync>;
+
+/// The starters of one generation.
+pub(crate) struct Starts {
+    name: Name,
+    clock: Clock,
+    places: Box<[Mutex<Place>]>,
+    counts: OnceLock<Arc<StartCounts>>,
+    breaker: Mutex<Breaker>,
+    /// By `clock`; before it nothing is started.
+    suspended_until: AtomicU64,
+    lacking: AtomicBool,
+    tell: OnceLock<Tell>,
+}
+
+impl Starts {
+    /// As many places as the machine has use for, all of them empty.
+    pub(crate) fn new(name: Name) -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            name,
+            clock: Clock::new(),
+            places: (0..(threads + 2).min(MAX_INSTANCES)).map(|_| Mutex::default()).collect(),
+            counts: OnceLock::new(),
+            breaker: Mutex::default(),
+            suspended_until: AtomicU64::new(0),
+            lacking: AtomicBool::new(true),
+            tell: OnceLock::new(),
+        }
+    }
+
+    /// From here on it counts here, and tells what needs doing. Only the first time has an effect.
+    pub(crate) fn go_live(&self, counts: Arc<StartCounts>, tell: Tell) {
+        let _ = self.counts.set(counts);
+        let _ = self.tell.set(tell);
+    }
+
+    /// Fills empty places, as long as `make` makes instances. Takes as long as `init` takes: not on an RPC's thread.
+    pub(crate) fn fill(
+        &self,
+        mut make: impl FnMut() -> Result<Option<Box<dyn Starter>>, CallError>,
+    ) -> Result<(), CallError> {
+        if !self.lacking.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        for place in &self.places {
+            if lock(place).starter.is_some() {
+                continue;
+            }
+            match make() {
+                Ok(starter) => lock(place).starter = starter,
+                Err(error) => {
+                    self.lacking.store(true, Ordering::Release);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the admin API shows.
+    pub(crate) fn status(&self) -> StartStatus {
+        let counts = self.counts();
+        self.gather(&counts);
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (calls, nanos) = (load(&counts.calls), load(&counts.nanos));
+        let left = self.suspended_until.load(Ordering::Relaxed).saturating_sub(self.clock.now());
+        StartStatus {
+            calls,
+            ns_per_call: (calls > 0).then(|| nanos as f64 / calls as f64),
+            misses: load(&counts.misses),
+            skipped: Skipped {
+                suspended: load(&counts.suspended),
+                busy: load(&counts.busy),
+                budget: load(&counts.budget),
+                stack: load(&counts.stack),
+            },
+            suspended_ms: (left > 0).then(|| left.div_ceil(1_000_000)),
+            instances: self.places.iter().filter(|place| lock(place).starter.is_some()).count(),
+        }
+    }
+
+    /// Adds what the places have counted to what outlives this generation.
+    pub(crate) fn gather(&self, counts: &StartCounts) {
+        for place in &self.places {
+            let mut place = lock(place);
+            counts.calls.fetch_add(std::mem::take(&mut place.calls), Ordering::Relaxed);
+            counts.nanos.fetch_add(std::mem::take(&mut place.nanos), Ordering::Relaxed);
+        }
+    }
+
+    fn counts(&self) -> Arc<StartCounts> {
+        self.counts.get_or_init(Arc::default).clone()
+    }
+
+    fn skip(&self, reason: impl Fn(&StartCounts) -> &AtomicU64) -> Option<u64> {
+        reason(self.counts.get()?).fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    fn tell(&self, error: Option<CallError>, cause: Option<Cause>) {
+        if let Some(tell) = self.tell.get() {
+            tell(error, cause);
+        }
+    }
+
+    /// A free place with an instance in it. Threads begin to look at different places, and mostly find theirs free.
+    fn take(&self) -> Option<MutexGuard<'_, Place>> {
+        let begin = thread_number() % self.places.len();
+        let (after, first) = (self.places.iter().skip(begin), self.places.iter().take(begin));
+        let mut places = after.chain(first).filter_map(|place| match place.try_lock() {
+            Ok(place) => Some(place),
+            Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        places.find(|place| place.starter.is_some())
+    }
+
+    fn suspend(&self, verdict: Option<(u64, Cause)>) -> Option<Cause> {
+        let (until, cause) = verdict?;
+        self.suspended_until.store(until, Ordering::Relaxed);
+        Some(cause)
+    }
+}
+
+impl Start for Starts {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn start(&self, call: &RpcInfo, headers: &mut HeaderMap, budget: &mut u64) -> Option<u64> {
+        let began = self.clock.now();
+        if began < self.suspended_until.load(Ordering::Relaxed) {
+            return self.skip(|counts| &counts.suspended);
+        }
+        if *budget < LEAST_BUDGET {
+            return self.skip(|counts| &counts.budget);
+        }
+        // Where it is not known how much is left, there is no knowing that it is enough.
+        if stacker::remaining_stack().is_none_or(|left| left < START_NEEDS_STACK) {
+            return self.skip(|counts| &counts.stack);
+        }
+        let Some(mut place) = self.take() else { return self.skip(|counts| &counts.busy) };
+        let Place { starter: Some(starter), .. } = &mut *place else { return None };
+        let answer = starter.start(call, headers, *budget * FUEL_PER_NANO);
+        let now = self.clock.now();
+        let nanos = now - began;
+        *budget = budget.saturating_sub(nanos);
+        match answer {
+            Ok(token) => {
+                place.calls += 1;
+                place.nanos += nanos;
+                drop(place);
+                // Only who finds it free adds to the average: nobody waits for a sample.
+                let verdict = self.breaker.try_lock().ok().and_then(|mut breaker| breaker.took(now, nanos));
+                if let Some(cause) = self.suspend(verdict) {
+                    self.tell(None, Some(cause));
+                }
+                Some(token)
+            }
+            Err(error) => {
+                place.starter = None;
+                drop(place);
+                self.lacking.store(true, Ordering::Release);
+                let cause = self.suspend(lock(&self.breaker).missed(now));
+                self.skip(|counts| &counts.misses);
+                self.tell(Some(error), cause);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Starts {
+    fn drop(&mut self) {
+        if let Some(counts) = self.counts.get() {
+            self.gather(counts);
+        }
+    }
+}
+
+impl fmt::Debug for Starts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Starts").field("name", &self.name.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// A number that few threads share.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.try_with(|number| *number).unwrap_or(0)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,177 @@
+//! Which headers a plugin's starter may see and set. What decides is pure; the headers are the request's own.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::rpc::Side;
+
+/// Headers that one starter may add to one request.
+const MAX_HEADERS: usize = 8;
+/// Bytes of their names and values together. Servers refuse requests whose headers grow too large.
+const MAX_BYTES: usize = 1024;
+
+/// Headers that carry a trace from one service to the next. They name no user and no secret, so starters may set them
+/// unasked, and see them.
+const PROPAGATION: &[&str] =
+    &["b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "uber-trace-id"];
+/// The host's own propagation; starters may see it, and only the host sets it.
+const OWN: &[&str] = &["traceparent", "tracestate"];
+/// Never seen and never set, whatever was granted: who somebody is, and what belongs to one connection.
+const NEVER: &[HeaderName] = &[
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::PROXY_AUTHENTICATE,
+    header::WWW_AUTHENTICATE,
+    header::COOKIE,
+    header::SET_COOKIE,
+    header::CONNECTION,
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+const NEVER_EITHER: &[&str] = &["keep-alive", "proxy-connection", "http2-settings"];
+
+/// What the operator allows beyond the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeaderGrants {
+    pub(crate) see: Vec<HeaderName>,
+    pub(crate) set: Vec<HeaderName>,
+}
+
+impl HeaderGrants {
+    fn may_see(&self, name: &HeaderName) -> bool {
+        !is_never(name)
+            && (PROPAGATION.contains(&name.as_str()) || OWN.contains(&name.as_str()) || self.see.contains(name))
+    }
+
+    fn may_set(&self, name: &HeaderName) -> bool {
+        !is_never(name)
+            && !OWN.contains(&name.as_str())
+            && (PROPAGATION.contains(&name.as_str()) || self.set.contains(name))
+    }
+}
+
+fn is_never(name: &HeaderName) -> bool {
+    NEVER.contains(name) || NEVER_EITHER.contains(&name.as_str())
+}
+
+/// The request's headers while a starter runs.
+#[derive(Debug)]
+pub(super) struct Starting {
+    headers: HeaderMap,
+    side: Side,
+    set: usize,
+    bytes: usize,
+}
+
+impl Starting {
+    pub(super) fn new(headers: HeaderMap, side: Side) -> Self {
+        Self { headers, side, set: 0, bytes: 0 }
+    }
+
+    pub(super) fn into_headers(self) -> HeaderMap {
+        self.headers
+    }
+
+    /// A header's first value, if the starter may see it and it is text.
+    pub(super) fn header(&self, name: &str, grants: &HeaderGrants) -> Option<String> {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| grants.may_see(name))?;
+        self.headers.get(name)?.to_str().ok().map(str::to_owned)
+    }
+
+    /// Adds a header to a request that is about to leave. False if it may not, or if somebody has set it already.
+    pub(super) fn set(&mut self, name: &str, value: &str, grants: &HeaderGrants) -> bool {
+        let bytes = name.len() + value.len();
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return false };
+        let Ok(value) = HeaderValue::from_str(value) else { return false };
+        let room = self.set < MAX_HEADERS && self.bytes + bytes <= MAX_BYTES;
+        if self.side != Side::Client || !room || !grants.may_set(&name) || self.headers.contains_key(&name) {
+            return false;
+        }
+        self.set += 1;
+        self.bytes += bytes;
+        // A map that can hold no more refuses; the request leaves as it was.
+        self.headers.try_insert(name, value).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(see: &[&'static str], set: &[&'static str]) -> HeaderGrants {
+        let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect();
+        HeaderGrants { see: names(see), set: names(set) }
+    }
+
+    fn client() -> Starting {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("authorization", "secret"), ("cookie", "secret"), ("x-tenant", "a"), ("b3", "0"), ("x-u", "u")]
+        {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        Starting::new(headers, Side::Client)
+    }
+
+    #[test]
+    fn only_what_was_granted_is_seen_and_no_secret_ever_is() {
+        let all = grants(&["x-tenant", "authorization", "cookie"], &[]);
+        for (name, grants, expected) in [
+            ("b3", &grants(&[], &[]), Some("0")),
+            ("B3", &grants(&[], &[]), Some("0")),
+            ("x-tenant", &grants(&[], &[]), None),
+            ("x-tenant", &all, Some("a")),
+            ("x-u", &all, None),
+            ("authorization", &all, None),
+            ("cookie", &all, None),
+            (":path", &all, None),
+            ("", &all, None),
+        ] {
+            assert_eq!(client().header(name, grants).as_deref(), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn forbidden_headers_are_not_set_whatever_was_granted() {
+        let all = grants(&[], &["x-audit-id", "authorization", "cookie", "host", "traceparent", "te", "x-tenant"]);
+        for (name, value, expected, reason) in [
+            ("x-b3-traceid", "1", true, "propagation needs no grant"),
+            ("uber-trace-id", "1:2:0:1", true, "propagation needs no grant"),
+            ("x-audit-id", "7", true, "granted"),
+            ("x-other", "7", false, "not granted"),
+            ("b3", "1", false, "it is there already"),
+            ("x-tenant", "b", false, "granted, and there already"),
+            ("traceparent", "00-1-1-01", false, "the host's"),
+            ("authorization", "Bearer x", false, "who somebody is"),
+            ("cookie", "a=b", false, "who somebody is"),
+            ("host", "elsewhere", false, "where the request goes"),
+            ("te", "trailers", false, "of the connection"),
+            ("keep-alive", "1", false, "of the connection"),
+            (":authority", "elsewhere", false, "a pseudo-header"),
+            ("x-b3-spanid", "a\r\nb: c", false, "two headers in one"),
+            ("", "", false, "no name"),
+        ] {
+            assert_eq!(client().set(name, value, &all), expected, "{reason}: {name:?}");
+        }
+        let mut server = Starting::new(HeaderMap::new(), Side::Server);
+        assert!(!server.set("b3", "1", &all), "a server sends no request");
+    }
+
+    #[test]
+    fn more_headers_or_bytes_than_there_is_room_for_are_refused() {
+        let names: Vec<String> = (0..12).map(|i| format!("x-many-{i}")).collect();
+        let all = HeaderGrants {
+            see: Vec::new(),
+            set: names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).expect("a name")).collect(),
+        };
+        let mut starting = client();
+        assert_eq!(names.iter().filter(|name| starting.set(name, "v", &all)).count(), MAX_HEADERS);
+        let mut starting = client();
+        assert!(!starting.set("x-many-0", &"v".repeat(MAX_BYTES), &all));
+        assert!(starting.set("x-many-0", &"v".repeat(MAX_BYTES - 20), &all));
+        assert!(!starting.set("x-many-1", "and twenty bytes more", &all));
+    }
+}
