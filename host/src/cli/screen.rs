@@ -66,8 +66,8 @@ impl Screen {
 pub(super) fn human_bytes(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{}.{} KiB", bytes >> 10, (bytes & 1023) * 10 >> 10),
-        _ => format!("{}.{} MiB", bytes >> 20, (bytes & 1_048_575) * 10 >> 20),
+        1024..1_048_576 => format!("{}.{} KiB", bytes >> 10, ((bytes & 1023) * 10) >> 10),
+        _ => format!("{}.{} MiB", bytes >> 20, ((bytes & 1_048_575) * 10) >> 20),
     }
 }
 

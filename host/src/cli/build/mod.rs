@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use self::compile::{Compile, Compiled, module_in};
@@ -62,7 +62,7 @@ pub(super) fn command(args: &BuildArgs) -> anyhow::Result<Verdict> {
 
 /// A second Ctrl-C is not needed: nothing here waits but for events.
 fn listen_for_signals(events: Sender<Event>) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot handle signals")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot handle signals")?;
     let listen = move || {
         for _ in signals.forever() {
             if events.send(Event::End).is_err() {

@@ -115,7 +115,7 @@ mod tests {
         check(&[a.clone(), b.clone()], "/w/tracer-b/Cargo.toml", Ok("tracer-b"));
         check(&[a.clone(), lib.clone()], "/w/Cargo.toml", Ok("tracer-a"));
         check(&[b, a], "/w/Cargo.toml", Err("give the folder of one:\n  /w/tracer-a\n  /w/tracer-b"));
-        check(&[lib.clone()], "/w/lib/Cargo.toml", Err("crate-type = [\"cdylib\"]"));
+        check(std::slice::from_ref(&lib), "/w/lib/Cargo.toml", Err("crate-type = [\"cdylib\"]"));
         check(&[lib], "/w/Cargo.toml", Err("has the crate type cdylib"));
     }
 
