@@ -4,6 +4,9 @@ pub mod rpc;
 
 #[cfg(feature = "plugins")]
 mod admin;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 #[cfg(feature = "plugins")]
 mod collect;
 #[cfg(feature = "plugins")]

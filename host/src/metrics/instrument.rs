@@ -54,7 +54,27 @@ pub(super) struct Definition {
     pub(super) family: FamilyName,
 }
 
+/// A metric as it is shown to those who try a tracer out: in the tracer's own words.
+#[cfg(feature = "cli")]
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Defined {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) unit: String,
+    pub(crate) labels: Vec<String>,
+}
+
 impl Definition {
+    #[cfg(feature = "cli")]
+    pub(super) fn shown(&self) -> Defined {
+        Defined {
+            name: self.name.to_string(),
+            kind: self.kind.as_str(),
+            unit: self.unit.to_string(),
+            labels: self.keys.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// Checks and keeps what a guest gave. A help text beyond its bound is cut; anything else wrong refuses the whole.
     pub(super) fn new(
         kind: Kind,

@@ -16,6 +16,8 @@ mod stage;
 mod strict;
 
 pub(crate) use exposition::Writer;
+#[cfg(feature = "cli")]
+pub(crate) use instrument::Defined;
 pub(crate) use instrument::Kind;
 pub(crate) use limits::{RegistryLimits, SeriesLimits};
 pub(crate) use registry::Registry;

@@ -73,7 +73,8 @@ pub(crate) struct Given {
 
 impl Generation {
     /// Tries a compiled module on throw-away instances: `init`, a made-up batch, `flush`, and some starts if it has any.
-    /// Nothing of it is kept but what the tracer asked for.
+    /// Nothing of it is kept but what the tracer asked for; the instance that collected is handed over for those who
+    /// want to see what it did.
     pub(crate) fn try_out(
         id: GenerationId,
         name: Name,
@@ -81,7 +82,7 @@ impl Generation {
         module: Module,
         given: Given,
         now: u64,
-    ) -> Result<Self, CallError> {
+    ) -> Result<(Self, Box<dyn Guest>), CallError> {
         let Given { identity, grants, outbox } = given;
         let starts = module.has_starter().then(|| Arc::new(Starts::new(name.clone())));
         let mut generation = Self {
@@ -113,7 +114,7 @@ impl Generation {
         // What the canary has saved is not the first thing that the tracer is to find.
         generation.state = State::default();
         generation.fill(now)?;
-        Ok(generation)
+        Ok((generation, canary))
     }
 
     /// A new instance that collects, with the state that was last committed.

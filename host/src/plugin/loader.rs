@@ -15,8 +15,9 @@ use super::name::Name;
 use super::operator::Operator;
 use super::scan::Found;
 use super::supervisor::Event;
+use crate::config::Grants;
 use crate::rpc::Clock;
-use crate::wasm::{CallError, Engines, Identity, LoadError};
+use crate::wasm::{CallError, Engines, Guest, Identity, LoadError, Module};
 
 /// A file that changed less long ago than this may still be being written, so its failure is not yet final.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
@@ -83,43 +84,85 @@ impl Loader {
     }
 
     fn load(&self, job: &Job) -> Result<Loaded, Refusal> {
-        let path = self.directory.join(format!("{}.wasm", job.name));
-        let bytes = read(&path, crate::wasm::MAX_FILE_BYTES)?;
-        let (manifest, manifest_bytes) = match job.found.manifest {
-            None => (Manifest::default(), Vec::new()),
-            Some(_) => {
-                let path = self.directory.join(format!("{}.toml", job.name));
-                let bytes = read(&path, manifest::MAX_BYTES)?;
-                let manifest = Manifest::parse(job.name.as_str(), &bytes)
-                    .map_err(|error| Refusal::Manifest { path: path.clone(), error })?;
-                if !manifest.defines.is_empty() && !self.operator.trusts_plugin_dir() {
-                    return Err(Refusal::Untrusted { path });
-                }
-                (manifest, bytes)
-            }
-        };
-        if !manifest.enabled {
+        let files = Files::read(&self.directory, &job.name, job.found.manifest.is_some())?;
+        if !files.manifest.enabled {
             return Ok(Loaded::Disabled);
         }
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        if let Some(allowed) = manifest.sha256
-            && allowed != digest
-        {
-            return Err(Refusal::Digest { path, found: hex(&digest), allowed: hex(&allowed) });
+        files.check_digest()?;
+        if !self.operator.trusts_plugin_dir() {
+            files.check_trust()?;
         }
         let grants = self.operator.grants(&job.name);
-        let id = GenerationId::of(&digest, &manifest_bytes, &grants);
-        if job.live == Some(id) {
+        if job.live == Some(files.id(&grants)) {
             return Ok(Loaded::Same);
         }
-        let module = crate::wasm::Module::compile(&self.engines, &bytes)
-            .map_err(|error| Refusal::Load { path: path.clone(), error })?;
+        let module = files.compile(&self.engines)?;
+        files
+            .try_out(module, Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() })
+            .map(|(generation, _)| Loaded::Ready(Box::new(generation)))
+    }
+}
+
+/// What stands in the plugin dir under one name, read once and whole: what is looked at is what is loaded.
+pub(crate) struct Files {
+    name: Name,
+    path: PathBuf,
+    pub(crate) module: Vec<u8>,
+    pub(crate) digest: [u8; 32],
+    pub(crate) manifest: Manifest,
+    manifest_bytes: Vec<u8>,
+}
+
+impl Files {
+    /// Reads a module, and its manifest if it has one.
+    pub(crate) fn read(directory: &Path, name: &Name, has_manifest: bool) -> Result<Self, Refusal> {
+        let path = directory.join(format!("{name}.wasm"));
+        let module = read(&path, crate::wasm::MAX_FILE_BYTES)?;
+        let (manifest, manifest_bytes) = if has_manifest {
+            let path = directory.join(format!("{name}.toml"));
+            let bytes = read(&path, manifest::MAX_BYTES)?;
+            let manifest = Manifest::parse(name.as_str(), &bytes).map_err(|error| Refusal::Manifest { path, error })?;
+            (manifest, bytes)
+        } else {
+            (Manifest::default(), Vec::new())
+        };
+        let digest = Sha256::digest(&module).into();
+        Ok(Self { name: name.clone(), path, module, digest, manifest, manifest_bytes })
+    }
+
+    /// The generation that these files are, with what the operator grants.
+    pub(crate) fn id(&self, grants: &Grants) -> GenerationId {
+        GenerationId::of(&self.digest, &self.manifest_bytes, grants)
+    }
+
+    /// The manifest may allow only certain bytes.
+    pub(crate) fn check_digest(&self) -> Result<(), Refusal> {
+        match self.manifest.sha256 {
+            Some(allowed) if allowed != self.digest => {
+                Err(Refusal::Digest { path: self.path.clone(), found: hex(&self.digest), allowed: hex(&allowed) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A manifest may define destinations only where the operator trusts the plugin dir.
+    pub(crate) fn check_trust(&self) -> Result<(), Refusal> {
+        if self.manifest.defines.is_empty() { Ok(()) } else { Err(Refusal::Untrusted { path: self.path.clone() }) }
+    }
+
+    /// Checks the module's structure, imports and exports, and compiles it.
+    pub(crate) fn compile(&self, engines: &Engines) -> Result<Module, Refusal> {
+        Module::compile(engines, &self.module).map_err(|error| Refusal::Load { path: self.path.clone(), error })
+    }
+
+    /// Tries the compiled module on a canary, which is handed over beside the generation: nothing that it did counts
+    /// for anything. Runs the guest on this thread, which must have [`crate::wasm::WORKER_STACK`].
+    pub(crate) fn try_out(self, module: Module, given: Given) -> Result<(Generation, Box<dyn Guest>), Refusal> {
+        let id = self.id(&given.grants);
         let clock = Clock::new();
         let now = clock.unix(clock.now());
-        let surroundings = Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() };
-        Generation::try_out(id, job.name.clone(), manifest, module, surroundings, now)
-            .map(|generation| Loaded::Ready(Box::new(generation)))
-            .map_err(|error| Refusal::Canary { path, error })
+        Generation::try_out(id, self.name, self.manifest, module, given, now)
+            .map_err(|error| Refusal::Canary { path: self.path, error })
     }
 }
 
@@ -135,6 +178,7 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -20,3 +20,11 @@ mod worker;
 
 pub(crate) use plugins::{PluginSettings, Plugins};
 pub(crate) use status::Reporter;
+
+#[cfg(feature = "cli")]
+pub(crate) use self::{
+    generation::{Generation, Given},
+    loader::{Files, Refusal, hex},
+    name::{MAX_BYTES as MAX_NAME_BYTES, Name},
+    scan::scan,
+};

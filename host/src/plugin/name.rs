@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Bytes of a name.
-const MAX_BYTES: usize = 64;
+pub(crate) const MAX_BYTES: usize = 64;
 
 /// The name of a plugin: at most 64 letters, digits, `.`, `-` and `_`. It is a label in metrics and a word in the log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

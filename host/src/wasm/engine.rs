@@ -66,6 +66,16 @@ pub(crate) struct Running<'e>(&'e Ticker);
 
 impl Engine {
     pub(crate) fn new(of: Use) -> Result<Self, EngineError> {
+        Self::with_cache(of, cache())
+    }
+
+    /// Compiles everything itself, so that the time it takes is that of compiling.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_cache(of: Use) -> Result<Self, EngineError> {
+        Self::with_cache(of, None)
+    }
+
+    fn with_cache(of: Use, cache: Option<Cache>) -> Result<Self, EngineError> {
         let mut config = Config::new();
         config
             .epoch_interruption(true)
@@ -74,7 +84,7 @@ impl Engine {
             .consume_fuel(of == Use::Start)
             .wasm_memory64(false)
             .wasm_relaxed_simd(false)
-            .cache(cache());
+            .cache(cache);
         let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Config)?;
         let ticker = Arc::new(Ticker::default());
         let thread = std::thread::Builder::new()

@@ -24,6 +24,23 @@ pub(crate) trait Guest: Send {
 
     /// Bytes of linear memory that it holds.
     fn memory(&self) -> usize;
+
+    /// What it did since the last commit, for those who try tracers out. Takes its lines away from the log.
+    #[cfg(feature = "cli")]
+    fn trial(&mut self) -> Trial;
+}
+
+/// What an instance did since the last commit.
+#[cfg(feature = "cli")]
+pub(crate) struct Trial {
+    /// The metrics that it defined.
+    pub(crate) metrics: Vec<crate::metrics::Defined>,
+    /// What it did wrong with them: the reason and how often.
+    pub(crate) metric_errors: Vec<(&'static str, u64)>,
+    /// The destinations that it tried to send to; at most 16.
+    pub(crate) destinations: Vec<String>,
+    /// What it logged.
+    pub(crate) lines: Vec<super::log::Line>,
 }
 
 /// Why a flush comes.

@@ -56,6 +56,9 @@ pub(super) struct Host {
     pub(super) handed: Handed,
     pub(super) wasi: Wasi,
     pub(super) now: u64,
+    /// The destinations that it tried to send to.
+    #[cfg(feature = "cli")]
+    destinations: std::collections::BTreeSet<String>,
     view: Option<View>,
     /// The request's headers, while a starter runs.
     pub(super) starting: Option<Starting>,
@@ -81,6 +84,8 @@ impl Host {
             handed: Handed::default(),
             wasi: Wasi::new(),
             now: surroundings.now,
+            #[cfg(feature = "cli")]
+            destinations: std::collections::BTreeSet::new(),
             view: None,
             starting: None,
             grants: surroundings.headers.clone(),
@@ -152,6 +157,28 @@ impl Host {
         let parcel = self.outbox.send(&self.name, destination, content_type, payload)?;
         self.parcels.push(parcel);
         Ok(())
+    }
+
+    /// Remembers that a destination was named.
+    #[cfg(feature = "cli")]
+    pub(super) fn named(&mut self, destination: &str) {
+        const MAX_DESTINATIONS: usize = 16;
+        const MAX_DESTINATION_BYTES: usize = 256;
+        if self.destinations.len() < MAX_DESTINATIONS {
+            self.destinations.insert(crate::rpc::cut(destination, MAX_DESTINATION_BYTES).to_owned());
+        }
+    }
+
+    /// What was done since the last commit.
+    #[cfg(feature = "cli")]
+    pub(super) fn trial(&mut self) -> super::guest::Trial {
+        self.wasi.flush_lines(&mut self.log);
+        super::guest::Trial {
+            metrics: self.metrics.defined().collect(),
+            metric_errors: self.metrics.errors(),
+            destinations: self.destinations.iter().cloned().collect(),
+            lines: self.log.take().0,
+        }
     }
 
     /// Makes what was staged final.

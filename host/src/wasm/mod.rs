@@ -11,10 +11,14 @@ mod limits;
 mod log;
 mod meter;
 mod module;
+#[cfg(feature = "cli")]
+mod names;
 mod starter;
 mod v0_1_draft;
 mod wasi;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::{bounds::BoundsError, guest::Trial, log::Line, names::Interfaces};
 pub(crate) use bounds::MAX_FILE_BYTES;
 pub(crate) use engine::{START_NEEDS_STACK, WORKER_STACK};
 pub(crate) use guest::{CallError, Cause, Guest, Identity, Settings, State, Surroundings};
@@ -23,3 +27,7 @@ pub(crate) use limits::Limits;
 pub(crate) use meter::thread_cpu_time;
 pub(crate) use module::{Engines, LoadError, Module};
 pub(crate) use starter::{FUEL_PER_NANO, Starter};
+
+/// The version of the contract that this host speaks.
+#[cfg(feature = "cli")]
+pub(crate) const CONTRACT: &str = v0_1_draft::VERSION;

@@ -73,6 +73,13 @@ impl Engines {
     pub(crate) fn new() -> Result<Self, EngineError> {
         Ok(Self { collect: Arc::new(Engine::new(Use::Collect)?), start: Arc::new(Engine::new(Use::Start)?) })
     }
+
+    /// Engines that compile everything themselves, so that the time it takes is that of compiling.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_cache() -> Result<Self, EngineError> {
+        let engine = |of| Engine::without_cache(of).map(Arc::new);
+        Ok(Self { collect: engine(Use::Collect)?, start: engine(Use::Start)? })
+    }
 }
 
 /// A compiled tracer.

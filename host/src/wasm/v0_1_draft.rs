@@ -265,6 +265,11 @@ impl Guest for Collecting {
     fn memory(&self) -> usize {
         self.store.data().limiter.memory()
     }
+
+    #[cfg(feature = "cli")]
+    fn trial(&mut self) -> super::guest::Trial {
+        self.store.data_mut().trial()
+    }
 }
 
 impl rpc::Host for Host {
@@ -448,6 +453,8 @@ impl outbox::Host for Host {
         content_type: String,
         payload: Vec<u8>,
     ) -> Result<std::result::Result<(), u32>> {
+        #[cfg(feature = "cli")]
+        self.named(&destination);
         Ok(Host::send(self, &destination, &content_type, payload).map_err(|refusal| match refusal {
             Refusal::Unknown => 0,
             Refusal::Full => 1,

@@ -74,6 +74,21 @@ impl Stage {
         }
     }
 
+    /// The metrics that are defined now, by name.
+    #[cfg(feature = "cli")]
+    pub(crate) fn defined(&self) -> impl Iterator<Item = super::instrument::Defined> {
+        let sorted: std::collections::BTreeMap<&str, u32> =
+            self.by_name.iter().map(|(name, id)| (&**name, *id)).collect();
+        let ids = sorted.into_values();
+        ids.filter_map(|id| self.instruments.get(id as usize - 1)).map(|of| of.definition.shown())
+    }
+
+    /// What the tracer did wrong with its metrics since its first instance: the reason and how often.
+    #[cfg(feature = "cli")]
+    pub(crate) fn errors(&self) -> Vec<(&'static str, u64)> {
+        self.owner.misuses.counts()
+    }
+
     /// Defines a monotonic sum. A definition that is refused returns an id that swallows.
     pub(crate) fn counter(&mut self, name: &str, unit: &str, help: &str, keys: &[impl AsRef<str>]) -> u32 {
         self.define(Definition::new(Kind::Counter, name, unit, help, keys, &[]))

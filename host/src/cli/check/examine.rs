@@ -1,0 +1,108 @@
+//! Looking at one plugin as the host's loader does, and noting what there was to see on the way.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::advice::advice;
+use super::report::{Logged, Problem, Report};
+use super::subject::{NoPlugin, Plugin, Subject};
+use crate::cli::Verdict;
+use crate::config::Grants;
+use crate::outbox::Outbox;
+use crate::plugin::{Files, Generation, Given, Refusal, hex};
+use crate::rpc::Level;
+use crate::wasm::{Engines, Guest, Identity, Interfaces, Line, Trial};
+
+/// Looks at one subject. Runs guests on this thread, which must have [`crate::wasm::WORKER_STACK`].
+pub(super) fn examine(subject: &Subject, engines: &Engines) -> (Verdict, Report) {
+    let mut report = Report { path: shown(&subject.path), ..Report::default() };
+    let (verdict, problem) = match &subject.found {
+        Ok(plugin) => match load(plugin, engines, &mut report) {
+            Ok(()) => (Verdict::Good, None),
+            Err(refusal) => {
+                let verdict = if matches!(refusal, Refusal::Read { .. }) { Verdict::Unreadable } else { Verdict::Bad };
+                (verdict, Some(Problem { message: refusal.to_string(), advice: advice(&refusal) }))
+            }
+        },
+        Err(NoPlugin::PassedOver(message)) => {
+            let advice = "rename it; until then a service passes over it without a word".to_owned();
+            (Verdict::Bad, Some(Problem { message: message.clone(), advice }))
+        }
+        Err(NoPlugin::Unreadable(message, advice)) => {
+            (Verdict::Unreadable, Some(Problem { message: message.clone(), advice: advice.clone() }))
+        }
+    };
+    report.set_verdict(verdict);
+    report.error = problem;
+    (verdict, report)
+}
+
+/// The loader's steps in the loader's order, except that a plugin that is switched off is looked at too: whoever asks
+/// wants to know what would happen if it were switched on.
+fn load(plugin: &Plugin, engines: &Engines, report: &mut Report) -> Result<(), Refusal> {
+    report.name = Some(plugin.name.to_string());
+    report.manifest = plugin.manifest.as_deref().map(shown);
+    let files = Files::read(&plugin.folder, &plugin.name, plugin.manifest.is_some())?;
+    report.enabled = Some(files.manifest.enabled);
+    report.generation = Some(files.id(&Grants::default()).to_string());
+    report.sha256 = Some(hex(&files.digest));
+    report.bytes = Some(files.module.len() as u64);
+    let interfaces = Interfaces::of(&files.module);
+    report.starter = Some(interfaces.exports_of_contract("starter"));
+    report.imports = interfaces.imports.into_iter().collect();
+    report.exports = interfaces.exports.into_iter().collect();
+    files.check_digest()?;
+
+    let began = Instant::now();
+    let module = files.compile(engines)?;
+    report.compile_ms = Some(milliseconds(began));
+    let began = Instant::now();
+    // Without an operator there are no grants, and no destination but those that it names.
+    let given = Given { identity: Arc::new(identity()), grants: Grants::default(), outbox: Outbox::default() };
+    let (generation, mut canary) = files.try_out(module, given)?;
+    report.trial_ms = Some(milliseconds(began));
+    note(&generation, &mut *canary, report);
+    Ok(())
+}
+
+/// What a made-up service tells a tracer of itself.
+fn identity() -> Identity {
+    [("service.name", "hottap-check"), ("service.instance.id", "hottap-check")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+fn note(generation: &Generation, canary: &mut dyn Guest, report: &mut Report) {
+    report.level = Some(match generation.settings.level {
+        Level::Base => "base",
+        Level::Detailed => "detailed",
+    });
+    report.period_ms = Some(u64::try_from(generation.settings.period.as_millis()).unwrap_or(u64::MAX));
+    report.memory_bytes = Some(canary.memory() as u64);
+    let Trial { metrics, metric_errors, destinations, lines } = canary.trial();
+    report.metrics = Some(metrics);
+    report.metric_errors = Some(metric_errors.into_iter().collect());
+    report.destinations = Some(destinations);
+    report.log = Some(lines.into_iter().map(logged).collect());
+}
+
+fn logged(line: Line) -> Logged {
+    let severity = match line.severity {
+        0 | 1 => "trace",
+        2 => "debug",
+        3 => "info",
+        4 => "warn",
+        _ => "error",
+    };
+    Logged { severity, message: line.message }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    // Microseconds are as fine as anybody wants to read.
+    (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
