@@ -6,6 +6,10 @@ pub mod rpc;
 mod admin;
 #[cfg(feature = "plugins")]
 mod collect;
+#[cfg(feature = "plugins")]
+#[expect(unused_imports, reason = "the plugins' side is wired to it next")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the plugins' side is wired to it next"))]
+mod config;
 #[cfg(feature = "drive")]
 #[doc(hidden)]
 pub mod drive;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::config::{UnknownKey, check_keys};
 use crate::rpc::{Outcome, Side};
 use crate::tracer::{Scope, ScopeError};
 
@@ -18,8 +19,8 @@ pub(crate) enum ManifestError {
     Encoding,
     #[error("is not TOML: {0}")]
     Syntax(String),
-    #[error("has the unknown key `{key}`; did you mean `{nearest}`?")]
-    Key { key: String, nearest: String },
+    #[error(transparent)]
+    Key(#[from] UnknownKey),
     #[error("has the wrong type of value: {0}")]
     Type(String),
     #[error("has the unknown {what} `{value}`, expected one of {expected}")]
@@ -138,13 +139,6 @@ fn parse_digest(hex: &str) -> Result<[u8; 32], ManifestError> {
         *byte = u8::from_str_radix(pair, 16).map_err(|_| ManifestError::Digest)?;
     }
     Ok(digest)
-}
-
-/// An unknown key is an error that names the nearest known one.
-fn check_keys(table: &Table, known: &[&str], prefix: &str) -> Result<(), ManifestError> {
-    let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
-    let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, key)).copied().unwrap_or("");
-    Err(ManifestError::Key { key: format!("{prefix}{key}"), nearest: format!("{prefix}{nearest}") })
 }
 
 /// TOML as JSON. Dates become text.
