@@ -108,7 +108,6 @@ impl Builder<'_> {
                 // A plugin dir that is away, a disk that is full: it may be mended while we go on.
                 Err(error) => self.screen.complain(&format!("{error:#}")),
             }
-            watch.follow()?;
             if !pending.changed {
                 self.screen.say(&format!("watching {}; Ctrl-C ends", self.package.folder().display()));
             }
@@ -117,8 +116,9 @@ impl Builder<'_> {
             }
             if pending.packages {
                 watch.look_for_packages(&self.package);
-                watch.follow()?;
             }
+            // Before the build: what is saved in a new folder from here on is seen, what was saved before is built.
+            watch.follow()?;
         }
         self.screen.say("ended");
         Ok(Verdict::Good)
