@@ -80,7 +80,8 @@ impl Append {
             let joined = writing.await;
             self.writing = None;
             let written = joined.map_err(io::Error::other)?;
-            self.torn &= written.bytes == 0 || self.done.1 > 0;
+            // Whatever was written went after the newline.
+            self.torn &= written.bytes == 0;
             self.done = (id, written.bytes);
             if written.result.is_ok() {
                 self.torn = false;
@@ -177,5 +178,20 @@ mod tests {
                 assert_eq!(narrow.taken, expected.as_bytes(), "{text:?} after {room}");
             }
         }
+    }
+
+    #[test]
+    fn what_follows_a_payload_that_was_given_up_in_its_middle_begins_on_its_own_line() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("lines");
+        std::fs::write(&path, "hal").expect("written");
+        let mut to_file = Append { done: (1, 3), ..Append::to_file(path.clone()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        for (id, text) in [(2, "whole"), (3, "next\n")] {
+            let payload = Payload { id, ..Payload::new("", text.into()) };
+            let outcome = runtime.block_on(to_file.deliver(&payload, Duration::from_secs(30)));
+            assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}");
+        }
+        assert_eq!(std::fs::read_to_string(path).expect("read"), "hal\nwhole\nnext\n");
     }
 }
