@@ -8,10 +8,11 @@ use crate::error::Error;
 use crate::host;
 
 /// How much is recorded of the calls in a tracer's scope (Kitex's level).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
     /// Start and finish, sizes, status.
+    #[default]
     Base,
     /// Every event that the layers can see. The operator's cap holds.
     Detailed,

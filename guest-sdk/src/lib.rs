@@ -14,6 +14,7 @@ mod event;
 mod export;
 mod field;
 mod kinds;
+mod lines;
 pub mod log;
 pub mod metrics;
 pub mod outbox;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::host;
 
+pub use crate::lines::Lines;
 pub use crate::outlet::Outlet;
 
 /// Takes a payload for a destination. It leaves when the flush is committed; space for it is reserved at once, so that

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::collect::{self, Batch, Buffer, MAX_SPARE, Shards, View};
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
+use crate::outbox::Outbox;
 use crate::rpc::{Level, Method, Outcome, Protocol, RpcInfo, RpcStats, Side, Symbol, TraceContext, error_type};
 use crate::tracer::Mask;
 use crate::wasm::{Cause, Engines, Guest, Limits, Module, State, Surroundings};
@@ -42,7 +43,8 @@ impl Drive {
             config: "{}".into(),
             identity: Arc::default(),
             state: State::default(),
-            grants: Arc::default(),
+            headers: Arc::default(),
+            outbox: Outbox::default(),
             now: 1,
         };
         let guest =

@@ -9,12 +9,16 @@ mod admin;
 pub mod cli;
 #[cfg(feature = "plugins")]
 mod collect;
+#[cfg(feature = "plugins")]
+mod config;
 #[cfg(feature = "drive")]
 #[doc(hidden)]
 pub mod drive;
 mod layer;
 #[cfg(feature = "plugins")]
 mod metrics;
+#[cfg(feature = "plugins")]
+mod outbox;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod propagate;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::event::{EventKind, EventStatus};
+use crate::config::Level;
+use crate::event::{Event, EventKind, EventStatus};
 use crate::kinds::{Kind, Outcome, Protocol, Side, Streaming};
 
 /// When made-up calls start unless they say otherwise: 2026-01-01T00:00:00Z, in nanoseconds since the Unix epoch.
@@ -12,7 +13,8 @@ pub(super) const EPOCH: u64 = 1_767_225_600_000_000_000;
 
 /// A made-up call: the facts that a test sets, and harmless ones for the rest.
 ///
-/// Unless told otherwise it succeeded, took one millisecond and is sampled. A method with a blank in it (`GET /users`)
+/// Unless told otherwise it succeeded, took one millisecond and is sampled. It has the events of its start and finish
+/// as every call has them; a tracer gets others only if it asked for [`Level::Detailed`]. A method with a blank in it (`GET /users`)
 /// is plain HTTP with status 200, any other is unary gRPC with status 0.
 #[derive(Clone, Debug)]
 #[must_use = "hand it to `Harness::finish`"]
@@ -124,15 +126,30 @@ impl TestCall {
     }
 
     /// What `Call::info` gives.
-    pub(super) fn info_json(&self) -> String {
-        self.info.clone().unwrap_or_else(|| self.record())
+    pub(super) fn info_json(&self, level: Level) -> String {
+        self.info.clone().unwrap_or_else(|| self.record(level))
+    }
+
+    /// The events that the host hands over: start and finish of every call, and with [`Level::Detailed`] the others.
+    pub(super) fn events_at(&self, level: Level) -> Vec<TestEvent> {
+        let built_in = |kind: EventKind, at| {
+            let told = self.events.iter().any(|event| event.kind == kind.as_str());
+            (!told).then(|| TestEvent { kind: kind.as_str().to_owned(), at, status: 1, info: String::new() })
+        };
+        let start = built_in(Event::RPC_START, 0);
+        let finish = built_in(Event::RPC_FINISH, self.duration);
+        let others = self.events.iter().filter(|event| {
+            level == Level::Detailed || [Event::RPC_START.as_str(), Event::RPC_FINISH.as_str()].contains(&&*event.kind)
+        });
+        start.into_iter().chain(others.cloned()).chain(finish).collect()
     }
 
     /// What the host writes (host/src/collect/record.rs).
-    fn record(&self) -> String {
+    fn record(&self, level: Level) -> String {
         let traffic =
             |(bytes, messages, last_bytes)| json!({ "bytes": bytes, "messages": messages, "last_bytes": last_bytes });
-        let events = self.events.iter().map(|event| {
+        let events = self.events_at(level);
+        let events = events.iter().map(|event| {
             let status = ["info", "info", "warn", "error"].get(usize::from(event.status)).copied();
             let mut json = json!({ "kind": event.kind, "nanos": event.at, "status": status });
             if !event.info.is_empty() {

@@ -150,7 +150,9 @@ impl<T: Tracer> Harness<T> {
         while !calls.is_empty() {
             let rest = calls.split_off(self.batch_size.min(calls.len()));
             let batch = std::mem::replace(&mut calls, rest);
-            let batch = Batch::new(Source::new(batch, &mut self.world.host.symbols, self.pulled.clone()));
+            let host = &mut self.world.host;
+            let level = host.settings.level;
+            let batch = Batch::new(Source::new(batch, level, &mut host.symbols, self.pulled.clone()));
             let tracer = &mut self.tracer;
             self.world.enter(|| Collects::finish(tracer, &batch));
         }

@@ -1,6 +1,6 @@
 //! The harness's side of the imports, without its metrics: symbols, settings, log, outbox, state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::headers::Headers;
@@ -171,6 +171,7 @@ impl Host {
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     texts: Vec<String>,
+    ids: HashMap<String, u32>,
     handed_over: BTreeSet<u32>,
     pub(crate) questions: usize,
 }
@@ -181,11 +182,12 @@ impl Symbols {
         if let Some(id) = crate::symbol::fixed(text) {
             return id;
         }
-        let index = self.texts.iter().position(|known| known == text).unwrap_or_else(|| {
+        let id = self.ids.get(text).copied().unwrap_or_else(|| {
+            let id = FIRST_DYNAMIC + u32::try_from(self.texts.len()).unwrap_or(u32::MAX - FIRST_DYNAMIC);
             self.texts.push(text.to_owned());
-            self.texts.len() - 1
+            self.ids.insert(text.to_owned(), id);
+            id
         });
-        let id = FIRST_DYNAMIC + u32::try_from(index).unwrap_or(u32::MAX - FIRST_DYNAMIC);
         self.handed_over.insert(id);
         id
     }

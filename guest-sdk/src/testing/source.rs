@@ -8,6 +8,7 @@ use super::call::TestCall;
 use super::host::Symbols;
 use crate::batch::Columns;
 use crate::column::NO_STATUS;
+use crate::config::Level;
 use crate::field::Field;
 
 /// Names of columns that were asked for.
@@ -21,11 +22,12 @@ pub(crate) struct Source {
     texts: Vec<String>,
     calls: Vec<TestCall>,
     pulled: PulledNames,
+    level: Level,
 }
 
 impl Source {
-    pub(crate) fn new(calls: Vec<TestCall>, symbols: &mut Symbols, pulled: PulledNames) -> Self {
-        let mut source = Self { texts: vec![String::new()], pulled, ..Self::default() };
+    pub(crate) fn new(calls: Vec<TestCall>, level: Level, symbols: &mut Symbols, pulled: PulledNames) -> Self {
+        let mut source = Self { level, texts: vec![String::new()], pulled, ..Self::default() };
         source.columns.event_offsets.push(0);
         source.columns.tag_offsets.push(0);
         for call in &calls {
@@ -44,7 +46,7 @@ impl Source {
     }
 
     pub(crate) fn info(&self, index: u32) -> String {
-        self.calls.get(index as usize).map(TestCall::info_json).unwrap_or_default()
+        self.calls.get(index as usize).map(|call| call.info_json(self.level)).unwrap_or_default()
     }
 
     pub(crate) fn pull(&self, name: &'static str) -> &Columns {
@@ -67,7 +69,7 @@ impl Source {
 
     fn push(&mut self, call: &TestCall, symbols: &mut Symbols) {
         let (peer, message) = (self.text(&call.peer), self.text(&call.error_message));
-        for event in &call.events {
+        for event in call.events_at(self.level) {
             let info = self.text(&event.info);
             let columns = &mut self.columns;
             columns.event_kinds.push(symbols.hand_over(&event.kind));

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use hottap_guest::testing::{Harness, TestCall};
 use hottap_guest::{
-    Call, Config, Error, Event, EventStatus, Kind, Outcome, Protocol, Side, Streaming, Symbol, Tracer, error_type,
+    Call, Config, Error, Event, EventStatus, Kind, Level, Outcome, Protocol, Side, Streaming, Symbol, Tracer,
+    error_type,
 };
 
 /// Checks the call that `told` makes.
@@ -43,13 +44,14 @@ fn told() -> TestCall {
 }
 
 impl Tracer for Checks {
-    fn new(_: Config) -> Result<Self, Error> {
+    fn new(config: Config) -> Result<Self, Error> {
+        config.level(Level::Detailed);
         Ok(Self)
     }
 
     fn finish_call(&mut self, call: &Call) {
         if call.id() != 11 {
-            assert_eq!((call.events().count(), call.tags().count(), call.tag("tenant")), (0, 0, None));
+            assert_eq!((call.events().count(), call.tags().count(), call.tag("tenant")), (2, 0, None));
             assert_eq!((call.kind(), call.logical_id(), call.attempt()), (Kind::Attempt, 11, 2));
             assert_eq!((call.http_status(), call.deadline(), call.error_type()), (None, None, Symbol::NONE));
             return;
@@ -72,9 +74,11 @@ impl Tracer for Checks {
         assert_eq!(
             events,
             [
+                ("rpc_start", 0, EventStatus::Info, ""),
                 ("read_start", 28, EventStatus::Info, ""),
                 ("cart.loaded", 29, EventStatus::Warn, "3 items"),
-                ("read_start", 30, EventStatus::Info, "")
+                ("read_start", 30, EventStatus::Info, ""),
+                ("rpc_finish", 14, EventStatus::Info, "")
             ]
         );
         assert_eq!(call.event(Event::READ_START).map(|event| event.at), Some(Duration::from_nanos(28)));
@@ -107,4 +111,24 @@ fn a_failed_call_is_told_from_a_business_error() {
     ] {
         assert_eq!(outcome.is_failure(), failed, "{outcome}");
     }
+}
+
+/// Knows the kinds of the events that it gets.
+struct Kinds(Vec<&'static str>);
+
+impl Tracer for Kinds {
+    fn new(_: Config) -> Result<Self, Error> {
+        Ok(Self(Vec::new()))
+    }
+
+    fn finish_call(&mut self, call: &Call) {
+        self.0.extend(call.events().map(|event| event.kind.as_str()));
+    }
+}
+
+#[test]
+fn without_the_level_detailed_a_tracer_gets_start_and_finish_as_in_the_real_host() {
+    let mut host = Harness::<Kinds>::start();
+    host.finish([TestCall::server("a.B/C").event(Event::READ_START, Duration::from_nanos(1))]);
+    assert_eq!(host.tracer().0, ["rpc_start", "rpc_finish"]);
 }

@@ -22,9 +22,10 @@ const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.
 const INDEX: &str = "\
 hottap
 
-/metrics      what the host and its tracers count, in Prometheus' text format
-/api/tracers  each tracer with its state, its accounting and its last error, as JSON
-/healthz      200 as long as the host is well
+/metrics           what the host and its tracers count, in Prometheus' text format
+/api/tracers       each tracer with its state, its accounting and its last error, as JSON
+/api/destinations  where payloads go: what was delivered, what waits, the last error, as JSON
+/healthz           200 as long as the host is well
 ";
 
 /// The admin API: a [`tower_service::Service`] to mount in a router or to serve as it is.
@@ -34,6 +35,7 @@ hottap
 /// | `/` | these paths, as text |
 /// | `/metrics` | the metrics of the host and of all tracers, in Prometheus' text format 0.0.4 |
 /// | `/api/tracers` | a JSON object with the list `tracers`: an object for each plugin |
+/// | `/api/destinations` | a JSON object with the list `destinations`, and errors of the operator's configuration |
 /// | `/healthz` | 200 as long as the host is well, else 503 and the reason |
 ///
 /// It answers GET and HEAD, ignores queries, and never reads a request's body. It never fails and is always ready. It
@@ -55,6 +57,9 @@ impl AdminService {
             "/metrics" => |report| Page { kind: PROMETHEUS, ..Page::text(StatusCode::OK, report.metrics()) },
             "/api/tracers" => {
                 |report| Page { kind: JSON, ..Page::text(StatusCode::OK, format!("{}\n", report.tracers())) }
+            }
+            "/api/destinations" => {
+                |report| Page { kind: JSON, ..Page::text(StatusCode::OK, format!("{}\n", report.destinations())) }
             }
             "/healthz" => |report| match report.healthy() {
                 Ok(()) => Page::text(StatusCode::OK, "ok\n".to_owned()),
@@ -133,6 +138,10 @@ mod tests {
 
         fn tracers(&self) -> serde_json::Value {
             serde_json::json!([{ "name": "red-metrics" }])
+        }
+
+        fn destinations(&self) -> serde_json::Value {
+            serde_json::json!({ "destinations": [] })
         }
 
         fn healthy(&self) -> Result<(), String> {

@@ -76,6 +76,8 @@ pub(crate) struct Current {
     pub(crate) problem: Option<Problem>,
     pub(crate) loads: u64,
     pub(crate) swaps: Vec<Swap>,
+    /// Destinations that its manifest names.
+    pub(crate) destinations: Vec<String>,
     /// The live generation's starters.
     pub(crate) starts: Option<Arc<Starts>>,
 }

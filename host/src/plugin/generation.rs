@@ -11,7 +11,10 @@ use super::manifest::Manifest;
 use super::name::Name;
 use super::starts::Starts;
 use crate::collect::{sample, sample_starts};
+use crate::config::Grants;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
+use crate::outbox::Outbox;
+use crate::rpc::Level;
 use crate::wasm::{
     CallError, Cause, FUEL_PER_NANO, Guest, HeaderGrants, Identity, Limits, Module, Settings, Starter, State,
     Surroundings,
@@ -22,8 +25,11 @@ use crate::wasm::{
 pub(crate) struct GenerationId([u8; 32]);
 
 impl GenerationId {
-    pub(crate) fn of(module: &[u8; 32], manifest: &[u8]) -> Self {
-        Self(Sha256::new().chain_update(module).chain_update(manifest).finalize().into())
+    pub(crate) fn of(module: &[u8; 32], manifest: &[u8], grants: &Grants) -> Self {
+        let hash = Sha256::new().chain_update(module).chain_update(manifest);
+        // What the operator grants belongs to it as the manifest does; most tracers are granted nothing.
+        let granted = if *grants == Grants::default() { String::new() } else { format!("{grants:?}") };
+        Self(hash.chain_update(granted).finalize().into())
     }
 }
 
@@ -52,7 +58,17 @@ pub(crate) struct Generation {
     module: Module,
     limits: Limits,
     identity: Arc<Identity>,
-    grants: Arc<HeaderGrants>,
+    headers: Arc<HeaderGrants>,
+    outbox: Outbox,
+    /// The greatest level that the operator lets it have, if it said so.
+    pub(crate) level_cap: Option<Level>,
+}
+
+/// What a generation gets from the host and its operator.
+pub(crate) struct Given {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) grants: Grants,
+    pub(crate) outbox: Outbox,
 }
 
 impl Generation {
@@ -64,10 +80,10 @@ impl Generation {
         name: Name,
         manifest: Manifest,
         module: Module,
-        identity: Arc<Identity>,
-        grants: Arc<HeaderGrants>,
+        given: Given,
         now: u64,
     ) -> Result<(Self, Box<dyn Guest>), CallError> {
+        let Given { identity, grants, outbox } = given;
         let starts = module.has_starter().then(|| Arc::new(Starts::new(name.clone())));
         let mut generation = Self {
             id,
@@ -77,9 +93,11 @@ impl Generation {
             starts,
             state: State::default(),
             module,
-            limits: Limits::default(),
+            limits: limits(&grants),
             identity,
-            grants,
+            headers: Arc::new(HeaderGrants { see: grants.see_headers, set: grants.set_headers }),
+            outbox,
+            level_cap: grants.level,
         };
         let mut canary = generation.instance(&nowhere(), now)?;
         generation.settings = canary.settings();
@@ -124,9 +142,23 @@ impl Generation {
             config: self.manifest.config.clone(),
             identity: self.identity.clone(),
             state: self.state.clone(),
-            grants: self.grants.clone(),
+            headers: self.headers.clone(),
+            outbox: self.outbox.clone(),
             now,
         }
+    }
+}
+
+/// The default limits, where the operator has said nothing else.
+fn limits(grants: &Grants) -> Limits {
+    let (default, granted) = (Limits::default(), grants.limits);
+    Limits {
+        memory: granted.memory.unwrap_or(default.memory),
+        table_elements: granted.table_elements.unwrap_or(default.table_elements),
+        finish: granted.finish.unwrap_or(default.finish),
+        flush: granted.flush.unwrap_or(default.flush),
+        init: granted.init.unwrap_or(default.init),
+        ..default
     }
 }
 

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::generation::{Generation, GenerationId};
+use super::generation::{Generation, GenerationId, Given};
 use super::manifest::{self, Manifest, ManifestError};
 use super::name::Name;
+use super::operator::Operator;
 use super::scan::Found;
 use super::supervisor::Event;
+use crate::config::Grants;
 use crate::rpc::Clock;
-use crate::wasm::{CallError, Engines, Guest, HeaderGrants, Identity, LoadError, Module};
+use crate::wasm::{CallError, Engines, Guest, Identity, LoadError, Module};
 
 /// A file that changed less long ago than this may still be being written, so its failure is not yet final.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
@@ -37,6 +39,8 @@ pub(crate) enum Refusal {
     Load { path: PathBuf, error: LoadError },
     #[error("{path} was tried on a made-up batch and {error}; mend the tracer", path = .path.display())]
     Canary { path: PathBuf, error: CallError },
+    #[error("{path} defines destinations, which only the operator may: define them in hottap.toml, or set trust_plugin_dir = true there", path = .path.display())]
+    Untrusted { path: PathBuf },
     #[error("{path}: there are {limit} live plugins already; remove one", path = .path.display())]
     NoSlot { path: PathBuf, limit: usize },
     #[error("{path}: {limit} live plugins act at the start of calls already; remove one", path = .path.display())]
@@ -65,6 +69,7 @@ pub(crate) struct Loader {
     pub(crate) directory: PathBuf,
     pub(crate) engines: Engines,
     pub(crate) identity: Arc<Identity>,
+    pub(crate) operator: Arc<Operator>,
 }
 
 impl Loader {
@@ -80,17 +85,18 @@ impl Loader {
 
     fn load(&self, job: &Job) -> Result<Loaded, Refusal> {
         let files = Files::read(&self.directory, &job.name, job.found.manifest.is_some())?;
+        files.check_trust(self.operator.trusts_plugin_dir())?;
         if !files.manifest.enabled {
             return Ok(Loaded::Disabled);
         }
         files.check_digest()?;
-        if job.live == Some(files.id()) {
+        let grants = self.operator.grants(&job.name);
+        if job.live == Some(files.id(&grants)) {
             return Ok(Loaded::Same);
         }
         let module = files.compile(&self.engines)?;
-        files
-            .try_out(module, self.identity.clone(), Arc::default())
-            .map(|(generation, _)| Loaded::Ready(Box::new(generation)))
+        let given = Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() };
+        files.try_out(module, given).map(|(generation, _)| Loaded::Ready(Box::new(generation)))
     }
 }
 
@@ -112,7 +118,7 @@ impl Files {
         let (manifest, manifest_bytes) = if has_manifest {
             let path = directory.join(format!("{name}.toml"));
             let bytes = read(&path, manifest::MAX_BYTES)?;
-            let manifest = Manifest::parse(&bytes).map_err(|error| Refusal::Manifest { path, error })?;
+            let manifest = Manifest::parse(name.as_str(), &bytes).map_err(|error| Refusal::Manifest { path, error })?;
             (manifest, bytes)
         } else {
             (Manifest::default(), Vec::new())
@@ -121,9 +127,17 @@ impl Files {
         Ok(Self { name: name.clone(), path, module, digest, manifest, manifest_bytes })
     }
 
-    /// The generation that these files are.
-    pub(crate) fn id(&self) -> GenerationId {
-        GenerationId::of(&self.digest, &self.manifest_bytes)
+    /// The generation that these files are with what the operator grants.
+    pub(crate) fn id(&self, grants: &Grants) -> GenerationId {
+        GenerationId::of(&self.digest, &self.manifest_bytes, grants)
+    }
+
+    /// A manifest may define destinations only if the operator trusts the plugin dir.
+    pub(crate) fn check_trust(&self, trusted: bool) -> Result<(), Refusal> {
+        if self.manifest.defines.is_empty() || trusted {
+            return Ok(());
+        }
+        Err(Refusal::Untrusted { path: self.path.with_extension("toml") })
     }
 
     /// The manifest may allow only certain bytes.
@@ -143,16 +157,11 @@ impl Files {
 
     /// Tries the compiled module on a canary, which is handed over beside the generation: nothing that it did counts
     /// for anything. Runs the guest on this thread, which must have [`crate::wasm::WORKER_STACK`].
-    pub(crate) fn try_out(
-        self,
-        module: Module,
-        identity: Arc<Identity>,
-        grants: Arc<HeaderGrants>,
-    ) -> Result<(Generation, Box<dyn Guest>), Refusal> {
-        let id = self.id();
+    pub(crate) fn try_out(self, module: Module, given: Given) -> Result<(Generation, Box<dyn Guest>), Refusal> {
+        let id = self.id(&given.grants);
         let clock = Clock::new();
         let now = clock.unix(clock.now());
-        Generation::try_out(id, self.name, self.manifest, module, identity, grants, now)
+        Generation::try_out(id, self.name, self.manifest, module, given, now)
             .map_err(|error| Refusal::Canary { path: self.path, error })
     }
 }

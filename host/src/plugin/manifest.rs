@@ -1,14 +1,19 @@
 //! The manifest beside a module: it names, narrows and configures; it grants nothing. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::config::{ConfigError, Definition, UnknownKey, check_keys};
 use crate::rpc::{Outcome, Side};
 use crate::tracer::{Scope, ScopeError};
 
 /// Bytes of a manifest.
 pub(crate) const MAX_BYTES: u64 = 1 << 20;
-const KEYS: &[&str] = &["enabled", "sha256", "scope", "config"];
+const KEYS: &[&str] = &["enabled", "sha256", "destinations", "scope", "config"];
+/// Destinations in one manifest.
+const MAX_DESTINATIONS: usize = 16;
 const SCOPE_KEYS: &[&str] = &["sides", "methods", "exclude", "outcomes", "sample"];
 
 /// Why a manifest does not count.
@@ -18,14 +23,18 @@ pub(crate) enum ManifestError {
     Encoding,
     #[error("is not TOML: {0}")]
     Syntax(String),
-    #[error("has the unknown key `{key}`; did you mean `{nearest}`?")]
-    Key { key: String, nearest: String },
+    #[error(transparent)]
+    Key(#[from] UnknownKey),
     #[error("has the wrong type of value: {0}")]
     Type(String),
     #[error("has the unknown {what} `{value}`, expected one of {expected}")]
     Word { what: &'static str, value: String, expected: &'static str },
     #[error("[scope] {0}")]
     Scope(#[from] ScopeError),
+    #[error("destinations must be a list of names, or tables with a `url` each")]
+    Destinations,
+    #[error(transparent)]
+    Definition(#[from] ConfigError),
     #[error("sha256 must be 64 hexadecimal digits")]
     Digest,
     #[error("[config] holds {0}, which JSON cannot say")]
@@ -38,6 +47,10 @@ pub(crate) struct Manifest {
     pub(crate) enabled: bool,
     /// The only bytes that may be loaded.
     pub(crate) sha256: Option<[u8; 32]>,
+    /// Destinations that the tracer uses: the operator has to define them.
+    pub(crate) destinations: Vec<String>,
+    /// Destinations that the manifest defines itself, which counts only where the operator trusts the plugin dir.
+    pub(crate) defines: BTreeMap<String, Definition>,
     pub(crate) scope: Scope,
     /// For the guest, as JSON.
     pub(crate) config: String,
@@ -45,7 +58,14 @@ pub(crate) struct Manifest {
 
 impl Default for Manifest {
     fn default() -> Self {
-        Self { enabled: true, sha256: None, scope: Scope::default(), config: "{}".into() }
+        Self {
+            enabled: true,
+            sha256: None,
+            destinations: Vec::new(),
+            defines: BTreeMap::new(),
+            scope: Scope::default(),
+            config: "{}".into(),
+        }
     }
 }
 
@@ -54,6 +74,7 @@ struct Raw {
     #[serde(default = "yes")]
     enabled: bool,
     sha256: Option<String>,
+    destinations: Option<Value>,
     #[serde(default)]
     scope: RawScope,
     #[serde(default)]
@@ -76,8 +97,8 @@ fn yes() -> bool {
 }
 
 impl Manifest {
-    /// Reads a manifest.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+    /// Reads the manifest of a tracer.
+    pub(crate) fn parse(tracer: &str, bytes: &[u8]) -> Result<Self, ManifestError> {
         let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::Encoding)?;
         let table: Table = text.parse().map_err(|error: toml::de::Error| ManifestError::Syntax(one_line(&error)))?;
         check_keys(&table, KEYS, "")?;
@@ -92,8 +113,11 @@ impl Manifest {
             .map(|outcomes| outcomes.iter().map(|outcome| parse_outcome(outcome)).collect())
             .transpose()?;
         let (sides, outcomes): (Option<Vec<Side>>, Option<Vec<Outcome>>) = (sides, outcomes);
+        let (destinations, defines) = destinations(tracer, raw.destinations.as_ref())?;
         Ok(Self {
             enabled: raw.enabled,
+            destinations,
+            defines,
             sha256: raw.sha256.as_deref().map(parse_digest).transpose()?,
             scope: Scope::new(
                 sides.as_deref(),
@@ -104,6 +128,29 @@ impl Manifest {
             )?,
             config: json(&Value::Table(raw.config))?.to_string(),
         })
+    }
+}
+
+/// `destinations = ["influx"]` names; `[destinations.influx]` defines as well.
+fn destinations(
+    tracer: &str,
+    value: Option<&Value>,
+) -> Result<(Vec<String>, BTreeMap<String, Definition>), ManifestError> {
+    match value {
+        None => Ok((Vec::new(), BTreeMap::new())),
+        Some(Value::Array(names)) if names.len() <= MAX_DESTINATIONS => {
+            let names = names.iter().map(|name| name.as_str().map(str::to_owned)).collect::<Option<_>>();
+            Ok((names.ok_or(ManifestError::Destinations)?, BTreeMap::new()))
+        }
+        Some(Value::Table(tables)) if tables.len() <= MAX_DESTINATIONS => {
+            let define = |(name, value): (&String, &Value)| {
+                let definition = Definition::from_toml(value, &format!("destinations.{name}"), Some(tracer))?;
+                Ok((name.clone(), definition))
+            };
+            let defines: BTreeMap<_, _> = tables.iter().map(define).collect::<Result<_, ConfigError>>()?;
+            Ok((defines.keys().cloned().collect(), defines))
+        }
+        Some(_) => Err(ManifestError::Destinations),
     }
 }
 
@@ -140,13 +187,6 @@ fn parse_digest(hex: &str) -> Result<[u8; 32], ManifestError> {
     Ok(digest)
 }
 
-/// An unknown key is an error that names the nearest known one.
-fn check_keys(table: &Table, known: &[&str], prefix: &str) -> Result<(), ManifestError> {
-    let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
-    let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, key)).copied().unwrap_or("");
-    Err(ManifestError::Key { key: format!("{prefix}{key}"), nearest: format!("{prefix}{nearest}") })
-}
-
 /// TOML as JSON. Dates become text.
 fn json(value: &Value) -> Result<serde_json::Value, ManifestError> {
     Ok(match value {
@@ -172,7 +212,7 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, expected: &str) {
-        match Manifest::parse(text.as_bytes()) {
+        match Manifest::parse("t", text.as_bytes()) {
             Ok(_) => panic!("{text:?} was taken"),
             Err(error) => assert!(error.to_string().contains(expected), "{text:?}: {error}"),
         }
@@ -180,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_empty_manifest_is_the_default_one() {
-        assert_eq!(Manifest::parse(b"").expect("valid"), Manifest::default());
+        assert_eq!(Manifest::parse("t", b"").expect("valid"), Manifest::default());
     }
 
     #[test]
@@ -188,6 +228,7 @@ mod tests {
         let text = r#"
             enabled = false
             sha256 = "0000000000000000000000000000000000000000000000000000000000000001"
+            destinations = ["influx"]
             [scope]
             sides = ["server"]
             methods = ["shop.v1.*/*"]
@@ -198,9 +239,10 @@ mod tests {
             measurement = "rpc"
             bounds = [1, 2.5]
         "#;
-        let manifest = Manifest::parse(text.as_bytes()).expect("valid");
+        let manifest = Manifest::parse("t", text.as_bytes()).expect("valid");
         assert!(!manifest.enabled);
         assert_eq!(manifest.sha256.map(|digest| digest[31]), Some(1));
+        assert!(manifest.destinations == ["influx"] && manifest.defines.is_empty());
         assert!(manifest.scope.wants(Side::Server, "shop.v1.Checkout/Place"));
         assert!(!manifest.scope.wants(Side::Client, "shop.v1.Checkout/Place"));
         assert!(!manifest.scope.wants_outcome(Outcome::Ok as usize) && manifest.scope.samples());
@@ -217,6 +259,9 @@ mod tests {
         refused("[scope]\nsample = 2.0", "sample is 2");
         refused("sha256 = \"abc\"", "64 hexadecimal digits");
         refused("sha256 = \"zz00000000000000000000000000000000000000000000000000000000000001\"", "64 hexadecimal");
+        refused("destinations = \"influx\"", "a list of names");
+        refused("destinations = [1]", "a list of names");
+        refused("[destinations.a]\nurl = \"gopher://x\"", "destinations.a.url");
         refused("= 3", "not TOML");
         refused("[config]\nx = nan", "config");
     }

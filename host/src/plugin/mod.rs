@@ -6,6 +6,7 @@ mod generation;
 mod loader;
 mod manifest;
 mod name;
+mod operator;
 mod plan;
 mod plugins;
 mod pool;
@@ -22,8 +23,9 @@ pub(crate) use status::Reporter;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::{
-    generation::Generation,
+    generation::{Generation, Given},
     loader::{Files, Refusal, hex},
     name::{MAX_BYTES as MAX_NAME_BYTES, Name},
+    operator::{Access, Operator},
     scan::scan,
 };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::books::Books;
 use super::loader::Loader;
+use super::operator::Operator;
 use super::pool::Pool;
 use super::supervisor::{Event, Supervisor};
 use crate::collect::Collector;
@@ -19,19 +20,22 @@ use crate::wasm::{Engines, Identity, WORKER_STACK};
 /// What the service owner says of plugins.
 pub(crate) struct PluginSettings {
     pub(crate) dir: Option<PathBuf>,
+    /// The operator's configuration.
+    pub(crate) config: Option<PathBuf>,
     pub(crate) max_level: Level,
     pub(crate) max_delay: Duration,
 }
 
 impl Default for PluginSettings {
     fn default() -> Self {
-        Self { dir: None, max_level: Level::Base, max_delay: Duration::from_millis(20) }
+        Self { dir: None, config: None, max_level: Level::Base, max_delay: Duration::from_millis(20) }
     }
 }
 
 /// The plugins of one Hottap.
 pub(crate) struct Plugins {
     pub(crate) books: Arc<Books>,
+    pub(crate) operator: Arc<Operator>,
     pool: Pool,
     events: Sender<Event>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
@@ -52,7 +56,9 @@ impl Plugins {
         let books = Arc::new(Books::default());
         let (events, inbox) = channel();
         let (jobs, job) = channel();
-        let loader = Loader { directory: directory.clone(), engines, identity: Arc::new(identity) };
+        let operator = Arc::new(Operator::new(settings.config.clone()));
+        let loader =
+            Loader { directory: directory.clone(), engines, identity: Arc::new(identity), operator: operator.clone() };
         thread("hottap-load", {
             let results = events.clone();
             move || loader.run(&job, &results)
@@ -63,6 +69,7 @@ impl Plugins {
             core,
             registry,
             books.clone(),
+            operator.clone(),
             collector,
             pool.handle(),
             settings.max_level,
@@ -70,7 +77,7 @@ impl Plugins {
             jobs,
         );
         let supervisor = thread("hottap-super", move || supervisor.run(&inbox)).map_err(failed)?;
-        Ok(Self { books, pool, events, supervisor: Mutex::new(Some(supervisor)) })
+        Ok(Self { books, operator, pool, events, supervisor: Mutex::new(Some(supervisor)) })
     }
 
     /// Flushes and commits everything, and ends the threads. True if that was done in time, or before.
@@ -89,7 +96,8 @@ impl Plugins {
             let _ = supervisor.join();
             self.pool.stop();
         }
-        all
+        // After the last commits: what they handed over is delivered, as far as the time reaches.
+        self.operator.outbox.shutdown(until) && all
     }
 }
 

@@ -11,17 +11,23 @@ use super::breaker::{Breaker, Cause};
 use super::name::Name;
 use crate::rpc::{Clock, RpcInfo};
 use crate::tracer::Start;
-use crate::wasm::{CallError, FUEL_PER_NANO, START_NEEDS_STACK, Starter};
+use crate::wasm::{CallError, FUEL_PER_NANO, START_NEEDS_STACK, Starter, thread_cpu_time};
 
 /// Instances of one generation, at most. More threads than these that start calls at the same moment find none free.
 const MAX_INSTANCES: usize = 16;
 /// Of a budget smaller than this, in nanoseconds, no start is begun: it could only miss.
 const LEAST_BUDGET: u64 = 20_000;
 
+/// Of so many starts the CPU time of one is measured: the thread's clock takes longer to read than a start should. Wall
+/// time would count whatever else the machine was doing against the tracer.
+const MEASURE_EVERY: u64 = 32;
+
 /// What came of the starts of one plugin, over all its generations.
 #[derive(Debug, Default)]
 pub(crate) struct StartCounts {
     calls: AtomicU64,
+    measured: AtomicU64,
+    /// CPU time of those that were measured.
     nanos: AtomicU64,
     misses: AtomicU64,
     /// None of the instances was free.
@@ -37,6 +43,7 @@ pub(crate) struct StartCounts {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StartStatus {
     pub(crate) calls: u64,
+    /// Nanoseconds of CPU that a start took, as measured now and then; null before the first.
     pub(crate) ns_per_call: Option<f64>,
     /// Starts that trapped or ran out of time.
     pub(crate) misses: u64,
@@ -68,6 +75,7 @@ impl Skipped {
 struct Place {
     starter: Option<Box<dyn Starter>>,
     calls: u64,
+    measured: u64,
     nanos: u64,
 }
 
@@ -137,11 +145,11 @@ impl Starts {
         let counts = self.counts();
         self.gather(&counts);
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let (calls, nanos) = (load(&counts.calls), load(&counts.nanos));
+        let (measured, nanos) = (load(&counts.measured), load(&counts.nanos));
         let left = self.suspended_until.load(Ordering::Relaxed).saturating_sub(self.clock.now());
         StartStatus {
-            calls,
-            ns_per_call: (calls > 0).then(|| nanos as f64 / calls as f64),
+            calls: load(&counts.calls),
+            ns_per_call: (measured > 0).then(|| nanos as f64 / measured as f64),
             misses: load(&counts.misses),
             skipped: Skipped {
                 suspended: load(&counts.suspended),
@@ -159,6 +167,7 @@ impl Starts {
         for place in &self.places {
             let mut place = lock(place);
             counts.calls.fetch_add(std::mem::take(&mut place.calls), Ordering::Relaxed);
+            counts.measured.fetch_add(std::mem::take(&mut place.measured), Ordering::Relaxed);
             counts.nanos.fetch_add(std::mem::take(&mut place.nanos), Ordering::Relaxed);
         }
     }
@@ -215,20 +224,23 @@ impl Start for Starts {
             return self.skip(|counts| &counts.stack);
         }
         let Some(mut place) = self.take() else { return self.skip(|counts| &counts.busy) };
+        let cpu = place.calls.is_multiple_of(MEASURE_EVERY).then(thread_cpu_time);
         let Place { starter: Some(starter), .. } = &mut *place else { return None };
         let answer = starter.start(call, headers, *budget * FUEL_PER_NANO);
         let now = self.clock.now();
-        let nanos = now - began;
-        *budget = budget.saturating_sub(nanos);
+        *budget = budget.saturating_sub(now - began);
         match answer {
             Ok(token) => {
                 place.calls += 1;
-                place.nanos += nanos;
-                drop(place);
-                // Only who finds it free adds to the average: nobody waits for a sample.
-                let verdict = self.breaker.try_lock().ok().and_then(|mut breaker| breaker.took(now, nanos));
-                if let Some(cause) = self.suspend(verdict) {
-                    self.tell(None, Some(cause));
+                if let Some(cpu) = cpu {
+                    let nanos = u64::try_from(thread_cpu_time().saturating_sub(cpu).as_nanos()).unwrap_or(u64::MAX);
+                    place.measured += 1;
+                    place.nanos += nanos;
+                    drop(place);
+                    let verdict = lock(&self.breaker).took(now, nanos);
+                    if let Some(cause) = self.suspend(verdict) {
+                        self.tell(None, Some(cause));
+                    }
                 }
                 Some(token)
             }

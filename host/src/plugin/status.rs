@@ -8,10 +8,13 @@ use serde::Serialize;
 
 use super::books::{Book, Books};
 use super::name::Name;
+use super::operator::{Access, Operator};
+use super::plugins::Plugins;
 use super::starts::StartStatus;
 use crate::admin::Report;
 use crate::collect::Terms;
 use crate::metrics::{Kind, Registry, Writer};
+use crate::outbox::DestinationState;
 use crate::rpc::Symbol;
 use crate::tracer::Core;
 
@@ -39,6 +42,9 @@ pub(crate) struct TracerStatus {
     traps: u64,
     loads: u64,
     swaps: Vec<SwapStatus>,
+    /// Destinations that its manifest names, and whether it can use them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    destinations: BTreeMap<String, Access>,
     /// What it does at the start of calls, if it does anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<StartStatus>,
@@ -62,7 +68,7 @@ struct ErrorStatus {
 }
 
 impl TracerStatus {
-    fn new(name: &Name, book: &Book, registry: &Registry) -> Self {
+    fn new(name: &Name, book: &Book, registry: &Registry, operator: &Operator) -> Self {
         let current = book.current().clone();
         let usage = &book.usage;
         let metrics = registry.usage(name.as_str());
@@ -94,6 +100,7 @@ impl TracerStatus {
                 .iter()
                 .map(|swap| SwapStatus { from: swap.from.to_string(), to: swap.to.to_string(), ms: swap.millis })
                 .collect(),
+            destinations: operator.access(name, &current.destinations),
             start: current.starts.map(|starts| starts.status()),
             last_error: current.problem.map(|problem| ErrorStatus {
                 message: problem.message,
@@ -109,17 +116,18 @@ pub(crate) struct Reporter {
     core: Arc<Core>,
     registry: Arc<Registry>,
     /// None if there is no plugin dir.
-    books: Option<Arc<Books>>,
+    plugins: Option<(Arc<Books>, Arc<Operator>)>,
 }
 
 impl Reporter {
-    pub(crate) fn new(core: Arc<Core>, registry: Arc<Registry>, books: Option<Arc<Books>>) -> Self {
-        Self { core, registry, books }
+    pub(crate) fn new(core: Arc<Core>, registry: Arc<Registry>, plugins: Option<&Plugins>) -> Self {
+        Self { core, registry, plugins: plugins.map(|plugins| (plugins.books.clone(), plugins.operator.clone())) }
     }
 
     fn plugins(&self) -> Vec<TracerStatus> {
-        let books = self.books.as_ref().map(|books| books.all()).unwrap_or_default();
-        books.iter().map(|(name, book)| TracerStatus::new(name, book, &self.registry)).collect()
+        let Some((books, operator)) = &self.plugins else { return Vec::new() };
+        let status = |(name, book): &(Name, Arc<Book>)| TracerStatus::new(name, book, &self.registry, operator);
+        books.all().iter().map(status).collect()
     }
 }
 
@@ -127,12 +135,21 @@ impl Report for Reporter {
     fn metrics(&self) -> String {
         let mut writer = Writer::default();
         write(&self.plugins(), self.core.natives.panics(), &mut writer);
+        let operator = self.plugins.as_ref().map(|(_, operator)| operator.outbox.states());
+        write_destinations(&operator.unwrap_or_default(), &mut writer);
         self.registry.write(&mut writer, self.core.clock.now() / 1_000_000);
         writer.finish()
     }
 
     fn tracers(&self) -> serde_json::Value {
         serde_json::json!({ "tracers": self.plugins() })
+    }
+
+    fn destinations(&self) -> serde_json::Value {
+        match &self.plugins {
+            Some((_, operator)) => serde_json::json!(operator.status()),
+            None => serde_json::json!({ "destinations": [] }),
+        }
     }
 
     fn healthy(&self) -> Result<(), String> {
@@ -192,4 +209,41 @@ fn write(all: &[TracerStatus], native_panics: u64, writer: &mut Writer) {
     symbols.sample([], f64::from(Symbol::overflowed()));
     let panics = writer.family("hottap_native_panics_total", counter, "Panics of native tracers.");
     panics.sample([], native_panics as f64);
+}
+
+/// Where payloads go, and what became of them.
+fn write_destinations(all: &[DestinationState], writer: &mut Writer) {
+    let mut family = |name: &str, kind: Kind, help: &str, value: &dyn Fn(&DestinationState) -> f64| {
+        let family = writer.family(name, kind, help);
+        for destination in all {
+            family.sample([("destination", destination.name.as_str())], value(destination));
+        }
+    };
+    let counter = Kind::Counter;
+    family("hottap_destination_accepted_total", counter, "Payloads that were committed to the destination.", &|d| {
+        d.accepted as f64
+    });
+    family("hottap_destination_delivered_total", counter, "Payloads that the destination took.", &|d| {
+        d.delivered as f64
+    });
+    family("hottap_destination_queued", Kind::Gauge, "Payloads that wait for the destination.", &|d| {
+        d.queued.payloads as f64
+    });
+    family("hottap_destination_queued_bytes", Kind::Gauge, "Bytes that wait for the destination.", &|d| {
+        d.queued.bytes as f64
+    });
+    family("hottap_destination_retries_total", counter, "Tries beyond the first of each payload.", &|d| {
+        d.retries as f64
+    });
+    let mut reasons = |name: &str, help: &str, counts: &dyn Fn(&DestinationState) -> &BTreeMap<&'static str, u64>| {
+        let family = writer.family(name, counter, help);
+        for destination in all {
+            for (reason, payloads) in counts(destination) {
+                let labels = [("destination", destination.name.as_str()), ("reason", *reason)];
+                family.sample(labels, *payloads as f64);
+            }
+        }
+    };
+    reasons("hottap_destination_dropped_total", "Accepted payloads that were lost, by reason.", &|d| &d.dropped);
+    reasons("hottap_destination_refused_total", "Payloads that were not accepted, by reason.", &|d| &d.refused);
 }

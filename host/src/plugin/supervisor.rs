@@ -10,6 +10,7 @@ use super::books::{Book, Books, Problem, State, Swap};
 use super::generation::{Generation, GenerationId};
 use super::loader::{Job, Loaded, Refusal, SETTLE};
 use super::name::Name;
+use super::operator::Operator;
 use super::plan::{Action, Known, plan};
 use super::pool::Handle;
 use super::scan::{Found, scan};
@@ -17,6 +18,7 @@ use super::starts::Starts;
 use super::watch::Watch;
 use super::worker::{Order, Worker};
 use crate::collect::Collector;
+use crate::config::ConfigFile;
 use crate::metrics::Registry;
 use crate::rpc::{Level, MAX_STARTERS};
 use crate::tracer::{Core, MAX_PLUGINS, Rule, Start};
@@ -44,9 +46,15 @@ pub(crate) enum Event {
 /// What came of a swap.
 pub(crate) struct Swapped {
     result: Result<Rule, CallError>,
+    facts: Facts,
+}
+
+/// What is shown of a generation that is live.
+struct Facts {
     id: GenerationId,
     level: Level,
     starts: Option<Arc<Starts>>,
+    destinations: Vec<String>,
 }
 
 /// A live plugin as the supervisor knows it.
@@ -68,11 +76,13 @@ pub(crate) struct Supervisor {
     pub(crate) core: Arc<Core>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) books: Arc<Books>,
+    pub(crate) operator: Arc<Operator>,
     pub(crate) collector: Arc<Collector>,
     pub(crate) pool: Handle,
     pub(crate) max_level: Level,
     pub(crate) events: Sender<Event>,
     pub(crate) jobs: Sender<Job>,
+    config: Option<ConfigFile>,
     known: Known,
     live: BTreeMap<Name, Live>,
     loading: BTreeMap<Name, Instant>,
@@ -88,6 +98,7 @@ impl Supervisor {
         core: Arc<Core>,
         registry: Arc<Registry>,
         books: Arc<Books>,
+        operator: Arc<Operator>,
         collector: Arc<Collector>,
         pool: Handle,
         max_level: Level,
@@ -99,6 +110,8 @@ impl Supervisor {
             core,
             registry,
             books,
+            config: operator.file(),
+            operator,
             collector,
             pool,
             max_level,
@@ -154,6 +167,13 @@ impl Supervisor {
     }
 
     fn look(&mut self) {
+        if let Some(config) = &mut self.config {
+            let changed = self.operator.look(config);
+            // Forgetting what was seen of a tracer makes the plan load it again, with what it is granted now.
+            for (_, seen) in self.known.iter_mut().filter(|(name, _)| changed.concerns(name)) {
+                *seen = None;
+            }
+        }
         let found = match scan(&self.directory) {
             Ok(found) => found,
             Err(error) => {
@@ -235,16 +255,22 @@ impl Supervisor {
     /// A generation is ready: it takes the place of the live one, or a free slot.
     fn go_live(&mut self, name: &Name, generation: Box<Generation>, since: Instant) {
         let id = generation.id;
-        let level = generation.settings.level.min(self.max_level);
+        let facts = Facts {
+            id,
+            level: generation.settings.level.min(generation.level_cap.unwrap_or(self.max_level)),
+            starts: generation.starts.clone(),
+            destinations: generation.manifest.destinations.clone(),
+        };
+        self.operator.declare(name, generation.manifest.defines.clone());
         if let Some(limit) = self.too_many_starts(name, &generation) {
             self.loading.remove(name);
             return self.no_room(name, |path| Refusal::NoStart { path, limit });
         }
         if let Some(live) = self.live.get(name) {
-            let rule = rule(live.slot, &generation, level);
-            let (events, name, starts) = (self.events.clone(), name.clone(), generation.starts.clone());
+            let rule = rule(live.slot, &generation, facts.level);
+            let (events, name) = (self.events.clone(), name.clone());
             let answer = move |result: Result<(), CallError>| {
-                let swapped = Swapped { result: result.map(|()| rule), id, level, starts };
+                let swapped = Swapped { result: result.map(|()| rule), facts };
                 let _ = events.send(Event::Swapped(name, Box::new(swapped)));
             };
             live.worker.order(Order::Swap(generation, Box::new(answer)));
@@ -255,8 +281,7 @@ impl Supervisor {
         let Some(slot) = (0..MAX_PLUGINS).find(|slot| !taken.contains(slot)) else {
             return self.no_room(name, |path| Refusal::NoSlot { path, limit: MAX_PLUGINS });
         };
-        let rule = rule(slot, &generation, level);
-        let starts = generation.starts.clone();
+        let rule = rule(slot, &generation, facts.level);
         let book = self.books.open(name);
         let worker = Worker::new(self.core.clone(), book.clone(), self.registry.clone(), generation, self.pool.clone());
         // The inbox is there before the first row can come.
@@ -264,7 +289,7 @@ impl Supervisor {
         self.core.live.update(|rules| rules.plugins.push(rule));
         worker.schedule();
         self.live.insert(name.clone(), Live { slot, generation: id, worker });
-        self.entered(&book, id, level, starts);
+        self.entered(&book, facts);
         let millis = since.elapsed().as_millis();
         tracing::info!(tracer = name.as_str(), generation = %id, millis, "live");
     }
@@ -289,9 +314,10 @@ impl Supervisor {
         }
     }
 
-    fn entered(&self, book: &Book, id: GenerationId, level: Level, starts: Option<Arc<Starts>>) {
+    fn entered(&self, book: &Book, facts: Facts) {
+        let Facts { id, level, starts, destinations } = facts;
         let mut current = book.current();
-        current.starts = starts;
+        (current.starts, current.destinations) = (starts, destinations);
         current.generation = Some(id);
         current.level = level;
         current.problem = None;
@@ -306,19 +332,20 @@ impl Supervisor {
         let book = self.books.open(name);
         match swapped.result {
             Ok(rule) => {
-                let from = std::mem::replace(&mut live.generation, swapped.id);
+                let to = swapped.facts.id;
+                let from = std::mem::replace(&mut live.generation, to);
                 self.core.live.update(|rules| match rules.plugins.iter_mut().find(|old| old.slot == rule.slot) {
                     Some(old) => *old = rule,
                     None => rules.plugins.push(rule),
                 });
-                self.entered(&book, swapped.id, swapped.level, swapped.starts);
+                self.entered(&book, swapped.facts);
                 let millis = since.map_or(0.0, |since| since.elapsed().as_secs_f64() * 1e3);
-                book.current().swapped(Swap { from, to: swapped.id, millis });
-                tracing::info!(tracer = name.as_str(), %from, to = %swapped.id, millis, "swapped");
+                book.current().swapped(Swap { from, to, millis });
+                tracing::info!(tracer = name.as_str(), %from, %to, millis, "swapped");
             }
             Err(error) => {
                 let meanwhile = format!("generation {} stays live", live.generation);
-                let message = format!("generation {} could not take over: {error}; mend the tracer", swapped.id);
+                let message = format!("generation {} could not take over: {error}; mend the tracer", swapped.facts.id);
                 tracing::warn!(tracer = name.as_str(), "{message}; {meanwhile}");
                 book.current().problem = Some(Problem { message, meanwhile, at: self.millis() });
             }
@@ -330,6 +357,7 @@ impl Supervisor {
     fn unload(&mut self, name: &Name, state: State) {
         let now = self.millis();
         let book = self.books.open(name);
+        self.operator.declare(name, BTreeMap::new());
         if let Some(live) = self.live.remove(name) {
             self.retire(&live);
             live.worker.order(Order::Stop(Instant::now() + LAST_TURN, Box::new(|| {})));

@@ -18,8 +18,8 @@ use crate::{
 
 /// Settings of a [`Hottap`].
 ///
-/// The environment overrides them where the service is deployed: `HOTTAP_PLUGINS` is the plugin dir, `HOTTAP_ADMIN`
-/// the admin API's address, `HOTTAP_DISABLE=1` the kill switch: nothing is traced and no plugin is loaded.
+/// The environment overrides them where the service is deployed: `HOTTAP_PLUGINS` is the plugin dir, `HOTTAP_CONFIG`
+/// the operator's configuration, `HOTTAP_ADMIN` the admin API's address, `HOTTAP_DISABLE=1` the kill switch: nothing is traced and no plugin is loaded.
 #[derive(Default)]
 #[must_use]
 pub struct Builder {
@@ -78,6 +78,15 @@ impl Builder {
         self
     }
 
+    /// The operator's configuration (`hottap.toml`): destinations and what is granted to tracers beyond the defaults. It
+    /// stands outside the plugin dir, and takes effect while the service runs; one that can't be read is named in the log
+    /// and in the admin API, and the one before stays in effect. Default none: tracers then have no destinations.
+    #[cfg(feature = "plugins")]
+    pub fn config(mut self, path: impl Into<PathBuf>) -> Self {
+        self.plugins.config = Some(path.into());
+        self
+    }
+
     /// The greatest level that a plugin may ask for. Default [`Level::Base`].
     #[cfg(feature = "plugins")]
     pub fn plugin_level(mut self, level: Level) -> Self {
@@ -109,10 +118,11 @@ impl Builder {
     /// plugin that cannot be loaded is no error here: it is named in the log and in the admin API, and the others run.
     pub fn start(mut self) -> Result<Hottap, StartError> {
         let disabled = std::env::var("HOTTAP_DISABLE").is_ok_and(|value| value == "1");
-        let native = (!self.tracers.is_empty()).then(|| self.native_level.unwrap_or(Level::Detailed));
+        let native_level = self.native_level.unwrap_or(Level::Detailed);
+        let native = (!self.tracers.is_empty()).then_some(native_level);
         let rules = Rules { native, disabled, ..Rules::default() };
         let natives = Natives::new(std::mem::take(&mut self.tracers));
-        let core = Core::new(Symbol::intern(&self.service), LiveCell::new(rules), natives);
+        let core = Core::new(Symbol::intern(&self.service), LiveCell::new(rules), natives, native_level);
         #[cfg(feature = "plugins")]
         return self.start_plugins(core, disabled);
         #[cfg(not(feature = "plugins"))]
@@ -123,6 +133,9 @@ impl Builder {
     fn start_plugins(mut self, core: Arc<Core>, disabled: bool) -> Result<Hottap, StartError> {
         if let Some(dir) = std::env::var_os("HOTTAP_PLUGINS") {
             self.plugins.dir = Some(dir.into());
+        }
+        if let Some(config) = std::env::var_os("HOTTAP_CONFIG") {
+            self.plugins.config = Some(config.into());
         }
         let directory = self.plugins.dir.take().filter(|_| !disabled);
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
@@ -136,8 +149,7 @@ impl Builder {
             }
             None => None,
         };
-        let report =
-            Arc::new(Reporter::new(core.clone(), registry, plugins.as_ref().map(|plugins| plugins.books.clone())));
+        let report = Arc::new(Reporter::new(core.clone(), registry, plugins.as_ref()));
         let address = std::env::var("HOTTAP_ADMIN").ok().or(self.admin);
         let server = match address {
             Some(address) => Some(

@@ -8,7 +8,7 @@ use http::{Extensions, HeaderMap};
 
 use super::live::MethodId;
 use super::local::{Decided, Local};
-use super::natives::Started;
+use super::natives::{Natives, Started};
 use super::{CallContext, Core};
 use crate::rpc::{
     EventKind, Level, MAX_METHOD_BYTES, Method, Outcome, Peer, Protocol, RpcInfo, RpcStats, Side, Streaming, Symbol,
@@ -26,6 +26,9 @@ pub struct Call {
     method: Option<MethodId>,
     routed: bool,
     started: Started,
+    /// The tracers of the call's own layer, and which of them were started.
+    own: Option<Arc<Natives>>,
+    started_own: Started,
     finished: bool,
     context: CallContext,
 }
@@ -38,18 +41,21 @@ pub(crate) struct Begun {
     method: Option<MethodId>,
     name: Method,
     extensions: Extensions,
+    own: Option<Arc<Natives>>,
 }
 
 impl Begun {
     /// None if nobody wants the call: then nothing more has to be found out about it.
     ///
-    /// The method's name is the concatenation of `name`, so that it need not be put together before.
+    /// The method's name is the concatenation of `name`, so that it need not be put together before. `own` are the
+    /// tracers of the call's own layer.
     #[inline]
-    pub(crate) fn new(core: &Core, side: Side, name: &[&str]) -> Option<Self> {
-        if core.live.is_idle(side) {
+    pub(crate) fn new(core: &Core, side: Side, name: &[&str], own: Option<&Arc<Natives>>) -> Option<Self> {
+        if !Self::may_be_wanted(core, side, own) {
             return None;
         }
-        let Decided { id, level, method, symbol } = Local::with(core, |local| local.decide(core, side, name))?;
+        let wanted = own.map(|_| core.native_level);
+        let Decided { id, level, method, symbol } = Local::with(core, |local| local.decide(core, side, name, wanted))?;
         Some(Self {
             id,
             started: core.clock.now(),
@@ -57,7 +63,14 @@ impl Begun {
             method,
             name: if method.is_some() { Method::known(symbol) } else { unknown(name) },
             extensions: Extensions::new(),
+            own: own.cloned(),
         })
+    }
+
+    /// Asked before anything is found out about a call.
+    #[inline]
+    pub(crate) fn may_be_wanted(core: &Core, side: Side, own: Option<&Arc<Natives>>) -> bool {
+        !core.live.is_idle(side) || (own.is_some() && !core.live.is_disabled())
     }
 
     /// Gives it what native tracers attached to the call that it is made in.
@@ -88,7 +101,16 @@ impl Begun {
         let info = RpcInfo::new(self.id, side, self.name, trace, stats);
         let context = CallContext { info, extensions: self.extensions };
         // Put together in its place at once: it is half a kilobyte, and each move of it is a copy.
-        let mut call = Call { core, method: self.method, routed: true, started: 0, finished: false, context };
+        let mut call = Call {
+            core,
+            method: self.method,
+            routed: true,
+            started: 0,
+            own: self.own,
+            started_own: 0,
+            finished: false,
+            context,
+        };
         let info = &mut call.context.info;
         match side {
             Side::Client => info.from.service = call.core.service,
@@ -97,6 +119,9 @@ impl Begun {
         fill(info);
         if !call.core.natives.is_empty() {
             call.started = call.core.natives.start(&mut call.context);
+        }
+        if let Some(own) = &call.own {
+            call.started_own = own.start(&mut call.context);
         }
         call
     }
@@ -239,6 +264,9 @@ impl Call {
             self.method = None;
         }
         info.invocation.method = Method::known(symbol);
+        if let Some(own) = &self.own {
+            own.finish(self.started_own, &self.context);
+        }
         if self.started != 0 {
             core.natives.finish(self.started, &self.context);
         }

@@ -7,7 +7,7 @@ use super::LiveCell;
 use super::natives::Natives;
 #[cfg(feature = "plugins")]
 use crate::collect::Shards;
-use crate::rpc::{Clock, Symbol};
+use crate::rpc::{Clock, Level, Symbol};
 
 /// Shared by everything that belongs to one Hottap.
 pub(crate) struct Core {
@@ -18,12 +18,14 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) live: LiveCell,
     pub(crate) natives: Natives,
+    /// How much is recorded for native tracers.
+    pub(crate) native_level: Level,
     #[cfg(feature = "plugins")]
     pub(crate) shards: Arc<Shards>,
 }
 
 impl Core {
-    pub(crate) fn new(service: Symbol, live: LiveCell, natives: Natives) -> Arc<Self> {
+    pub(crate) fn new(service: Symbol, live: LiveCell, natives: Natives, native_level: Level) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -31,6 +33,7 @@ impl Core {
             clock: Clock::new(),
             live,
             natives,
+            native_level,
             #[cfg(feature = "plugins")]
             shards: Arc::new(Shards::default()),
         })

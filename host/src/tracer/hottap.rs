@@ -67,7 +67,7 @@ impl Hottap {
     /// The call is a child of the one that the current task handles, if there is one.
     #[must_use]
     pub fn start_call(&self, side: Side, method: &str) -> Option<Call> {
-        let begun = Begun::new(&self.inner.core, side, &[method])?;
+        let begun = Begun::new(&self.inner.core, side, &[method], None)?;
         let trace = propagate::current().map_or_else(TraceContext::root, |parent| parent.child());
         let mut call = begun.start(self.inner.core.clone(), side, trace, |_| {});
         // There is no request, so there are no headers to see or to set.
@@ -132,6 +132,13 @@ impl Hottap {
     #[must_use]
     pub fn tracers(&self) -> serde_json::Value {
         crate::admin::Report::tracers(&*self.inner.report)
+    }
+
+    /// Where payloads go and what became of them, as `/api/destinations` of the admin API shows it.
+    #[cfg(feature = "plugins")]
+    #[must_use]
+    pub fn destinations(&self) -> serde_json::Value {
+        crate::admin::Report::destinations(&*self.inner.report)
     }
 }
 

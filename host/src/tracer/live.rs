@@ -21,6 +21,8 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 
 /// The flag that somebody acts at the start of calls.
 const STARTS: u8 = 1 << 7;
+/// The flag of the kill switch.
+const DISABLED: u8 = 1 << 6;
 
 /// What one plugin asked for.
 #[derive(Clone, Debug)]
@@ -172,11 +174,13 @@ impl Live {
         self.unknown[side as usize].level.is_none()
     }
 
-    /// Bit i: nobody wants any call of side i. The highest bit: somebody acts at the start of calls.
+    /// Bit i: nobody wants any call of side i. The highest bits: [`STARTS`], [`DISABLED`].
     fn flags(&self) -> u8 {
         let sides = [Side::Client, Side::Server, Side::Endpoint];
         let idle = sides.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8);
-        if self.starters.is_empty() { idle } else { idle | STARTS }
+        let starts = if self.starters.is_empty() { 0 } else { STARTS };
+        let disabled = if self.rules.disabled { DISABLED } else { 0 };
+        idle | starts | disabled
     }
 
     /// Which plugins get this finished call.
@@ -238,6 +242,12 @@ impl LiveCell {
     #[inline]
     pub(crate) fn is_idle(&self, side: Side) -> bool {
         self.flags.load(Ordering::Acquire) & 1 << side as u8 != 0
+    }
+
+    /// The kill switch: nothing is traced, whoever wants it.
+    #[inline]
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & DISABLED != 0
     }
 
     /// Somebody acts at the start of calls.

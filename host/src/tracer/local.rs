@@ -121,9 +121,10 @@ impl Local {
         &self.live
     }
 
-    /// Whether anybody wants a call of the method whose name is the concatenation of `name`.
+    /// Whether anybody wants a call of the method whose name is the concatenation of `name`. `own` is what the tracers of
+    /// the call's own layer want, whatever others do.
     #[inline]
-    pub(super) fn decide(&mut self, core: &Core, side: Side, name: &[&str]) -> Option<Decided> {
+    pub(super) fn decide(&mut self, core: &Core, side: Side, name: &[&str], own: Option<Level>) -> Option<Decided> {
         self.live(core);
         let name = match name {
             [name] => name,
@@ -137,7 +138,7 @@ impl Local {
         let place = Recent::place(name);
         let (method, symbol, level) = match self.recent.get(place) {
             Some(Some(recent)) if recent.name == name => {
-                (Some(recent.method), recent.symbol, self.live.interest_in(recent.method, side).level?)
+                (Some(recent.method), recent.symbol, self.live.interest_in(recent.method, side).level)
             }
             _ => {
                 let (known, interest) = self.live.interest(side, name);
@@ -145,10 +146,10 @@ impl Local {
                     *recent = Some(Recent { name: symbol.as_str(), method, symbol });
                 }
                 let (method, symbol) = known.map_or((None, Symbol::NONE), |(method, symbol)| (Some(method), symbol));
-                (method, symbol, interest.level?)
+                (method, symbol, interest.level)
             }
         };
-        Some(Decided { id: self.next_id(), level, method, symbol })
+        Some(Decided { level: level.max(own)?, id: self.next_id(), method, symbol })
     }
 
     /// A number that no other call in the process has.

@@ -22,6 +22,7 @@ pub use native::Tracer;
 pub(crate) use call::Begun;
 pub(crate) use core::Core;
 pub(crate) use live::{LiveCell, Rules};
+pub(crate) use natives::Natives;
 #[cfg(feature = "plugins")]
 pub(crate) use {
     live::{MethodId, Rule},

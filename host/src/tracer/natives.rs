@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{CallContext, Tracer};
 
-/// The registered native tracers, in order.
-#[derive(Default)]
+/// The native tracers of a Hottap, or those of one layer, in order.
+#[derive(Clone, Default)]
 pub(crate) struct Natives {
     tracers: Vec<Arc<dyn Tracer>>,
-    panics: AtomicU64,
+    panics: Arc<AtomicU64>,
 }
 
 /// Which of them were started for a call: bit i for tracer i; the 64th and later share the last bit.
@@ -18,7 +18,14 @@ pub(crate) type Started = u64;
 
 impl Natives {
     pub(crate) fn new(tracers: Vec<Arc<dyn Tracer>>) -> Self {
-        Self { tracers, panics: AtomicU64::new(0) }
+        Self { tracers, panics: Arc::default() }
+    }
+
+    /// Those of a layer, to which one more is added. Their panics are counted with the others.
+    pub(crate) fn with(own: Option<&Self>, all: &Self, tracer: impl Tracer) -> Self {
+        let mut tracers = own.map(|own| own.tracers.clone()).unwrap_or_default();
+        tracers.push(Arc::new(tracer));
+        Self { tracers, panics: all.panics.clone() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::headers::HeaderGrants;
 use crate::collect::View;
+use crate::outbox::Outbox;
 use crate::rpc::Level;
 
 /// One instance. A call that fails ends it: drop it and make another one.
@@ -91,7 +92,9 @@ pub(crate) struct Surroundings {
     /// What was last saved and committed.
     pub(crate) state: State,
     /// Which headers its starter may see and set.
-    pub(crate) grants: Arc<HeaderGrants>,
+    pub(crate) headers: Arc<HeaderGrants>,
+    /// Where its payloads go.
+    pub(crate) outbox: Outbox,
     /// Nanoseconds since the Unix epoch.
     pub(crate) now: u64,
 }

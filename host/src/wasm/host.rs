@@ -12,6 +12,7 @@ use super::meter::{Meter, OutOfTime};
 use super::wasi::Wasi;
 use crate::collect::View;
 use crate::metrics::Stage;
+use crate::outbox::{Outbox, Parcel, Refusal};
 use crate::rpc::Level;
 
 /// Bytes of state that a guest may save.
@@ -43,6 +44,8 @@ impl Phase {
 
 /// The data of one instance's store.
 pub(super) struct Host {
+    /// The tracer's.
+    name: Arc<str>,
     pub(super) limiter: Limiter,
     pub(super) meter: Meter,
     pub(super) phase: Phase,
@@ -60,13 +63,17 @@ pub(super) struct Host {
     /// The request's headers, while a starter runs.
     pub(super) starting: Option<Starting>,
     pub(super) grants: Arc<HeaderGrants>,
+    outbox: Outbox,
+    /// Payloads of the current transaction. Dropped with the instance, they give their space back.
+    parcels: Vec<Parcel>,
     saved: State,
     saving: Option<Vec<u8>>,
 }
 
 impl Host {
-    pub(super) fn new(limits: Limits, metrics: Stage, surroundings: &Surroundings) -> Self {
+    pub(super) fn new(name: &Arc<str>, limits: Limits, metrics: Stage, surroundings: &Surroundings) -> Self {
         Self {
+            name: name.clone(),
             limiter: Limiter::new(limits),
             meter: Meter::default(),
             phase: Phase::Instantiate,
@@ -81,7 +88,9 @@ impl Host {
             destinations: std::collections::BTreeSet::new(),
             view: None,
             starting: None,
-            grants: surroundings.grants.clone(),
+            grants: surroundings.headers.clone(),
+            outbox: surroundings.outbox.clone(),
+            parcels: Vec::new(),
             saved: surroundings.state.clone(),
             saving: None,
         }
@@ -145,7 +154,7 @@ impl Host {
 
     /// Remembers that a destination was named.
     #[cfg(feature = "cli")]
-    pub(super) fn named(&mut self, destination: &str) {
+    fn named(&mut self, destination: &str) {
         const MAX_DESTINATIONS: usize = 16;
         const MAX_DESTINATION_BYTES: usize = 256;
         if self.destinations.len() < MAX_DESTINATIONS {
@@ -165,18 +174,29 @@ impl Host {
         }
     }
 
+    /// Takes a payload, to be handed over with the commit.
+    pub(super) fn send(&mut self, destination: &str, content_type: &str, payload: Vec<u8>) -> Result<(), Refusal> {
+        #[cfg(feature = "cli")]
+        self.named(destination);
+        let parcel = self.outbox.send(&self.name, destination, content_type, payload)?;
+        self.parcels.push(parcel);
+        Ok(())
+    }
+
     /// Makes what was staged final.
-    pub(super) fn commit(&mut self, tracer: &str, millis: u64) {
+    pub(super) fn commit(&mut self, millis: u64) {
         self.metrics.commit(millis);
+        self.parcels.drain(..).for_each(Parcel::commit);
         self.wasi.flush_lines(&mut self.log);
-        self.write_log(tracer);
+        self.write_log();
         if let Some(saved) = self.saving.take() {
             self.saved.set(saved);
         }
     }
 
     /// Hands the staged lines to the host's log.
-    pub(super) fn write_log(&mut self, tracer: &str) {
+    pub(super) fn write_log(&mut self) {
+        let tracer = &*self.name;
         let (lines, dropped) = self.log.take();
         for line in lines {
             let message = line.message.as_str();

@@ -14,6 +14,7 @@ use super::limits::Limits;
 use super::starter::Starter;
 use crate::collect::View;
 use crate::metrics::Stage;
+use crate::outbox::Refusal;
 use crate::rpc::{RpcInfo, Symbol};
 
 mod bindings {
@@ -47,8 +48,6 @@ const SYMBOL_COLUMNS: [u32; 4] = [5, 6, 7, 23];
 const MAX_SYMBOLS: usize = 65_536;
 /// Bytes that one call of `symbols` may get: repeating one id must not make the host build gigabytes.
 const MAX_SYMBOL_BYTES: usize = 1 << 20;
-/// `outbox.refusal`: the tracer may not use a destination of this name.
-const UNKNOWN_DESTINATION: u32 = 0;
 
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
     rpc::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
@@ -100,9 +99,9 @@ impl Ready {
         surroundings: &Surroundings,
     ) -> std::result::Result<Box<dyn Guest>, CallError> {
         let running = engine.enter();
-        let (store, plugin, _) = self.init(engine, COLLECTS, None, limits, metrics, surroundings)?;
+        let (store, plugin, _) = self.init(engine, name, COLLECTS, None, limits, metrics, surroundings)?;
         drop(running);
-        Ok(Box::new(Collecting { store, plugin, engine: engine.clone(), name: name.clone() }))
+        Ok(Box::new(Collecting { store, plugin, engine: engine.clone() }))
     }
 
     /// Makes an instance that starts.
@@ -116,26 +115,27 @@ impl Ready {
         surroundings: &Surroundings,
     ) -> std::result::Result<Box<dyn Starter>, CallError> {
         let running = engine.enter();
-        let (store, _, start) = self.init(engine, STARTS, Some(start), limits, metrics, surroundings)?;
+        let (store, _, start) = self.init(engine, name, STARTS, Some(start), limits, metrics, surroundings)?;
         drop(running);
         let Some(start) = start else {
             let (function, reason) = ("start", "it is not exported".to_owned());
             return Err(CallError::Trap { function, reason });
         };
-        Ok(Box::new(Starting { store, start, engine: engine.clone(), name: name.clone() }))
+        Ok(Box::new(Starting { store, start, engine: engine.clone() }))
     }
 
     /// Makes an instance and calls `init`.
     fn init(
         &self,
         engine: &Engine,
+        name: &Arc<str>,
         role: u8,
         start: Option<&ComponentExportIndex>,
         limits: Limits,
         metrics: Stage,
         surroundings: &Surroundings,
     ) -> std::result::Result<(Store<Host>, Plugin, Option<Start>), CallError> {
-        let mut store = Store::new(engine.wasmtime(), Host::new(limits, metrics, surroundings));
+        let mut store = Store::new(engine.wasmtime(), Host::new(name, limits, metrics, surroundings));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(MAX_LIFT_BYTES);
         store.set_epoch_deadline(1);
@@ -180,14 +180,12 @@ struct Collecting {
     store: Store<Host>,
     plugin: Plugin,
     engine: Arc<Engine>,
-    name: Arc<str>,
 }
 
 struct Starting {
     store: Store<Host>,
     start: Start,
     engine: Arc<Engine>,
-    name: Arc<str>,
 }
 
 impl Starter for Starting {
@@ -225,7 +223,7 @@ impl Starter for Starting {
         }
         match answer {
             Ok((token,)) => {
-                host.write_log(&self.name);
+                host.write_log();
                 Ok(token)
             }
             Err(error) => Err(host.explain(&error)),
@@ -257,7 +255,7 @@ impl Guest for Collecting {
     }
 
     fn commit(&mut self, millis: u64) {
-        self.store.data_mut().commit(&self.name, millis);
+        self.store.data_mut().commit(millis);
     }
 
     fn settings(&self) -> Settings {
@@ -452,15 +450,14 @@ impl outbox::Host for Host {
     fn send(
         &mut self,
         destination: String,
-        _content_type: String,
-        _payload: Vec<u8>,
+        content_type: String,
+        payload: Vec<u8>,
     ) -> Result<std::result::Result<(), u32>> {
-        #[cfg(feature = "cli")]
-        self.named(&destination);
-        #[cfg(not(feature = "cli"))]
-        drop(destination);
-        // An operator cannot define destinations yet, so there is none that this tracer may use.
-        Ok(Err(UNKNOWN_DESTINATION))
+        Ok(Host::send(self, &destination, &content_type, payload).map_err(|refusal| match refusal {
+            Refusal::Unknown => 0,
+            Refusal::Full => 1,
+            Refusal::TooLarge => 2,
+        }))
     }
 }
 

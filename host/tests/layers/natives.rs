@@ -97,3 +97,19 @@ async fn a_trace_that_a_tracer_sets_is_what_goes_out() {
     }));
     client.oneshot(Request::new(Empty::<Bytes>::new())).await.expect("succeeds");
 }
+
+#[tokio::test]
+async fn a_tracer_of_one_layer_gets_the_calls_of_that_layer_alone() {
+    let (all, own) = (Recorder::default(), Recorder::default());
+    let taps = [Hottap::builder().start().expect("starts"), all.start("checkout")];
+    for tap in &taps {
+        let answer =
+            |_: Request<RequestBody<Empty<Bytes>>>| async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) };
+        let traced = tap.client_layer().with_tracer(own.clone()).layer(service_fn(answer));
+        let plain = tap.client_layer().layer(service_fn(answer));
+        traced.oneshot(Request::new(Empty::new())).await.expect("succeeds");
+        plain.oneshot(Request::new(Empty::new())).await.expect("succeeds");
+    }
+    assert_eq!(own.finished(2).await.len(), 2, "one of each Hottap, also where nobody else wants it");
+    assert_eq!(all.finished(2).await.len(), 2, "both calls of the second");
+}

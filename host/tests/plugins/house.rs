@@ -32,7 +32,9 @@ impl House {
 
     fn over(directory: TempDir) -> Self {
         let plugins = directory.path().join("plugins");
-        let tap = Hottap::builder().service("house").plugin_dir(plugins).start().expect("Hottap starts");
+        let config = directory.path().join("hottap.toml");
+        let builder = Hottap::builder().service("house").plugin_dir(plugins).config(config);
+        let tap = builder.start().expect("Hottap starts");
         Self { tap, directory }
     }
 
@@ -50,6 +52,44 @@ impl House {
         let draft = self.directory.path().join("draft");
         fs::write(&draft, bytes).expect("written");
         fs::rename(&draft, self.file(name)).expect("renamed");
+    }
+
+    /// Puts the operator's configuration where it belongs, whole.
+    pub(crate) fn configure(&self, config: &str) {
+        let draft = self.directory.path().join("draft");
+        fs::write(&draft, config).expect("written");
+        fs::rename(&draft, self.directory.path().join("hottap.toml")).expect("renamed");
+    }
+
+    /// What `/api/destinations` says of one destination; null if it is not there.
+    pub(crate) fn destination(&self, name: &str) -> Value {
+        let all = self.tap.destinations();
+        let list = all["destinations"].as_array().cloned().unwrap_or_default();
+        list.into_iter().find(|destination| destination["name"] == name).unwrap_or_default()
+    }
+
+    /// Waits until a destination is as wanted, and returns it. At every look its books balance.
+    #[track_caller]
+    pub(crate) fn until_destination(&self, name: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let destination = self.destination(name);
+            if !destination.is_null() {
+                let term = |pointer: &str| destination.pointer(pointer).and_then(Value::as_u64).expect("a count");
+                let dropped: u64 =
+                    destination["dropped"].as_object().expect("by reason").values().filter_map(Value::as_u64).sum();
+                assert_eq!(
+                    term("/accepted"),
+                    term("/delivered") + term("/queued/payloads") + dropped,
+                    "{destination:#}"
+                );
+            }
+            if wanted(&destination) {
+                return destination;
+            }
+            assert!(began.elapsed() < PATIENCE, "{name} is not {what}: {:#}", self.tap.destinations());
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
     }
 
     pub(crate) fn remove(&self, name: &str) {

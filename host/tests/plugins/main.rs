@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod destinations;
 mod guests;
 mod house;
 

@@ -1,8 +1,16 @@
 //! Starters: what they do for a call, and what bad ones do not do to it.
 
-use serde_json::Value;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
-use crate::guests::{QUIET, Wat};
+use bytes::Bytes;
+use hottap::RequestBody;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::Empty;
+use serde_json::Value;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::guests::{QUIET, Wat, built};
 use crate::house::House;
 
 /// An instance takes its first two starts, and those of the canary, and none after them.
@@ -130,4 +138,88 @@ fn a_starter_that_is_replaced_goes_on_counting() {
     house.until("a", "swapped", |tracer| tracer["generation"] != first["generation"]);
     house.calls(5);
     assert_eq!(start(&house.settled("a", 15), "calls"), 15);
+}
+
+/// Sends one request with these headers through a client layer and one through a server layer; gives the headers that
+/// arrived inside of each.
+fn exchange(house: &House, headers: &[(&'static str, &'static str)]) -> Vec<HeaderMap> {
+    let arrived = Arc::new(Mutex::new(Vec::new()));
+    let request = || {
+        let mut request =
+            Request::post("http://shop/shop.v1.Checkout/Place").body(Empty::<Bytes>::new()).expect("valid");
+        let headers =
+            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        request.headers_mut().extend(headers);
+        request
+    };
+    let inside = service_fn(|request: Request<RequestBody<Empty<Bytes>>>| {
+        arrived.lock().expect("not poisoned").push(request.headers().clone());
+        async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        house.tap.client_layer().layer(inside).oneshot(request()).await.expect("succeeds");
+        house.tap.server_layer().layer(inside).oneshot(request()).await.expect("succeeds");
+    });
+    std::mem::take(&mut *arrived.lock().expect("not poisoned"))
+}
+
+/// What the tracer herald says that it saw and set.
+fn heralded(house: &House) -> Vec<String> {
+    let page = house.tap.metrics();
+    let lines = page.lines().filter_map(|line| line.strip_prefix("herald_calls_total{tracer=\"herald\","));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_starter_sees_and_sets_headers_of_propagation_and_no_others() {
+    let Some(module) = built("a_starter_sees_and_sets_headers_of_propagation_and_no_others", "herald.wasm") else {
+        return;
+    };
+    let house = House::new();
+    house.drop_in("herald.wasm", &module);
+    house.until_live("herald");
+    let sent =
+        [("b3", "0"), ("x-tenant", "a"), ("authorization", "Bearer secret"), ("cookie", "a=b"), ("te", "trailers")];
+    let arrived = exchange(&house, &sent);
+    house.settled("herald", 2);
+    let added = |headers: &HeaderMap| -> Vec<String> {
+        let mut names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        names.retain(|name| !sent.iter().any(|(sent, _)| sent == name));
+        names.sort();
+        names
+    };
+    assert_eq!(added(&arrived[0]), ["traceparent", "uber-trace-id", "x-b3-traceid"], "traceparent is the host's");
+    assert_eq!(added(&arrived[1]), [""; 0], "a server sends no request");
+    for (name, value) in sent {
+        assert_eq!(arrived[0][name], value, "what the application sent is as it was");
+    }
+    // The finished calls got the tokens of their own starts.
+    assert_eq!(
+        heralded(&house),
+        [
+            "seen=\"b3 traceparent\",set=\"x-b3-traceid uber-trace-id\",many=\"0\"} 1",
+            "seen=\"b3\",set=\"\",many=\"0\"} 1",
+        ]
+    );
+}
+
+#[test]
+fn the_operator_grants_headers_and_no_more_than_eight() {
+    let Some(module) = built("the_operator_grants_headers_and_no_more_than_eight", "herald.wasm") else { return };
+    let house = House::new();
+    house.drop_in("herald.wasm", &module);
+    let first = house.until_live("herald");
+    let many: Vec<String> = (0..20).map(|i| format!("\"x-many-{i}\"")).collect();
+    house.configure(&format!(
+        "[tracers.herald]\nsee_headers = [\"x-tenant\", \"authorization\"]\nset_headers = [\"x-audit-id\", {}]\n",
+        many.join(", ")
+    ));
+    house.until("herald", "loaded anew with its grants", |tracer| tracer["generation"] != first["generation"]);
+    let arrived = exchange(&house, &[("x-tenant", "a"), ("authorization", "Bearer secret")]);
+    house.settled("herald", 2);
+    let set = arrived[0].keys().filter(|name| name.as_str().starts_with("x-many-")).count();
+    assert_eq!((set, arrived[0].contains_key("x-audit-id")), (5, true), "with x-b3-traceid and uber-trace-id eight");
+    let seen = heralded(&house);
+    assert!(seen.iter().all(|line| line.contains("x-tenant") && !line.contains("authorization")), "{seen:?}");
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::rc::Rc;
 
 use hottap_guest::metrics::Keyed;
+use hottap_guest::outbox::Lines;
 use hottap_guest::{Batch, Field, Flush};
 
 use crate::kind::{self, Tags};
-use crate::payload::Payload;
 use crate::series::{Buckets, Series};
 use crate::stamp::Stamp;
 
@@ -31,7 +31,7 @@ impl Aggregate {
         Self { tags, buckets: Buckets::new(bounds), by_kind: Keyed::new(), all: Vec::new(), began: now }
     }
 
-    pub(crate) fn finish(&mut self, batch: &Batch, stamp: &mut Stamp, payload: &mut Payload) {
+    pub(crate) fn finish(&mut self, batch: &Batch, stamp: &mut Stamp, lines: &mut Lines) {
         use Field::{Duration, ErrorType, HttpStatus, Method, Protocol, ReceivedBytes, RpcStatus, SentBytes, Side};
         let [sides, methods, protocols, rpc_statuses, http_statuses, error_types, nanos, sent, received] = batch
             .columns([Side, Method, Protocol, RpcStatus, HttpStatus, ErrorType, Duration, SentBytes, ReceivedBytes]);
@@ -43,7 +43,7 @@ impl Aggregate {
         for (((((side, method), protocol), ((rpc, http), error_type)), ((&nanos, &sent), &received)), call) in calls {
             if self.all.len() >= MAX_SERIES {
                 // The one time that is known for sure to belong to this interval.
-                self.write_all(stamp.at(self.began), payload);
+                self.write_all(stamp.at(self.began), lines);
                 self.all.clear();
                 self.by_kind = Keyed::new();
             }
@@ -58,9 +58,9 @@ impl Aggregate {
         }
     }
 
-    pub(crate) fn flush(&mut self, at: Flush, stamp: &mut Stamp, payload: &mut Payload) {
+    pub(crate) fn flush(&mut self, at: Flush, stamp: &mut Stamp, lines: &mut Lines) {
         if self.all.iter().any(|series| !series.is_empty()) {
-            self.write_all(stamp.at(at.now), payload);
+            self.write_all(stamp.at(at.now), lines);
         }
         self.began = at.now;
         self.by_kind.forget_idle(at.elapsed);
@@ -68,9 +68,9 @@ impl Aggregate {
     }
 
     /// Writes the lines of all series that had calls.
-    fn write_all(&self, unix_nanos: u64, payload: &mut Payload) {
+    fn write_all(&self, unix_nanos: u64, lines: &mut Lines) {
         for series in self.all.iter().filter(|series| !series.is_empty()) {
-            payload.line(|line| series.take_line(line, unix_nanos, &self.buckets));
+            lines.line(|line| series.take_line(line, unix_nanos, &self.buckets));
         }
     }
 }

@@ -7,7 +7,6 @@ mod kind;
 mod line;
 #[cfg(test)]
 mod parse;
-mod payload;
 mod points;
 mod series;
 mod settings;
@@ -15,11 +14,10 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 
-use hottap_guest::outbox::Outlet;
+use hottap_guest::outbox::{Lines, Outlet};
 use hottap_guest::{Batch, Config, Error, Flush, Tracer, export};
 
 use aggregate::Aggregate;
-use payload::Payload;
 use points::Points;
 use settings::Settings;
 use stamp::Stamp;
@@ -30,7 +28,7 @@ export!(Influxdb);
 #[derive(Debug)]
 pub struct Influxdb {
     mode: Mode,
-    payload: Payload,
+    lines: Lines,
     stamp: Stamp,
 }
 
@@ -53,22 +51,22 @@ impl Tracer for Influxdb {
         } else {
             Mode::Aggregate(Aggregate::new(tags, settings.bounds(), config.now()))
         };
-        Ok(Self { mode, payload: Payload::new(outlet), stamp: Stamp::restore(config.now()) })
+        Ok(Self { mode, lines: Lines::new(outlet), stamp: Stamp::restore(config.now()) })
     }
 
     fn finish(&mut self, batch: &Batch) {
         match &mut self.mode {
-            Mode::Aggregate(aggregate) => aggregate.finish(batch, &mut self.stamp, &mut self.payload),
-            Mode::Points(points) => points.finish(batch, &mut self.stamp, &mut self.payload),
+            Mode::Aggregate(aggregate) => aggregate.finish(batch, &mut self.stamp, &mut self.lines),
+            Mode::Points(points) => points.finish(batch, &mut self.stamp, &mut self.lines),
         }
     }
 
     fn flush(&mut self, at: Flush) {
         match &mut self.mode {
-            Mode::Aggregate(aggregate) => aggregate.flush(at, &mut self.stamp, &mut self.payload),
+            Mode::Aggregate(aggregate) => aggregate.flush(at, &mut self.stamp, &mut self.lines),
             Mode::Points(points) => points.flush(at),
         }
-        self.payload.send();
+        self.lines.send();
         self.stamp.save();
     }
 }

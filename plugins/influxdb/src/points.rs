@@ -1,11 +1,11 @@
 //! A point for each call, at the time when it finished.
 
 use hottap_guest::metrics::Keyed;
+use hottap_guest::outbox::Lines;
 use hottap_guest::{Batch, Call, Field, Flush};
 
 use crate::kind::{self, Tags};
 use crate::line;
-use crate::payload::Payload;
 use crate::stamp::Stamp;
 
 /// The tracer's work when each call is a point.
@@ -23,15 +23,38 @@ impl Points {
         Self { tags, texts, names: Keyed::new() }
     }
 
-    pub(crate) fn finish(&mut self, batch: &Batch, stamp: &mut Stamp, payload: &mut Payload) {
+    pub(crate) fn finish(&mut self, batch: &Batch, stamp: &mut Stamp, lines: &mut Lines) {
         use Field::{
             Duration, ErrorType, HttpStatus, Method, Protocol, ReceivedBytes, ReceivedMessages, RpcStatus, SentBytes,
             SentMessages, Side, Started,
         };
-        let [sides, methods, protocols, rpc_statuses, http_statuses, error_types] =
-            batch.columns([Side, Method, Protocol, RpcStatus, HttpStatus, ErrorType]);
-        let [started, nanos, sent, received, messages_sent, messages_received] =
-            batch.columns([Started, Duration, SentBytes, ReceivedBytes, SentMessages, ReceivedMessages]);
+        let [
+            sides,
+            methods,
+            protocols,
+            rpc_statuses,
+            http_statuses,
+            error_types,
+            started,
+            nanos,
+            sent,
+            received,
+            messages_sent,
+            messages_received,
+        ] = batch.columns([
+            Side,
+            Method,
+            Protocol,
+            RpcStatus,
+            HttpStatus,
+            ErrorType,
+            Started,
+            Duration,
+            SentBytes,
+            ReceivedBytes,
+            SentMessages,
+            ReceivedMessages,
+        ]);
 
         let Self { tags, texts, names } = self;
         let who = sides.iter().zip(methods).zip(protocols);
@@ -44,7 +67,7 @@ impl Points {
             let name = names.get_or_insert_with(key, || tags.of(call));
             let time = stamp.at(started.saturating_add(nanos));
             let ((&sent, &received), (&messages_sent, &messages_received)) = much;
-            payload.line(|line| {
+            lines.line(|line| {
                 line.extend_from_slice(name);
                 line::integer(line, " duration_ns=", nanos);
                 line::integer(line, ",sent_bytes=", sent);

@@ -17,6 +17,9 @@ pub(super) fn advice(refusal: &Refusal) -> String {
             "if these are the bytes that you mean, set sha256 in the manifest to the first of the two".into()
         }
         Refusal::Load { error, .. } => load(error),
+        Refusal::Untrusted { .. } => {
+            "name them only, destinations = [\"influx\"]; with --config the service's own hottap.toml is heeded".into()
+        }
         Refusal::Canary { error, .. } => call(error),
         Refusal::NoSlot { .. } | Refusal::NoStart { .. } => "remove a plugin from the plugin dir".into(),
     }

@@ -1,12 +1,13 @@
 //! The layer that a service owner adds to a client.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tower_layer::Layer;
 
 use super::ClientService;
 use crate::rpc::Symbol;
-use crate::tracer::Hottap;
+use crate::tracer::{Hottap, Natives, Tracer};
 
 /// Observes the calls that a client makes. Made by [`Hottap::client_layer`](crate::Hottap::client_layer).
 ///
@@ -27,12 +28,13 @@ use crate::tracer::Hottap;
 #[derive(Clone)]
 pub struct ClientLayer {
     tap: Hottap,
+    own: Option<Arc<Natives>>,
     callee: Symbol,
 }
 
 impl ClientLayer {
     pub(crate) fn new(tap: Hottap) -> Self {
-        Self { tap, callee: Symbol::NONE }
+        Self { tap, own: None, callee: Symbol::NONE }
     }
 
     /// Names the service that is called, such as `inventory`. Without it the callee has no name.
@@ -41,13 +43,21 @@ impl ClientLayer {
         self.callee = Symbol::intern(service);
         self
     }
+
+    /// Adds a native tracer for the calls of this client alone (Kitex's `WithTracer`). It is started after those of
+    /// [`Builder::tracer`](crate::Builder::tracer), and gets every call, whatever other tracers want.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: impl Tracer) -> Self {
+        self.own = Some(Arc::new(Natives::with(self.own.as_deref(), &self.tap.core().natives, tracer)));
+        self
+    }
 }
 
 impl<S> Layer<S> for ClientLayer {
     type Service = ClientService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientService::new(inner, self.tap.clone(), self.callee)
+        ClientService::new(inner, self.tap.clone(), self.own.clone(), self.callee)
     }
 }
 

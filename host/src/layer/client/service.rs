@@ -16,19 +16,21 @@ use crate::layer::protocol::{self, Head, grpc};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
 use crate::rpc::{Peer, Protocol, Side, Symbol};
-use crate::tracer::{Begun, Core, Hottap};
+use crate::tracer::{Begun, Core, Hottap, Natives};
 
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
 #[derive(Clone)]
 pub struct ClientService<S> {
     inner: S,
     tap: Hottap,
+    /// The tracers of this layer alone.
+    own: Option<Arc<Natives>>,
     callee: Symbol,
 }
 
 impl<S> ClientService<S> {
-    pub(super) fn new(inner: S, tap: Hottap, callee: Symbol) -> Self {
-        Self { inner, tap, callee }
+    pub(super) fn new(inner: S, tap: Hottap, own: Option<Arc<Natives>>, callee: Symbol) -> Self {
+        Self { inner, tap, own, callee }
     }
 }
 
@@ -50,7 +52,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some((begun, head)) = begin(self.tap.core(), &request) else {
+        let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
             propagate::forward(request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
@@ -67,19 +69,19 @@ where
 
 /// None if nobody wants the call.
 #[inline]
-fn begin<'a, B>(core: &Core, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
-    if core.live.is_idle(Side::Client) {
+fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
+    if !Begun::may_be_wanted(core, Side::Client, own) {
         return None;
     }
     let head = Head::of(request.headers());
     let begun = if head.protocol == Protocol::Grpc {
-        Begun::new(core, Side::Client, &[grpc::method(request.uri().path())])
+        Begun::new(core, Side::Client, &[grpc::method(request.uri().path())], own)
     } else {
         let method = protocol::http::method(request.method());
         // Not axum's: in a proxy the extensions are those of the request that came in.
         match request.extensions().get::<Route>() {
-            Some(route) => Begun::new(core, Side::Client, &[method, " ", route.as_str()]),
-            None => Begun::new(core, Side::Client, &[method]),
+            Some(route) => Begun::new(core, Side::Client, &[method, " ", route.as_str()], own),
+            None => Begun::new(core, Side::Client, &[method], own),
         }
     };
     Some((begun?, head))

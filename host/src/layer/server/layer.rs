@@ -1,11 +1,12 @@
 //! The layer that a service owner adds to a server.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tower_layer::Layer;
 
 use super::ServerService;
-use crate::tracer::Hottap;
+use crate::tracer::{Hottap, Natives, Tracer};
 
 /// Observes the calls that a server handles. Made by [`Hottap::server_layer`](crate::Hottap::server_layer).
 ///
@@ -26,11 +27,20 @@ use crate::tracer::Hottap;
 #[derive(Clone)]
 pub struct ServerLayer {
     tap: Hottap,
+    own: Option<Arc<Natives>>,
 }
 
 impl ServerLayer {
     pub(crate) fn new(tap: Hottap) -> Self {
-        Self { tap }
+        Self { tap, own: None }
+    }
+
+    /// Adds a native tracer for the calls of this server alone (Kitex's `WithTracer`). It is started after those of
+    /// [`Builder::tracer`](crate::Builder::tracer), and gets every call, whatever other tracers want.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: impl Tracer) -> Self {
+        self.own = Some(Arc::new(Natives::with(self.own.as_deref(), &self.tap.core().natives, tracer)));
+        self
     }
 }
 
@@ -38,7 +48,7 @@ impl<S> Layer<S> for ServerLayer {
     type Service = ServerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ServerService::new(inner, self.tap.clone())
+        ServerService::new(inner, self.tap.clone(), self.own.clone())
     }
 }
 

@@ -15,18 +15,20 @@ use crate::layer::protocol::{self, Head, grpc};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{Ambient, Remote};
 use crate::rpc::{EventKind, Protocol, Side, TraceContext};
-use crate::tracer::{Begun, Core, Hottap};
+use crate::tracer::{Begun, Core, Hottap, Natives};
 
 /// A service whose calls are observed. Made by a [`ServerLayer`](super::ServerLayer).
 #[derive(Clone)]
 pub struct ServerService<S> {
     inner: S,
     tap: Hottap,
+    /// The tracers of this layer alone.
+    own: Option<Arc<Natives>>,
 }
 
 impl<S> ServerService<S> {
-    pub(super) fn new(inner: S, tap: Hottap) -> Self {
-        Self { inner, tap }
+    pub(super) fn new(inner: S, tap: Hottap, own: Option<Arc<Natives>>) -> Self {
+        Self { inner, tap, own }
     }
 }
 
@@ -48,7 +50,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some((begun, head)) = begin(self.tap.core(), &request) else {
+        let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
             let mut ambient = Ambient::passing(request.headers());
             let request = request.map(|body| RequestBody::new(body, None));
             let inner = {
@@ -75,18 +77,18 @@ where
 
 /// None if nobody wants the call.
 #[inline]
-fn begin<'a, B>(core: &Core, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
-    if core.live.is_idle(Side::Server) {
+fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
+    if !Begun::may_be_wanted(core, Side::Server, own) {
         return None;
     }
     let head = Head::of(request.headers());
     let begun = if head.protocol == Protocol::Grpc {
-        Begun::new(core, Side::Server, &[grpc::method(request.uri().path())])
+        Begun::new(core, Side::Server, &[grpc::method(request.uri().path())], own)
     } else {
         let method = protocol::http::method(request.method());
         match protocol::http::route(request.extensions()) {
-            Some(route) => Begun::new(core, Side::Server, &[method, " ", route]),
-            None => Begun::new(core, Side::Server, &[method]),
+            Some(route) => Begun::new(core, Side::Server, &[method, " ", route], own),
+            None => Begun::new(core, Side::Server, &[method], own),
         }
     };
     Some((begun?, head))

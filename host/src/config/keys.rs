@@ -1,0 +1,18 @@
+//! Which keys a table may have: an unknown one is named together with the nearest known one. Pure.
+
+use toml::Table;
+
+/// A key that nobody knows: a misspelt setting must not be silently without effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("has the unknown key `{key}`; did you mean `{nearest}`?")]
+pub(crate) struct UnknownKey {
+    pub(crate) key: String,
+    pub(crate) nearest: String,
+}
+
+/// Refuses the first key of `table` that is not among `known`. `prefix` is where the table stands, such as `scope.`.
+pub(crate) fn check_keys(table: &Table, known: &[&str], prefix: &str) -> Result<(), UnknownKey> {
+    let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, key)).copied().unwrap_or("");
+    Err(UnknownKey { key: format!("{prefix}{key}"), nearest: format!("{prefix}{nearest}") })
+}

@@ -1,0 +1,21 @@
+//! What the operator says in `hottap.toml`: destinations, and what tracers may do beyond the defaults. It asks no
+//! network and starts nothing; only [`ConfigFile`] reads, and it reads one file.
+
+mod amount;
+mod definition;
+mod error;
+mod file;
+mod grants;
+mod header;
+mod keys;
+mod operator;
+mod place;
+
+pub(crate) use definition::Definition;
+pub(crate) use error::ConfigError;
+pub(crate) use file::ConfigFile;
+pub(crate) use grants::Grants;
+pub(crate) use header::{Header, HeaderSource};
+pub(crate) use keys::{UnknownKey, check_keys};
+pub(crate) use operator::OperatorConfig;
+pub(crate) use place::{HttpPlace, Place};

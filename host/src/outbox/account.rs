@@ -1,0 +1,92 @@
+//! The books of one destination: what was accepted, and what became of it. Each term is counted on its own.
+
+use std::collections::BTreeMap;
+
+/// Why a payload was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// No destination of this name is there for this tracer.
+    #[error("the tracer may not use a destination of this name")]
+    Unknown,
+    /// The queue has no space left, or the outbox was shut down.
+    #[error("there is no space left in the destination's queue")]
+    Full,
+    /// The payload is larger than the destination takes.
+    #[error("the payload is larger than the destination takes")]
+    TooLarge,
+}
+
+/// Why a payload that had been accepted was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::outbox) enum DropReason {
+    /// The server refused it for good.
+    Rejected,
+    /// It was tried for as long as the destination's `retry_for` says.
+    Expired,
+    /// The place that the destination was moved to takes no payload of this size.
+    TooLarge,
+    /// The destination is no longer configured.
+    Removed,
+    /// The host was shut down.
+    Shutdown,
+}
+
+impl DropReason {
+    const ALL: [Self; 5] = [Self::Rejected, Self::Expired, Self::TooLarge, Self::Removed, Self::Shutdown];
+
+    /// The word for it in metrics and JSON.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::TooLarge => "too_large",
+            Self::Removed => "removed",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// The terms of one destination. At every moment `accepted = delivered + queued + dropped`.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
+    pub(super) accepted: u64,
+    pub(super) delivered: u64,
+    /// Payloads that wait or are under way.
+    pub(super) queued: u64,
+    /// What they occupy, in bytes.
+    pub(super) queued_bytes: usize,
+    /// What parcels occupy that are not committed yet, in bytes.
+    pub(super) reserved_bytes: usize,
+    /// Tries beyond the first of each payload.
+    pub(super) retries: u64,
+    dropped: [u64; DropReason::ALL.len()],
+    /// Payloads that were never accepted: by [`Refusal`].
+    refused: [u64; 3],
+}
+
+impl Terms {
+    pub(super) fn drop(&mut self, reason: DropReason) {
+        if let Some(count) = self.dropped.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        if let Some(count) = self.refused.get_mut(refusal as usize) {
+            *count += 1;
+        }
+    }
+
+    /// The reasons that occurred.
+    pub(super) fn dropped(&self) -> BTreeMap<&'static str, u64> {
+        let counts = DropReason::ALL.iter().map(|reason| reason.as_str()).zip(self.dropped);
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// The reasons that occurred.
+    pub(super) fn refused(&self) -> BTreeMap<&'static str, u64> {
+        let reasons = ["not_granted", "full", "too_large"];
+        reasons.into_iter().zip(self.refused).filter(|(_, count)| *count > 0).collect()
+    }
+}

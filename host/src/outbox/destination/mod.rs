@@ -1,0 +1,224 @@
+//! One destination: its queue, its books, and what is known of it. Its lock is held for moments only.
+
+mod lifecycle;
+mod progress;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::account::{DropReason, Refusal, Terms};
+use super::parcel::Payload;
+use super::state::{DestinationState, Problem, Queued};
+use crate::config::{Definition, Place};
+use lifecycle::Ending;
+pub(super) use progress::{Job, Next};
+
+/// The largest payload of a datagram: 65,535 less the headers of IPv4 and UDP.
+const MAX_DATAGRAM: usize = 65_507;
+
+/// One destination by name, over all its definitions.
+pub(super) struct Destination {
+    name: Arc<str>,
+    inner: Mutex<Inner>,
+    /// Something happened that its worker has to look at.
+    wake: Notify,
+    /// Something happened that somebody may wait for.
+    changed: Condvar,
+}
+
+struct Inner {
+    definition: Arc<Definition>,
+    /// Counts what a pause must not outlast: changes of the definition, and the end.
+    epoch: u64,
+    ending: Option<Ending>,
+    /// Since when it is no longer configured.
+    removed: Option<Instant>,
+    /// The outbox was shut down.
+    closed: bool,
+    /// A worker has it in its hands.
+    running: bool,
+    /// The first one stays here while it is under way.
+    queue: VecDeque<Payload>,
+    next_id: u64,
+    terms: Terms,
+    standing: Standing,
+    problem: Option<Problem>,
+    /// When trouble was last logged, and whether its end was not logged yet.
+    told: Option<Instant>,
+    untold_end: bool,
+}
+
+/// How well it does; trouble only grows until a payload is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Ok,
+    Waiting,
+    Failing,
+    /// Failing, and payloads were lost by it.
+    Losing,
+}
+
+impl Destination {
+    pub(super) fn new(name: &str, definition: Definition) -> Self {
+        Self {
+            name: name.into(),
+            inner: Mutex::new(Inner {
+                definition: Arc::new(definition),
+                epoch: 0,
+                ending: None,
+                removed: None,
+                closed: false,
+                running: false,
+                queue: VecDeque::new(),
+                next_id: 1,
+                terms: Terms::default(),
+                standing: Standing::Ok,
+                problem: None,
+                told: None,
+                untold_end: false,
+            }),
+            wake: Notify::new(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reserves the space of a payload.
+    pub(super) fn reserve(&self, tracer: &str, bytes: usize, cost: usize) -> Result<(), Refusal> {
+        let mut inner = self.lock();
+        let definition = &inner.definition;
+        let most = match definition.place {
+            Place::Udp { .. } => definition.max_payload.min(MAX_DATAGRAM),
+            _ => definition.max_payload,
+        };
+        let occupied = inner.terms.queued_bytes.saturating_add(inner.terms.reserved_bytes);
+        let refusal = if inner.removed.is_some() {
+            return Err(Refusal::Unknown);
+        } else if !definition.tracers.contains(tracer) {
+            Refusal::Unknown
+        } else if bytes > most {
+            Refusal::TooLarge
+        } else if inner.closed || (occupied > 0 && occupied.saturating_add(cost) > definition.queue) {
+            // An empty queue takes any payload that is not too large: its overhead must not make it unsendable.
+            Refusal::Full
+        } else {
+            inner.terms.reserved_bytes += cost;
+            return Ok(());
+        };
+        inner.terms.refuse(refusal);
+        Err(refusal)
+    }
+
+    /// Gives reserved space back.
+    pub(super) fn give_back(&self, cost: usize) {
+        let mut inner = self.lock();
+        inner.terms.reserved_bytes = inner.terms.reserved_bytes.saturating_sub(cost);
+    }
+
+    /// Takes a payload whose space is reserved.
+    pub(super) fn accept(&self, mut payload: Payload) {
+        let mut inner = self.lock();
+        inner.terms.reserved_bytes = inner.terms.reserved_bytes.saturating_sub(payload.cost);
+        inner.terms.accepted += 1;
+        if inner.closed {
+            inner.terms.drop(DropReason::Shutdown);
+        } else if inner.removed.is_some() && !inner.running {
+            inner.terms.drop(DropReason::Removed);
+        } else {
+            payload.id = inner.next_id;
+            inner.next_id += 1;
+            inner.terms.queued += 1;
+            inner.terms.queued_bytes += payload.cost;
+            inner.queue.push_back(payload);
+        }
+        drop(inner);
+        self.wake.notify_one();
+        self.changed.notify_all();
+    }
+
+    pub(super) fn state(&self) -> DestinationState {
+        let inner = self.lock();
+        let Inner { definition, terms, .. } = &*inner;
+        DestinationState {
+            name: self.name.to_string(),
+            kind: definition.place.kind(),
+            place: definition.place.to_string(),
+            state: match (inner.closed, inner.removed, inner.standing) {
+                (true, ..) => "stopped",
+                (_, Some(_), _) => "removed",
+                (.., Standing::Ok) => "ok",
+                (.., Standing::Waiting) => "waiting",
+                (.., Standing::Failing | Standing::Losing) => "failing",
+            },
+            accepted: terms.accepted,
+            delivered: terms.delivered,
+            queued: Queued { payloads: terms.queued, bytes: terms.queued_bytes },
+            dropped: terms.dropped(),
+            refused: terms.refused(),
+            retries: terms.retries,
+            last_error: inner.problem.clone(),
+            tracers: definition.tracers.clone(),
+        }
+    }
+
+    /// Waits until the state is as wanted. None if it is not in time.
+    #[cfg(test)]
+    pub(super) fn wait(
+        &self,
+        patience: std::time::Duration,
+        wanted: impl Fn(&DestinationState) -> bool,
+    ) -> Option<DestinationState> {
+        let until = Instant::now() + patience;
+        let mut inner = self.lock();
+        loop {
+            drop(inner);
+            let state = self.state();
+            if wanted(&state) {
+                return Some(state);
+            }
+            inner = self.lock();
+            let left = until.checked_duration_since(Instant::now())?;
+            // What changed between the two locks is seen a moment later.
+            inner = self.changed.wait_timeout(inner, left.min(std::time::Duration::from_millis(5))).ok()?.0;
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.wake.notify_one();
+        self.changed.notify_all();
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Takes the payload out of the queue; false if somebody has dropped it meanwhile.
+    fn settle(&mut self, id: u64) -> bool {
+        if self.queue.front().is_none_or(|payload| payload.id != id) {
+            return false;
+        }
+        if let Some(payload) = self.queue.pop_front() {
+            self.terms.queued -= 1;
+            self.terms.queued_bytes = self.terms.queued_bytes.saturating_sub(payload.cost);
+        }
+        true
+    }
+
+    fn give_up(&mut self, reason: DropReason) {
+        while let Some(payload) = self.queue.pop_front() {
+            self.terms.queued -= 1;
+            self.terms.queued_bytes = self.terms.queued_bytes.saturating_sub(payload.cost);
+            self.terms.drop(reason);
+        }
+    }
+}

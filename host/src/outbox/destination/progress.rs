@@ -1,0 +1,135 @@
+//! What a destination's worker is given to do, and what it tells of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::time::timeout_at;
+
+use super::lifecycle::Ending;
+use super::{Destination, Inner, Standing};
+use crate::config::Definition;
+use crate::outbox::account::DropReason;
+use crate::outbox::parcel::Payload;
+use crate::outbox::state::{Fault, Problem};
+
+/// Trouble that comes and goes is logged once in this time: a server that answers now this, now that, must not fill the
+/// log. What happens in between is in the counts.
+const QUIET: Duration = Duration::from_secs(60);
+/// What a worker does next.
+pub(in crate::outbox) enum Next {
+    /// Wait to be woken.
+    Nothing,
+    /// Leave: another worker starts if there is ever something to do again.
+    Ended,
+    Deliver(Job),
+}
+
+/// One payload to try.
+pub(in crate::outbox) struct Job {
+    pub(in crate::outbox) payload: Payload,
+    pub(in crate::outbox) definition: Arc<Definition>,
+    pub(in crate::outbox) epoch: u64,
+    pub(in crate::outbox) ending: Option<Ending>,
+}
+
+impl Destination {
+    /// What its worker does next.
+    pub(in crate::outbox) fn next(&self) -> Next {
+        let next = {
+            let mut inner = self.lock();
+            match inner.ending {
+                Some(ending) if ending.until <= Instant::now() => inner.give_up(ending.reason),
+                _ => {}
+            }
+            match inner.queue.front() {
+                Some(payload) => Next::Deliver(Job {
+                    payload: payload.clone(),
+                    definition: inner.definition.clone(),
+                    epoch: inner.epoch,
+                    ending: inner.ending,
+                }),
+                None if inner.removed.is_some() || inner.closed => {
+                    inner.running = false;
+                    Next::Ended
+                }
+                None => Next::Nothing,
+            }
+        };
+        self.changed.notify_all();
+        next
+    }
+
+    /// Waits to be woken. Cancel safe.
+    pub(in crate::outbox) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Waits, but not past a change of the definition or the beginning of the end.
+    pub(in crate::outbox) async fn pause(&self, epoch: u64, pause: Duration) {
+        let until = tokio::time::Instant::now() + pause;
+        while self.lock().epoch == epoch && timeout_at(until, self.wake.notified()).await.is_ok() {}
+    }
+
+    pub(in crate::outbox) fn count_retry(&self) {
+        self.change(|inner| inner.terms.retries += 1);
+    }
+
+    pub(in crate::outbox) fn delivered(&self, id: u64) {
+        let over = self.change(|inner| {
+            if inner.settle(id) {
+                inner.terms.delivered += 1;
+            }
+            inner.standing = Standing::Ok;
+            std::mem::take(&mut inner.untold_end)
+        });
+        if over {
+            tracing::info!(destination = self.name(), "the destination takes payloads again");
+        }
+    }
+
+    /// The payload is lost.
+    pub(in crate::outbox) fn dropped(&self, id: u64, reason: DropReason, fault: Fault) {
+        self.trouble(Standing::Losing, fault, |inner| {
+            if inner.settle(id) {
+                inner.terms.drop(reason);
+            }
+        });
+    }
+
+    /// A try failed, and others follow.
+    pub(in crate::outbox) fn failed(&self, fault: Fault) {
+        self.trouble(Standing::Failing, fault, |_| {});
+    }
+
+    /// Something of the operator's is missing; nothing is tried until it is there.
+    pub(in crate::outbox) fn waiting(&self, fault: Fault) {
+        self.trouble(Standing::Waiting, fault, |inner| inner.standing = Standing::Ok);
+    }
+
+    /// Drops everything that waits.
+    pub(in crate::outbox) fn give_up(&self, reason: DropReason) {
+        self.change(|inner| inner.give_up(reason));
+    }
+
+    /// What happened and what it means are seen as one.
+    fn trouble(&self, standing: Standing, fault: Fault, change: impl FnOnce(&mut Inner)) {
+        let Fault { message, what_to_do } = fault;
+        let tell = self.change(|inner| {
+            let before = inner.standing;
+            change(inner);
+            inner.standing = inner.standing.max(standing);
+            let at_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+            inner.problem = Some(Problem { message: message.clone(), at_unix_ms, what_to_do: what_to_do.clone() });
+            let quiet = inner.told.is_some_and(|told| told.elapsed() < QUIET);
+            let tell = inner.standing != before && (inner.untold_end || !quiet);
+            if tell {
+                inner.told = Some(Instant::now());
+                inner.untold_end = true;
+            }
+            tell
+        });
+        if tell {
+            tracing::warn!(destination = self.name(), "{message}; {what_to_do}");
+        }
+    }
+}

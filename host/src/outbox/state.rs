@@ -1,0 +1,63 @@
+//! What the admin API and the metrics say of a destination; nothing in it is secret.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+/// One destination, as the admin API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DestinationState {
+    pub(crate) name: String,
+    /// http, https, udp, file or stdout.
+    pub(crate) kind: &'static str,
+    /// Its URL without query and headers.
+    #[serde(rename = "where")]
+    pub(crate) place: String,
+    /// `ok`; `waiting` for something of the operator's, such as a secret; `failing` if the last try failed; `removed`
+    /// if it is no longer configured; `stopped` after shutdown.
+    pub(crate) state: &'static str,
+    /// Payloads that were committed to it: `delivered + queued.payloads + dropped`.
+    pub(crate) accepted: u64,
+    /// Payloads that the server, the file or the system took.
+    pub(crate) delivered: u64,
+    pub(crate) queued: Queued,
+    /// Accepted payloads that were lost, by reason.
+    pub(crate) dropped: BTreeMap<&'static str, u64>,
+    /// Payloads that were not accepted, by reason.
+    pub(crate) refused: BTreeMap<&'static str, u64>,
+    /// Tries beyond the first of each payload.
+    pub(crate) retries: u64,
+    pub(crate) last_error: Option<Problem>,
+    /// Who may use it.
+    pub(crate) tracers: BTreeSet<String>,
+}
+
+/// What waits for a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Queued {
+    pub(crate) payloads: u64,
+    /// With what a payload costs beside its contents.
+    pub(crate) bytes: usize,
+}
+
+/// What went wrong last with a destination.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Problem {
+    pub(crate) message: String,
+    pub(crate) at_unix_ms: u64,
+    pub(crate) what_to_do: Cow<'static, str>,
+}
+
+/// Something that went wrong, in words for the operator and without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) what_to_do: Cow<'static, str>,
+}
+
+impl Fault {
+    pub(super) fn new(message: impl Into<String>, what_to_do: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: message.into(), what_to_do: what_to_do.into() }
+    }
+}

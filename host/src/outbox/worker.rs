@@ -1,0 +1,122 @@
+//! The task that empties one destination's queue: in order, the first payload first, one at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::account::DropReason;
+use super::destination::{Destination, Job, Next};
+use super::retry::Policy;
+use super::sink::{Outcome, Sink, Trust};
+use crate::config::Definition;
+
+/// How workers go about it; the same for all destinations.
+#[derive(Clone)]
+pub(super) struct Ways {
+    pub(super) policy: Policy,
+    /// How often something that the operator has to provide is looked for.
+    pub(super) recheck: Duration,
+    pub(super) trust: Trust,
+}
+
+impl Default for Ways {
+    fn default() -> Self {
+        Self { policy: Policy::default(), recheck: Duration::from_secs(1), trust: Trust::Platform }
+    }
+}
+
+/// The tries of the payload at the head of the queue.
+struct Trying {
+    id: u64,
+    since: Instant,
+    failures: u32,
+    /// The credentials were read anew for it.
+    renewed: bool,
+}
+
+/// Works until the destination is removed and empty.
+pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
+    let mut open: Option<(Arc<Definition>, Sink)> = None;
+    let mut trying: Option<Trying> = None;
+    loop {
+        let job = match destination.next() {
+            Next::Deliver(job) => job,
+            Next::Nothing => {
+                destination.woken().await;
+                continue;
+            }
+            Next::Ended => return,
+        };
+        let sink = match &mut open {
+            Some((definition, sink)) if Arc::ptr_eq(definition, &job.definition) => sink,
+            stale => {
+                // A new place has its own time to take the payload.
+                trying = None;
+                *stale = None;
+                match Sink::open(&job.definition, &ways.trust).await {
+                    Ok(new) => &mut stale.insert((job.definition.clone(), new)).1,
+                    Err(fault) => {
+                        destination.waiting(fault);
+                        rest(&destination, &job, ways.recheck).await;
+                        continue;
+                    }
+                }
+            }
+        };
+        let id = job.payload.id;
+        let trying = match &mut trying {
+            Some(trying) if trying.id == id => {
+                destination.count_retry();
+                trying
+            }
+            old => old.insert(Trying { id, since: Instant::now(), failures: 0, renewed: false }),
+        };
+        match sink.deliver(&job.payload, limit(&job)).await {
+            Outcome::Delivered => destination.delivered(id),
+            Outcome::Rejected(fault) => destination.dropped(id, DropReason::Rejected, fault),
+            Outcome::TooLarge(fault) => destination.dropped(id, DropReason::TooLarge, fault),
+            Outcome::Denied(fault) => {
+                if trying.renewed {
+                    destination.dropped(id, DropReason::Rejected, fault);
+                    continue;
+                }
+                match sink.renew().await {
+                    Ok(true) => trying.renewed = true,
+                    Ok(false) => destination.dropped(id, DropReason::Rejected, fault),
+                    Err(missing) => {
+                        // Nothing is tried until it is there.
+                        open = None;
+                        destination.waiting(missing);
+                        rest(&destination, &job, ways.recheck).await;
+                    }
+                }
+            }
+            Outcome::Failed { fault, after } => {
+                let (tried, retry_for) = (trying.since.elapsed(), job.definition.retry_for);
+                match ways.policy.pause(trying.failures, tried, retry_for, after, fastrand::f64()) {
+                    Some(pause) => {
+                        trying.failures = trying.failures.saturating_add(1);
+                        destination.failed(fault);
+                        rest(&destination, &job, pause).await;
+                    }
+                    None => destination.dropped(id, DropReason::Expired, fault),
+                }
+            }
+        }
+    }
+}
+
+/// For one try: the destination's timeout, or what is left until the end.
+fn limit(job: &Job) -> Duration {
+    let timeout = job.definition.timeout;
+    job.ending.map_or(timeout, |ending| timeout.min(ending.until.saturating_duration_since(Instant::now())))
+}
+
+/// Waits before the next try; at the end, there may be none.
+async fn rest(destination: &Destination, job: &Job, pause: Duration) {
+    match job.ending {
+        Some(ending) if !ending.retries || Instant::now() + pause >= ending.until => {
+            destination.give_up(ending.reason);
+        }
+        _ => destination.pause(job.epoch, pause).await,
+    }
+}

@@ -1,0 +1,170 @@
+//! What the operator says beside the plugin dir: destinations and grants, which no file in the plugin dir can give.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use super::name::Name;
+use crate::config::{ConfigFile, Definition, Grants, OperatorConfig};
+use crate::outbox::{DestinationState, Outbox};
+
+/// The operator's configuration as it is now, and the outbox that it configures.
+pub(crate) struct Operator {
+    pub(crate) outbox: Outbox,
+    /// Where the configuration stands; none if nobody said.
+    path: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    config: OperatorConfig,
+    /// What manifests define, by plugin. It counts only if the operator trusts the plugin dir.
+    declared: BTreeMap<Name, BTreeMap<String, Definition>>,
+    /// Why the file does not count as it is.
+    problem: Option<String>,
+}
+
+/// What the admin API shows.
+#[derive(Serialize)]
+pub(crate) struct OperatorStatus {
+    config: Option<String>,
+    trust_plugin_dir: bool,
+    /// Why the configuration file does not count as it is, and what to do.
+    config_error: Option<String>,
+    destinations: Vec<DestinationState>,
+}
+
+/// Whether a tracer can use a destination that its manifest names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Access {
+    Granted,
+    /// There is such a destination, for others.
+    NotGranted,
+    /// Nobody has defined it.
+    Undefined,
+}
+
+/// Tracers that have to be loaded anew after a look at the operator's configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    all: bool,
+    names: Vec<String>,
+}
+
+impl Changed {
+    pub(crate) fn concerns(&self, tracer: &Name) -> bool {
+        self.all || self.names.iter().any(|name| name == tracer.as_str())
+    }
+}
+
+impl Operator {
+    pub(crate) fn new(path: Option<PathBuf>) -> Self {
+        Self { outbox: Outbox::new(), path, state: Mutex::default() }
+    }
+
+    /// The file to be looked at, if there is one.
+    pub(crate) fn file(&self) -> Option<ConfigFile> {
+        self.path.as_ref().map(ConfigFile::new)
+    }
+
+    /// Looks at the file. Says for whom something has changed.
+    pub(crate) fn look(&self, file: &mut ConfigFile) -> Changed {
+        let mut state = self.lock();
+        match file.poll() {
+            None => Changed::default(),
+            Some(Err(error)) => {
+                tracing::warn!("{error}");
+                state.problem = Some(error.to_string());
+                Changed::default()
+            }
+            Some(Ok(config)) => {
+                let destinations = config.destinations.len();
+                tracing::info!(destinations, "the operator's configuration is in effect");
+                let before = std::mem::replace(&mut state.config, config);
+                state.problem = None;
+                self.configure(&state);
+                let after = &state.config.tracers;
+                let names = before.tracers.keys().chain(after.keys());
+                Changed {
+                    all: before.trust_plugin_dir != state.config.trust_plugin_dir,
+                    names: names.filter(|name| before.tracers.get(*name) != after.get(*name)).cloned().collect(),
+                }
+            }
+        }
+    }
+
+    /// What a tracer may do beyond the defaults.
+    pub(crate) fn grants(&self, tracer: &Name) -> Grants {
+        self.lock().config.tracers.get(tracer.as_str()).cloned().unwrap_or_default()
+    }
+
+    /// Whether manifests may define destinations.
+    pub(crate) fn trusts_plugin_dir(&self) -> bool {
+        self.lock().config.trust_plugin_dir
+    }
+
+    /// A plugin is live whose manifest defines these; or it is gone, and defines none.
+    pub(crate) fn declare(&self, tracer: &Name, destinations: BTreeMap<String, Definition>) {
+        let mut state = self.lock();
+        let before = match destinations.is_empty() {
+            true => state.declared.remove(tracer),
+            false => state.declared.insert(tracer.clone(), destinations),
+        };
+        if before.unwrap_or_default() != state.declared.get(tracer).cloned().unwrap_or_default() {
+            self.configure(&state);
+        }
+    }
+
+    /// Whether a tracer can use the destinations that its manifest names.
+    pub(crate) fn access(&self, tracer: &Name, names: &[String]) -> BTreeMap<String, Access> {
+        let destinations = self.lock().destinations();
+        let access = |name: &String| match destinations.get(name) {
+            Some(definition) if definition.tracers.contains(tracer.as_str()) => Access::Granted,
+            Some(_) => Access::NotGranted,
+            None => Access::Undefined,
+        };
+        names.iter().map(|name| (name.clone(), access(name))).collect()
+    }
+
+    /// Why the configuration file does not count as it is.
+    #[cfg(feature = "cli")]
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.lock().problem.clone()
+    }
+
+    pub(crate) fn status(&self) -> OperatorStatus {
+        let state = self.lock();
+        OperatorStatus {
+            config: self.path.as_ref().map(|path| path.display().to_string()),
+            trust_plugin_dir: state.config.trust_plugin_dir,
+            config_error: state.problem.clone(),
+            destinations: self.outbox.states(),
+        }
+    }
+
+    fn configure(&self, state: &State) {
+        self.outbox.configure(state.destinations());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The operator's own come first: a manifest can't put another place under a name of theirs. Of two manifests that
+    /// define one name, the first plugin's counts.
+    fn destinations(&self) -> BTreeMap<String, Definition> {
+        let mut destinations = self.config.destinations.clone();
+        if self.config.trust_plugin_dir {
+            for (name, definition) in self.declared.values().flatten() {
+                destinations.entry(name.clone()).or_insert_with(|| definition.clone());
+            }
+        }
+        destinations
+    }
+}

@@ -1,0 +1,52 @@
+//! A tracer that tries to see and set every kind of header, for tests of what starters may; no example to copy.
+
+use hottap_guest::metrics::Counter;
+use hottap_guest::{Call, Config, Error, StartedCall, Starter, Tracer, export};
+
+/// What the starter tries to see; bit i of the token says that it saw the i-th.
+const SEE: [&str; 5] = ["b3", "traceparent", "x-tenant", "authorization", "cookie"];
+/// What it tries to set; bit 8 + i says that it could.
+const SET: [&str; 8] =
+    ["x-b3-traceid", "uber-trace-id", "x-audit-id", "traceparent", "authorization", "cookie", "host", "te"];
+/// So many headers more, which the operator may let it set; bits 16 to 23 count how many it could.
+const MANY: u64 = 20;
+
+/// Counts the calls by token.
+struct Herald {
+    calls: Counter,
+}
+
+impl Tracer for Herald {
+    fn new(_: Config) -> Result<Self, Error> {
+        Ok(Self { calls: Counter::define("herald.calls").labels(["seen", "set", "many"]).build() })
+    }
+
+    fn finish_call(&mut self, call: &Call) {
+        let [seen, set, many, ..] = call.token().to_le_bytes();
+        let names = |of: &[&str], bits: u8| -> String {
+            let named = of.iter().enumerate().filter(|(i, _)| bits & 1 << i != 0);
+            named.map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
+        };
+        self.calls.with(&[&names(&SEE, seen), &names(&SET, set), &many.to_string()]).increment();
+    }
+}
+
+struct Tries;
+
+impl Starter for Tries {
+    fn new(_: Config) -> Result<Self, Error> {
+        Ok(Self)
+    }
+
+    fn start(&self, call: &StartedCall) -> u64 {
+        let seen = SEE.iter().enumerate().filter(|(_, name)| call.header(name).is_some());
+        let seen = seen.fold(0, |bits, (i, _)| bits | 1 << i);
+        let trace_id = format!("{:032x}", call.trace_id());
+        let set = SET.iter().enumerate().filter(|(_, name)| call.set_header(name, &trace_id));
+        let set: u64 = set.fold(0, |bits, (i, _)| bits | 1 << i);
+        let many = (0..MANY).filter(|i| call.set_header(&format!("x-many-{i}"), "1")).count() as u64;
+        seen | set << 8 | many << 16
+    }
+}
+
+export!(Herald, Tries);
