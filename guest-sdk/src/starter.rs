@@ -171,7 +171,8 @@ impl StartedCall {
         self.sampled
     }
 
-    /// A request header's value; none if it is absent, or the operator does not let this tracer see it.
+    /// A request header's value; none if it is absent, or the operator does not let this tracer see it (those that
+    /// propagate a trace, `traceparent` and B3's among them, need no permission).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         host::header(name)
@@ -179,7 +180,7 @@ impl StartedCall {
 
     /// Adds a header to the request that is about to leave.
     ///
-    /// False, and nothing is added, if the operator does not let this tracer set it (`b3`, `x-b3-*` and
+    /// False, and nothing is added, if the operator does not let this tracer set it (B3's headers and
     /// `uber-trace-id` need no permission), if the request has it already, if there are more than eight or they have
     /// more than a kibibyte, and on the server side.
     #[must_use = "false says that the header was not added"]

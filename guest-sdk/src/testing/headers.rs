@@ -7,6 +7,26 @@ const MOST: usize = 8;
 /// Bytes that their names and values may have together.
 const MOST_BYTES: usize = 1024;
 
+/// What every starter may set.
+const PROPAGATION: &[&str] =
+    &["b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "uber-trace-id"];
+/// What none may set, whatever the operator says: the host's own, who somebody is, and what belongs to a connection.
+const NEVER: &[&str] = &[
+    "traceparent",
+    "tracestate",
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "host",
+    "connection",
+    "content-length",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "keep-alive",
+];
+
 /// The headers of a call that starts.
 #[derive(Debug)]
 pub(crate) struct Headers {
@@ -45,8 +65,8 @@ impl Headers {
     }
 
     fn may_set(&self, name: &str) -> bool {
-        let propagates = name == "b3" || name.starts_with("x-b3-") || name == "uber-trace-id";
-        propagates || self.may_set.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+        let granted = PROPAGATION.contains(&name) || self.may_set.iter().any(|set| set.eq_ignore_ascii_case(name));
+        granted && !NEVER.contains(&name)
     }
 }
 
@@ -55,7 +75,11 @@ mod tests {
     use super::*;
 
     fn headers(side: Side) -> Headers {
-        Headers::new(side, vec![("X-Tenant".to_owned(), "acme".to_owned())], &["x-audit".to_owned()])
+        Headers::new(
+            side,
+            vec![("X-Tenant".to_owned(), "acme".to_owned())],
+            &["x-audit".to_owned(), "cookie".to_owned()],
+        )
     }
 
     #[test]
@@ -68,6 +92,8 @@ mod tests {
             ("x-audit", "1", true, "the operator lets it"),
             ("x-tenant", "1", false, "the request has it"),
             ("authorization", "1", false, "no one lets it"),
+            ("cookie", "1", false, "not even the operator may let it"),
+            ("x-b3-other", "1", false, "no header of B3"),
             ("b3", "a\nb", false, "no header value"),
             ("b3", &long, false, "too long"),
         ] {
@@ -83,8 +109,9 @@ mod tests {
 
     #[test]
     fn there_are_at_most_eight() {
-        let mut headers = headers(Side::Client);
-        let added = (0..12).filter(|i| headers.set(&format!("x-b3-{i}"), "1")).count();
+        let names: Vec<String> = (0..12).map(|i| format!("x-many-{i}")).collect();
+        let mut headers = Headers::new(Side::Client, Vec::new(), &names);
+        let added = names.iter().filter(|name| headers.set(name, "1")).count();
         assert_eq!(added, MOST);
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use http::HeaderValue;
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderValue, Method};
 
 use super::ConfigError;
 
@@ -114,16 +114,6 @@ impl Place {
 fn file(path: &str) -> Option<Place> {
     let valid = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
     valid.then(|| Place::File(PathBuf::from(path)))
-}
-
-impl HttpPlace {
-    /// The request target's query, which may hold a secret.
-    pub(crate) fn query(&self) -> Option<&str> {
-        self.target.query()
-    }
-
-    /// What is asked of the server.
-    pub(crate) const METHOD: Method = Method::POST;
 }
 
 /// `scheme://host:port/path`, without the query.

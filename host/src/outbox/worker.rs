@@ -39,11 +39,7 @@ pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
     let mut trying: Option<Trying> = None;
     loop {
         let job = match destination.next() {
-            Next::Deliver(job) => job,
-            Next::Nothing => {
-                destination.woken().await;
-                continue;
-            }
+            Next::Work(job) => job,
             Next::Ended => return,
         };
         let sink = match &mut open {
@@ -53,16 +49,23 @@ pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
                 trying = None;
                 *stale = None;
                 match Sink::open(&job.definition, &ways.trust).await {
-                    Ok(new) => &mut stale.insert((job.definition.clone(), new)).1,
+                    Ok(new) => {
+                        destination.ready();
+                        &mut stale.insert((job.definition.clone(), new)).1
+                    }
                     Err(fault) => {
                         destination.waiting(fault);
-                        rest(&destination, &job, ways.recheck).await;
+                        lack(&destination, &job, ways.recheck).await;
                         continue;
                     }
                 }
             }
         };
-        let id = job.payload.id;
+        let Some(payload) = &job.payload else {
+            destination.woken().await;
+            continue;
+        };
+        let id = payload.id;
         let trying = match &mut trying {
             Some(trying) if trying.id == id => {
                 destination.count_retry();
@@ -70,7 +73,7 @@ pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
             }
             old => old.insert(Trying { id, since: Instant::now(), failures: 0, renewed: false }),
         };
-        match sink.deliver(&job.payload, limit(&job)).await {
+        match sink.deliver(payload, limit(&job)).await {
             Outcome::Delivered => destination.delivered(id),
             Outcome::Rejected(fault) => destination.dropped(id, DropReason::Rejected, fault),
             Outcome::TooLarge(fault) => destination.dropped(id, DropReason::TooLarge, fault),
@@ -86,7 +89,7 @@ pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
                         // Nothing is tried until it is there.
                         open = None;
                         destination.waiting(missing);
-                        rest(&destination, &job, ways.recheck).await;
+                        lack(&destination, &job, ways.recheck).await;
                     }
                 }
             }
@@ -117,6 +120,14 @@ async fn rest(destination: &Destination, job: &Job, pause: Duration) {
         Some(ending) if !ending.retries || Instant::now() + pause >= ending.until => {
             destination.give_up(ending.reason);
         }
+        _ => destination.pause(job.epoch, pause).await,
+    }
+}
+
+/// Waits for what the operator has to provide; at the end, nobody will.
+async fn lack(destination: &Destination, job: &Job, pause: Duration) {
+    match job.ending {
+        Some(ending) if job.payload.is_some() => destination.give_up(ending.reason),
         _ => destination.pause(job.epoch, pause).await,
     }
 }

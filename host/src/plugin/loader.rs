@@ -85,18 +85,21 @@ impl Loader {
 
     fn load(&self, job: &Job) -> Result<Loaded, Refusal> {
         let files = Files::read(&self.directory, &job.name, job.found.manifest.is_some())?;
-        files.check_trust(self.operator.trusts_plugin_dir())?;
         if !files.manifest.enabled {
             return Ok(Loaded::Disabled);
         }
         files.check_digest()?;
+        if !self.operator.trusts_plugin_dir() {
+            files.check_trust()?;
+        }
         let grants = self.operator.grants(&job.name);
         if job.live == Some(files.id(&grants)) {
             return Ok(Loaded::Same);
         }
         let module = files.compile(&self.engines)?;
-        let given = Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() };
-        files.try_out(module, given).map(|(generation, _)| Loaded::Ready(Box::new(generation)))
+        files
+            .try_out(module, Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() })
+            .map(|(generation, _)| Loaded::Ready(Box::new(generation)))
     }
 }
 
@@ -127,17 +130,9 @@ impl Files {
         Ok(Self { name: name.clone(), path, module, digest, manifest, manifest_bytes })
     }
 
-    /// The generation that these files are with what the operator grants.
+    /// The generation that these files are, with what the operator grants.
     pub(crate) fn id(&self, grants: &Grants) -> GenerationId {
         GenerationId::of(&self.digest, &self.manifest_bytes, grants)
-    }
-
-    /// A manifest may define destinations only if the operator trusts the plugin dir.
-    pub(crate) fn check_trust(&self, trusted: bool) -> Result<(), Refusal> {
-        if self.manifest.defines.is_empty() || trusted {
-            return Ok(());
-        }
-        Err(Refusal::Untrusted { path: self.path.with_extension("toml") })
     }
 
     /// The manifest may allow only certain bytes.
@@ -148,6 +143,12 @@ impl Files {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A manifest may define destinations only where the operator trusts the plugin dir.
+    pub(crate) fn check_trust(&self) -> Result<(), Refusal> {
+        let path = self.path.with_extension("toml");
+        if self.manifest.defines.is_empty() { Ok(()) } else { Err(Refusal::Untrusted { path }) }
     }
 
     /// Checks the module's structure, imports and exports, and compiles it.

@@ -152,9 +152,16 @@ impl Host {
         self.saved.get()
     }
 
+    /// Takes a payload, to be handed over with the commit.
+    pub(super) fn send(&mut self, destination: &str, content_type: &str, payload: Vec<u8>) -> Result<(), Refusal> {
+        let parcel = self.outbox.send(&self.name, destination, content_type, payload)?;
+        self.parcels.push(parcel);
+        Ok(())
+    }
+
     /// Remembers that a destination was named.
     #[cfg(feature = "cli")]
-    fn named(&mut self, destination: &str) {
+    pub(super) fn named(&mut self, destination: &str) {
         const MAX_DESTINATIONS: usize = 16;
         const MAX_DESTINATION_BYTES: usize = 256;
         if self.destinations.len() < MAX_DESTINATIONS {
@@ -172,15 +179,6 @@ impl Host {
             destinations: self.destinations.iter().cloned().collect(),
             lines: self.log.take().0,
         }
-    }
-
-    /// Takes a payload, to be handed over with the commit.
-    pub(super) fn send(&mut self, destination: &str, content_type: &str, payload: Vec<u8>) -> Result<(), Refusal> {
-        #[cfg(feature = "cli")]
-        self.named(destination);
-        let parcel = self.outbox.send(&self.name, destination, content_type, payload)?;
-        self.parcels.push(parcel);
-        Ok(())
     }
 
     /// Makes what was staged final.

@@ -453,6 +453,8 @@ impl outbox::Host for Host {
         content_type: String,
         payload: Vec<u8>,
     ) -> Result<std::result::Result<(), u32>> {
+        #[cfg(feature = "cli")]
+        self.named(&destination);
         Ok(Host::send(self, &destination, &content_type, payload).map_err(|refusal| match refusal {
             Refusal::Unknown => 0,
             Refusal::Full => 1,

@@ -24,6 +24,10 @@ impl Report for Told {
         serde_json::json!([])
     }
 
+    fn destinations(&self) -> serde_json::Value {
+        serde_json::json!({ "destinations": [] })
+    }
+
     fn healthy(&self) -> Result<(), String> {
         Ok(())
     }

@@ -18,7 +18,8 @@ pub(super) fn advice(refusal: &Refusal) -> String {
         }
         Refusal::Load { error, .. } => load(error),
         Refusal::Untrusted { .. } => {
-            "name them only, destinations = [\"influx\"]; with --config the service's own hottap.toml is heeded".into()
+            "name them only, as `destinations = [\"…\"]`; --config tells whether the service's own hottap.toml trusts them"
+                .into()
         }
         Refusal::Canary { error, .. } => call(error),
         Refusal::NoSlot { .. } | Refusal::NoStart { .. } => "remove a plugin from the plugin dir".into(),

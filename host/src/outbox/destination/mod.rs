@@ -46,9 +46,10 @@ struct Inner {
     terms: Terms,
     standing: Standing,
     problem: Option<Problem>,
-    /// When trouble was last logged, and whether its end was not logged yet.
-    told: Option<Instant>,
-    untold_end: bool,
+    /// What trouble was last logged, and when.
+    told: Option<(Instant, Standing)>,
+    /// It was logged, and its end was not.
+    open: bool,
 }
 
 /// How well it does; trouble only grows until a payload is delivered.
@@ -78,7 +79,7 @@ impl Destination {
                 standing: Standing::Ok,
                 problem: None,
                 told: None,
-                untold_end: false,
+                open: false,
             }),
             wake: Notify::new(),
             changed: Condvar::new(),

@@ -15,18 +15,18 @@ use crate::outbox::state::{Fault, Problem};
 /// Trouble that comes and goes is logged once in this time: a server that answers now this, now that, must not fill the
 /// log. What happens in between is in the counts.
 const QUIET: Duration = Duration::from_secs(60);
+
 /// What a worker does next.
 pub(in crate::outbox) enum Next {
-    /// Wait to be woken.
-    Nothing,
+    Work(Job),
     /// Leave: another worker starts if there is ever something to do again.
     Ended,
-    Deliver(Job),
 }
 
-/// One payload to try.
+/// What is to be done, as of one moment.
 pub(in crate::outbox) struct Job {
-    pub(in crate::outbox) payload: Payload,
+    /// None if nothing waits.
+    pub(in crate::outbox) payload: Option<Payload>,
     pub(in crate::outbox) definition: Arc<Definition>,
     pub(in crate::outbox) epoch: u64,
     pub(in crate::outbox) ending: Option<Ending>,
@@ -41,18 +41,13 @@ impl Destination {
                 Some(ending) if ending.until <= Instant::now() => inner.give_up(ending.reason),
                 _ => {}
             }
-            match inner.queue.front() {
-                Some(payload) => Next::Deliver(Job {
-                    payload: payload.clone(),
-                    definition: inner.definition.clone(),
-                    epoch: inner.epoch,
-                    ending: inner.ending,
-                }),
-                None if inner.removed.is_some() || inner.closed => {
-                    inner.running = false;
-                    Next::Ended
-                }
-                None => Next::Nothing,
+            let payload = inner.queue.front().cloned();
+            if payload.is_none() && (inner.removed.is_some() || inner.closed) {
+                inner.running = false;
+                Next::Ended
+            } else {
+                let (definition, epoch, ending) = (inner.definition.clone(), inner.epoch, inner.ending);
+                Next::Work(Job { payload, definition, epoch, ending })
             }
         };
         self.changed.notify_all();
@@ -80,7 +75,7 @@ impl Destination {
                 inner.terms.delivered += 1;
             }
             inner.standing = Standing::Ok;
-            std::mem::take(&mut inner.untold_end)
+            std::mem::take(&mut inner.open)
         });
         if over {
             tracing::info!(destination = self.name(), "the destination takes payloads again");
@@ -101,6 +96,15 @@ impl Destination {
         self.trouble(Standing::Failing, fault, |_| {});
     }
 
+    /// It has what it needs from the operator.
+    pub(in crate::outbox) fn ready(&self) {
+        self.change(|inner| {
+            if inner.standing == Standing::Waiting {
+                inner.standing = Standing::Ok;
+            }
+        });
+    }
+
     /// Something of the operator's is missing; nothing is tried until it is there.
     pub(in crate::outbox) fn waiting(&self, fault: Fault) {
         self.trouble(Standing::Waiting, fault, |inner| inner.standing = Standing::Ok);
@@ -115,21 +119,52 @@ impl Destination {
     fn trouble(&self, standing: Standing, fault: Fault, change: impl FnOnce(&mut Inner)) {
         let Fault { message, what_to_do } = fault;
         let tell = self.change(|inner| {
-            let before = inner.standing;
             change(inner);
             inner.standing = inner.standing.max(standing);
             let at_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
             inner.problem = Some(Problem { message: message.clone(), at_unix_ms, what_to_do: what_to_do.clone() });
-            let quiet = inner.told.is_some_and(|told| told.elapsed() < QUIET);
-            let tell = inner.standing != before && (inner.untold_end || !quiet);
+            let tell = tells(inner.told.map(|(at, told)| (at.elapsed(), told)), inner.open, inner.standing);
             if tell {
-                inner.told = Some(Instant::now());
-                inner.untold_end = true;
+                inner.told = Some((Instant::now(), inner.standing));
+                inner.open = true;
             }
             tell
         });
         if tell {
             tracing::warn!(destination = self.name(), "{message}; {what_to_do}");
+        }
+    }
+}
+
+/// Whether trouble is logged: when it begins, and when it becomes other trouble; but what ends and begins again and again,
+/// only once in a while. `told` is what was logged last, and how long ago; `open`, that its end was not.
+fn tells(told: Option<(Duration, Standing)>, open: bool, now: Standing) -> bool {
+    match told {
+        Some((_, told)) if open => told != now,
+        Some((ago, _)) => ago >= QUIET,
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_logged_when_it_begins_and_when_it_changes_and_not_each_time_it_comes_back() {
+        use Standing::{Failing, Losing, Waiting};
+        let ago = |seconds, told| Some((Duration::from_secs(seconds), told));
+        for (told, open, now, expected, reason) in [
+            (None, false, Failing, true, "the first"),
+            (ago(1, Failing), true, Failing, false, "said already"),
+            (ago(3_600, Failing), true, Failing, false, "an hour of the same is one line"),
+            (ago(1, Failing), true, Losing, true, "now payloads are lost"),
+            (ago(1, Losing), true, Waiting, true, "now something is missing"),
+            (ago(1, Failing), false, Failing, false, "it ended and came back at once"),
+            (ago(59, Failing), false, Losing, false, "and again"),
+            (ago(60, Failing), false, Failing, true, "after a while it is worth a line"),
+        ] {
+            assert_eq!(tells(told, open, now), expected, "{reason}");
         }
     }
 }

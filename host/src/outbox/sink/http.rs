@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -92,7 +92,7 @@ impl Http {
         }
         let headers = self.headers.clone();
         let mut values = blocking(move || secrets::read(&headers)).await?;
-        self.redaction = Redaction::new(&values, &[HOST, CONTENT_TYPE, USER_AGENT], self.place.query());
+        self.redaction = Redaction::new(&values, &[HOST, CONTENT_TYPE, USER_AGENT], self.place.target.query());
         values.entry(HOST).or_insert_with(|| self.place.authority.clone());
         let agent = HeaderValue::from_static(concat!("hottap/", env!("CARGO_PKG_VERSION")));
         values.entry(USER_AGENT).or_insert(agent);
@@ -144,9 +144,9 @@ impl Http {
                     self.connection = Some(kept);
                     return Ok(response);
                 }
+                Err(error) if error.is_parse() => return Err(self.broken(&error)),
                 // The server closed it while nothing was asked of it; that says nothing about the payload.
-                Err(error) if error.is_canceled() || error.is_closed() || error.is_incomplete_message() => {}
-                Err(error) => return Err(self.broken(&error)),
+                Err(_) => {}
             }
         }
         let mut connection = self.connect(deadline).await?;
@@ -184,7 +184,7 @@ impl Http {
 
     fn request(&self, payload: &Payload) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(payload.bytes.clone()));
-        *request.method_mut() = HttpPlace::METHOD;
+        *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from(self.place.target.clone());
         *request.headers_mut() = self.values.clone();
         if let Some(content_type) = &payload.content_type {

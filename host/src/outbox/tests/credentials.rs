@@ -27,6 +27,18 @@ fn a_destination_waits_for_its_secret_and_says_which() {
 }
 
 #[test]
+fn what_is_missing_is_seen_before_anything_is_sent() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let secret = directory.path().join("token");
+    let desk = Desk::with(&format!("url = \"http://127.0.0.1:9/\"\nheaders = {{ x-token = {{ file = {secret:?} }} }}"));
+    let state = desk.until("waiting", |state| state.state == "waiting");
+    assert!(words(&state).contains("token cannot be read") && state.accepted == 0, "{}", words(&state));
+    fs::write(&secret, "good").expect("written");
+    desk.until("ok", |state| state.state == "ok");
+    assert!(desk.shutdown());
+}
+
+#[test]
 fn a_missing_environment_variable_is_named() {
     let desk = Desk::with(
         "url = \"http://127.0.0.1:9/\"\nheaders = { authorization = { env = \"HOTTAP_TEST_THAT_NOBODY_SETS\" } }",

@@ -132,7 +132,7 @@ fn a_payload_is_not_tried_for_ever() {
 #[test]
 fn a_server_that_hangs_is_left_after_the_timeout_and_asked_again() {
     let server = Server::start(|n, _| if n == 0 { Answer::Hangs } else { status(200) });
-    let desk = Desk::with(&format!("{}\ntimeout = \"60ms\"", server.url("/")));
+    let desk = Desk::with(&format!("{}\ntimeout = \"1s\"", server.url("/")));
     desk.send("one");
     let state = desk.until("failing", |state| state.state == "failing");
     assert!(words(&state).contains("did not answer within"), "{}", words(&state));

@@ -185,6 +185,18 @@ fn a_shutdown_does_not_wait_where_the_next_try_would_come_too_late() {
 }
 
 #[test]
+fn a_shutdown_does_not_wait_for_what_is_missing() {
+    let desk = Desk::with(
+        "url = \"http://127.0.0.1:9/\"\nheaders = { authorization = { env = \"HOTTAP_TEST_THAT_NOBODY_SETS\" } }",
+    );
+    desk.send("one");
+    let began = Instant::now();
+    assert!(!desk.shutdown());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(desk.state("d").dropped.get("shutdown"), Some(&1));
+}
+
+#[test]
 fn an_outbox_without_destinations_has_no_thread_and_ends_at_once() {
     let outbox = crate::outbox::Outbox::new();
     outbox.configure(std::collections::BTreeMap::new());

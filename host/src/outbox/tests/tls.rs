@@ -93,3 +93,16 @@ fn a_server_that_speaks_no_tls_is_named() {
     let state = desk.until("failing", |state| state.state == "failing");
     assert!(words(&state).contains("no TLS with localhost"), "{}", words(&state));
 }
+
+#[test]
+fn whom_the_system_believes_is_asked_of_the_system() {
+    let desk = Desk::new();
+    let (port, _, seen) = server("localhost");
+    desk.define(&[("d", &format!("url = \"https://localhost:{port}/\""))]);
+    desk.send("private");
+    // Where the system has no roots, the destination waits for them; where it has, none of them vouches for this server.
+    let state = desk.until("in trouble", |state| state.last_error.is_some());
+    let expected = if state.state == "waiting" { "root certificates" } else { "certificate" };
+    assert!(words(&state).contains(expected), "{}", words(&state));
+    assert_eq!((state.delivered, seen.try_iter().count()), (0, 0));
+}
