@@ -55,7 +55,7 @@ pub(super) struct NewArgs {
     /// Make a tracer that also acts when calls start, such as by setting a request header
     #[arg(long)]
     pub(super) starter: bool,
-    /// Take crate hottap-guest from this folder [default: this checkout's if you are in one, else crates.io's]
+    /// Take crate hottap-guest from this folder [default: this checkout's if you are in one, else its repository]
     #[arg(long, value_name = "PATH")]
     pub(super) sdk: Option<PathBuf>,
 }
