@@ -81,14 +81,16 @@ const TEST: &str = "\
 cargo xtask test [--real] [FILTER…]
 
 Builds the guests and runs all tests of the workspace. Tests that need something that is not on this machine
-(a Python interpreter with its packages, Prometheus, curl) are skipped, and listed at the end with what is missing.
+(a Python interpreter with its packages, Prometheus, InfluxDB, an OTLP collector, curl) are skipped, and listed at the
+end with what is missing.
 
   --real    installs what is missing (Debian's packages where you are root, Python's into target/tools/venv)
             and fails where that is not possible; nothing is skipped
   FILTER    only tests whose names contain one of these
 
 Tests learn what is there from the environment: HOTTAP_TEST_GUESTS, HOTTAP_TEST_PYTHON, HOTTAP_TEST_PYTHON_GUEST,
-HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL; unset means skip, unless HOTTAP_TEST_REAL=1.";
+HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL, HOTTAP_TEST_INFLUXD, HOTTAP_TEST_COLLECTOR; unset means skip, unless
+HOTTAP_TEST_REAL=1.";
 
 const DEMO: &str = "\
 cargo xtask demo [--seconds N] [--json]

@@ -1,13 +1,14 @@
 //! Real programs that tests talk to: which are here, getting the others, and how tests learn of them.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
+use crate::debian;
 use crate::python::{self, Venv};
 use crate::workspace::Workspace;
-use crate::{debian, step};
 
 /// What tests find in their environment, and what they will not find.
 #[derive(Default)]
@@ -26,6 +27,8 @@ pub(crate) fn find(workspace: &Workspace, real: bool) -> anyhow::Result<Peers> {
     let mut peers = Peers::default();
     peers.add("Python", python(workspace, real), real)?;
     peers.add("Prometheus", prometheus(workspace, real), real)?;
+    peers.add("InfluxDB", influxdb(workspace, real), real)?;
+    peers.add("OTLP collector", collector(workspace, real), real)?;
     Ok(peers)
 }
 
@@ -56,31 +59,64 @@ fn python(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str
 }
 
 fn prometheus(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    let unpacked = workspace.tools().join("debian");
-    let program = |name: &str| -> anyhow::Result<PathBuf> {
-        if let Some(path) = on_path(name) {
-            return Ok(path);
-        }
-        let file = format!("usr/bin/{name}");
-        let path = unpacked.join("prometheus").join(&file);
-        match path.is_file() {
-            true => Ok(path),
-            false if real => debian::unpack("prometheus", &file, &unpacked),
-            false => bail!("no {name} on the PATH; {INSTALL}"),
-        }
-    };
+    let program = |name| program(workspace, real, "prometheus", name, |path| says(path, "--version", name));
     Ok(vec![("HOTTAP_TEST_PROMETHEUS", program("prometheus")?), ("HOTTAP_TEST_PROMTOOL", program("promtool")?)])
+}
+
+fn influxdb(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    // A later InfluxDB has another command line, and wants tokens.
+    let influxd = program(workspace, real, "influxdb", "influxd", |path| says(path, "version", "InfluxDB v1."))?;
+    Ok(vec![("HOTTAP_TEST_INFLUXD", influxd)])
+}
+
+fn collector(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let venv = match Venv::there(workspace, &python::COLLECTOR) {
+        Some(venv) => venv,
+        None if real => Venv::made(workspace, &python::COLLECTOR)?,
+        None => bail!("no environment with the pinned rotel; {INSTALL}"),
+    };
+    let agent = venv.packaged("rotel/rotel-agent").context("Python's package rotel has no rotel-agent any more")?;
+    Ok(vec![("HOTTAP_TEST_COLLECTOR", agent)])
 }
 
 /// What to do about anything that is missing.
 const INSTALL: &str = "`cargo xtask test --real` installs it";
 
-/// The program of that name on the PATH.
-fn on_path(name: &str) -> Option<PathBuf> {
+/// A program from the PATH if it is the right one there, else from a Debian package that is unpacked below the target
+/// directory.
+fn program(
+    workspace: &Workspace,
+    real: bool,
+    package: &str,
+    name: &str,
+    is_right: impl Fn(&Path) -> bool,
+) -> anyhow::Result<PathBuf> {
+    if let Some(path) = on_path(name, is_right) {
+        return Ok(path);
+    }
+    let unpacked = workspace.tools().join("debian");
+    let file = format!("usr/bin/{name}");
+    let path = unpacked.join(package).join(&file);
+    match path.is_file() {
+        true => Ok(path),
+        false if real => debian::unpack(package, &file, &unpacked),
+        false => bail!("no {name} on the PATH; {INSTALL}"),
+    }
+}
+
+/// The program of that name on the PATH, if it is the right one.
+fn on_path(name: &str, is_right: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| {
-        // A name alone is not enough: a shim without its program is found on many developers' machines.
-        program.is_file() && step::succeeds(std::process::Command::new(program).arg("--version"))
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file() && is_right(program))
+}
+
+/// Whether a program, asked so, succeeds and says this on either output. A name alone is not enough: a shim without its
+/// program is found on many developers' machines.
+fn says(program: &Path, question: &str, answer: &str) -> bool {
+    let asked = Command::new(program).arg(question).stdin(Stdio::null()).output();
+    asked.is_ok_and(|output| {
+        let said = [output.stdout, output.stderr].concat();
+        output.status.success() && String::from_utf8_lossy(&said).contains(answer)
     })
 }
 
@@ -99,7 +135,8 @@ mod tests {
 
     #[test]
     fn programs_are_found_on_the_path_and_tried() {
-        assert!(on_path("cargo").is_some());
-        assert!(on_path("no-such-program").is_none());
+        assert!(on_path("cargo", |path| says(path, "--version", "cargo ")).is_some());
+        assert!(on_path("cargo", |path| says(path, "--version", "another program")).is_none());
+        assert!(on_path("no-such-program", |_| true).is_none());
     }
 }

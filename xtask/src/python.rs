@@ -11,6 +11,9 @@ use crate::{debian, guests, step};
 
 /// Packages of the tests: componentize-py, and gRPC as a foreign peer.
 pub(crate) const TESTS: Requirements = Requirements { folder: "venv", text: include_str!("../requirements.txt") };
+/// The OTLP collector. An environment of its own, because there are machines that it is not built for and the others are.
+pub(crate) const COLLECTOR: Requirements =
+    Requirements { folder: "venv-collector", text: include_str!("../requirements-collector.txt") };
 /// Packages of CI alone. An environment of its own, so that tests never see what they do not ask for.
 pub(crate) const CI: Requirements = Requirements { folder: "venv-ci", text: include_str!("../requirements-ci.txt") };
 
@@ -36,7 +39,7 @@ impl Venv {
     /// The environment, made if it is not there: some 15 s and 100 MB.
     ///
     /// # Errors
-    /// There is no Python 3.9 or newer, or a package cannot be fetched.
+    /// There is no Python that is new enough for the packages (3.10), or one of them cannot be fetched.
     pub(crate) fn made(workspace: &Workspace, requirements: &Requirements) -> anyhow::Result<Self> {
         if let Some(there) = Self::there(workspace, requirements) {
             return Ok(there);
@@ -60,6 +63,14 @@ impl Venv {
         // Last, so that an interrupted installation is begun anew.
         std::fs::write(stamp(&venv.folder), requirements.text).context("cannot note what was installed")?;
         Ok(venv)
+    }
+
+    /// A file of the environment's packages: `rotel/rotel-agent`. None if no package has it.
+    pub(crate) fn packaged(&self, file: &str) -> Option<PathBuf> {
+        // Below a folder with Python's version in its name.
+        let versions = self.folder.join("lib").read_dir().ok()?;
+        let files = versions.flatten().map(|version| version.path().join("site-packages").join(file));
+        files.into_iter().find(|path| path.is_file())
     }
 
     /// A program of the environment: `python`, `componentize-py`.
@@ -133,8 +144,10 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned() {
-        for line in TESTS.text.lines().chain(CI.text.lines()).filter(|line| !line.starts_with('#')) {
-            assert!(line.contains("=="), "{line}");
+        for list in [TESTS, COLLECTOR, CI] {
+            for line in list.text.lines().filter(|line| !line.starts_with('#')) {
+                assert!(line.contains("=="), "{line}");
+            }
         }
     }
 
