@@ -5,10 +5,12 @@
 mod destinations;
 mod guests;
 mod house;
+mod peers;
 
 mod accounting;
 mod bad_input;
 mod columns;
+mod influxdb;
 mod metrics;
 mod prometheus;
 mod reload;
