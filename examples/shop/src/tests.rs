@@ -1,4 +1,6 @@
-//! The shop as a whole, in this process: real servers, real connections, a load; no plugins.
+//! The shop as a whole, in this process: real servers, real connections, a load; plugins only in `collector`.
+
+mod collector;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
