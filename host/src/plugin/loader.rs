@@ -147,8 +147,7 @@ impl Files {
 
     /// A manifest may define destinations only where the operator trusts the plugin dir.
     pub(crate) fn check_trust(&self) -> Result<(), Refusal> {
-        let path = self.path.with_extension("toml");
-        if self.manifest.defines.is_empty() { Ok(()) } else { Err(Refusal::Untrusted { path }) }
+        if self.manifest.defines.is_empty() { Ok(()) } else { Err(Refusal::Untrusted { path: self.path.clone() }) }
     }
 
     /// Checks the module's structure, imports and exports, and compiles it.

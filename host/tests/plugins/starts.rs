@@ -223,3 +223,17 @@ fn the_operator_grants_headers_and_no_more_than_eight() {
     let seen = heralded(&house);
     assert!(seen.iter().all(|line| line.contains("x-tenant") && !line.contains("authorization")), "{seen:?}");
 }
+
+#[test]
+fn a_starter_is_told_the_time_that_the_finished_call_has() {
+    let Some(module) = built("a_starter_is_told_the_time_that_the_finished_call_has", "herald.wasm") else { return };
+    let house = House::new();
+    house.drop_in("herald.wasm", &module);
+    house.until_live("herald");
+    exchange(&house, &[]);
+    house.calls(100);
+    let skipped = house.settled("herald", 102)["start"]["skipped"].clone();
+    let started = start(&house.tracer("herald"), "calls");
+    assert!(started > 50, "{skipped}");
+    assert_eq!(house.metric("herald_same_start_total{tracer=\"herald\"}"), Some(started as f64), "{skipped}");
+}

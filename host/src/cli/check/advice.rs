@@ -17,11 +17,10 @@ pub(super) fn advice(refusal: &Refusal) -> String {
             "if these are the bytes that you mean, set sha256 in the manifest to the first of the two".into()
         }
         Refusal::Load { error, .. } => load(error),
-        Refusal::Untrusted { .. } => {
-            "name them only, as `destinations = [\"…\"]`; --config tells whether the service's own hottap.toml trusts them"
-                .into()
-        }
         Refusal::Canary { error, .. } => call(error),
+        Refusal::Untrusted { .. } => {
+            "name the destinations only, as `destinations = [\"…\"]`, and let the operator define them".into()
+        }
         Refusal::NoSlot { .. } | Refusal::NoStart { .. } => "remove a plugin from the plugin dir".into(),
     }
 }

@@ -1,6 +1,6 @@
 //! A tracer that tries to see and set every kind of header, for tests of what starters may; no example to copy.
 
-use hottap_guest::metrics::Counter;
+use hottap_guest::metrics::{Counter, CounterSeries};
 use hottap_guest::{Call, Config, Error, StartedCall, Starter, Tracer, export};
 
 /// What the starter tries to see; bit i of the token says that it saw the i-th.
@@ -10,15 +10,20 @@ const SET: [&str; 8] =
     ["x-b3-traceid", "uber-trace-id", "x-audit-id", "traceparent", "authorization", "cookie", "host", "te"];
 /// So many headers more, which the operator may let it set; bits 16 to 23 count how many it could.
 const MANY: u64 = 20;
+/// Where the time of the start stands in the token, in nanoseconds. What does not fit is cut off, which leaves 18 minutes.
+const STARTED: u32 = 24;
 
 /// Counts the calls by token.
 struct Herald {
     calls: Counter,
+    /// Calls that are said to have started when their starter was told that they do.
+    same_start: CounterSeries,
 }
 
 impl Tracer for Herald {
     fn new(_: Config) -> Result<Self, Error> {
-        Ok(Self { calls: Counter::define("herald.calls").labels(["seen", "set", "many"]).build() })
+        let calls = Counter::define("herald.calls").labels(["seen", "set", "many"]).build();
+        Ok(Self { calls, same_start: Counter::define("herald.same_start").build().with(&[]) })
     }
 
     fn finish_call(&mut self, call: &Call) {
@@ -28,6 +33,9 @@ impl Tracer for Herald {
             named.map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
         };
         self.calls.with(&[&names(&SEE, seen), &names(&SET, set), &many.to_string()]).increment();
+        if call.token() >> STARTED == call.started() << STARTED >> STARTED {
+            self.same_start.increment();
+        }
     }
 }
 
@@ -45,7 +53,7 @@ impl Starter for Tries {
         let set = SET.iter().enumerate().filter(|(_, name)| call.set_header(name, &trace_id));
         let set: u64 = set.fold(0, |bits, (i, _)| bits | 1 << i);
         let many = (0..MANY).filter(|i| call.set_header(&format!("x-many-{i}"), "1")).count() as u64;
-        seen | set << 8 | many << 16
+        seen | set << 8 | many << 16 | call.started() << STARTED
     }
 }
 
