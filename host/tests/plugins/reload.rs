@@ -39,7 +39,8 @@ fn a_swap_loses_no_call() {
         loop {
             house.calls(50);
             made += 50;
-            let tracer = house.tracer("quiet");
+            // Calls that come faster than a busy machine works them off are dropped, swap or no swap.
+            let tracer = house.until("quiet", "keeping up", |tracer| tracer["pending"].as_u64() < Some(5_000));
             if tracer["generation"] != generation {
                 generation = tracer["generation"].clone();
                 assert_eq!(tracer["swaps"].as_array().map(Vec::len), Some(swap));
@@ -48,7 +49,7 @@ fn a_swap_loses_no_call() {
         }
     }
     let tracer = house.settled("quiet", made);
-    assert_eq!(tracer["committed"], made);
+    assert_eq!(tracer["committed"], made, "{tracer:#}");
     assert_eq!(tracer["loads"], 7);
 }
 
