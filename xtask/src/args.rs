@@ -96,8 +96,9 @@ const DEMO: &str = "\
 cargo xtask demo [--seconds N] [--json]
 
 Starts examples/shop (three gRPC services under load) with an empty plugin dir, drops red-metrics in, replaces it by
-a build with one more column and back again, and drops in a tracer that spins for ever. The pid and the start time
-of the service are the same at the end, and no RPC failed that should not have.
+a build with one more column and back again, drops in influxdb and rpc-span and shows lines and a trace that they
+send, makes one call by hand, and drops in a tracer that spins for ever. The pid and the start time of the service are
+the same at the end, and no RPC failed that should not have.
 
   --seconds N   how long the load runs, 8 to 3600 (default 30); building comes on top
   --json        the last line is one object with the counts; everything else goes to stderr

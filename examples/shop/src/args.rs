@@ -14,7 +14,7 @@ const RATE_MAX: u32 = 1_000_000;
 
 /// What `shop --help` prints.
 pub(crate) const USAGE: &str = "\
-shop [--plugins DIR] [--admin ADDR] [--rate N] [--seconds N] [--json]
+shop [--plugins DIR] [--config FILE] [--admin ADDR] [--front ADDR] [--rate N] [--seconds N] [--json]
 
 Three gRPC services on loopback ports (checkout calls inventory and pricing), under a load of their own, with Hottap on
 every server and every client. Drop a tracer into DIR while it runs, and it sees the calls:
@@ -25,7 +25,11 @@ every server and every client. Drop a tracer into DIR while it runs, and it sees
   curl -s 127.0.0.1:9900/api/tracers                       how it fares, and if it was refused, why
 
   --plugins DIR   the plugin dir; it need not exist yet. Without it no tracer is loaded
+  --config FILE   the operator's configuration (hottap.toml): destinations, and what tracers may do. It is read anew
+                  whenever it changes
   --admin ADDR    serves Hottap's admin API there; port 0 takes a free one. Without it there is none
+  --front ADDR    takes orders over plain HTTP there, which the load does not count; port 0 takes a free one:
+                  curl -s -X POST ADDR/place
   --rate N        RPCs a second that the load makes, 1 to 1000000 (default 2000). If the machine cannot keep up, the
                   load falls behind and says so
   --seconds N     ends by itself after so long; otherwise Ctrl-C or SIGTERM ends it
@@ -35,7 +39,8 @@ every server and every client. Drop a tracer into DIR while it runs, and it sees
 
 A known share of the RPCs fails or is slow: the order's number decides. `failed` counts RPCs that came out otherwise
 than that number says. At the end open RPCs finish, servers drain, and all tracers are flushed; a second Ctrl-C ends it
-at once. HOTTAP_PLUGINS and HOTTAP_ADMIN override --plugins and --admin, HOTTAP_DISABLE=1 traces nothing.";
+at once. HOTTAP_PLUGINS, HOTTAP_CONFIG and HOTTAP_ADMIN override --plugins, --config and --admin,
+HOTTAP_DISABLE=1 traces nothing.";
 
 /// What the shop was asked to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +55,10 @@ pub(crate) enum Command {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) plugins: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     pub(crate) admin: Option<String>,
+    /// Where orders are taken over plain HTTP.
+    pub(crate) front: Option<String>,
     /// RPCs a second.
     pub(crate) rate: u32,
     /// How long the load runs; none is until somebody ends it.
@@ -64,11 +72,14 @@ pub(crate) struct Settings {
 /// What was not understood, in words for whoever typed it.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
     let mut parser = Parser::from_args(args);
-    let mut settings = Settings { plugins: None, admin: None, rate: RATE, length: None, json: false };
+    let mut settings =
+        Settings { plugins: None, config: None, admin: None, front: None, rate: RATE, length: None, json: false };
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Long("plugins") => settings.plugins = Some(parser.value()?.into()),
+            Arg::Long("config") => settings.config = Some(parser.value()?.into()),
+            Arg::Long("front") => settings.front = Some(parser.value()?.string()?),
             Arg::Long("admin") => settings.admin = Some(parser.value()?.string()?),
             Arg::Long("rate") => settings.rate = parser.value()?.parse().context("--rate takes a whole number")?,
             Arg::Long("seconds") => {
@@ -110,14 +121,24 @@ mod tests {
 
     #[test]
     fn options_are_read_and_the_rest_has_defaults() {
-        let defaults = || Settings { plugins: None, admin: None, rate: 2_000, length: None, json: false };
+        let defaults = || Settings {
+            plugins: None,
+            config: None,
+            admin: None,
+            front: None,
+            rate: 2_000,
+            length: None,
+            json: false,
+        };
         check("", Command::Run(defaults()));
         check("--rate 50 --help", Command::Help);
         check(
-            "--plugins p --admin 127.0.0.1:0 --rate 50 --seconds 3 --json",
+            "--plugins p --config c --admin 127.0.0.1:0 --front 127.0.0.1:1 --rate 50 --seconds 3 --json",
             Command::Run(Settings {
                 plugins: Some("p".into()),
+                config: Some("c".into()),
                 admin: Some("127.0.0.1:0".into()),
+                front: Some("127.0.0.1:1".into()),
                 rate: 50,
                 length: Some(Duration::from_secs(3)),
                 json: true,

@@ -4,6 +4,7 @@
 mod args;
 mod control;
 mod design;
+mod front;
 mod load;
 mod proto;
 mod report;
@@ -56,6 +57,9 @@ fn start(settings: &Settings) -> anyhow::Result<Hottap> {
     let mut builder = Hottap::builder().service("shop");
     if let Some(dir) = &settings.plugins {
         builder = builder.plugin_dir(dir);
+    }
+    if let Some(file) = &settings.config {
+        builder = builder.config(file);
     }
     if let Some(address) = &settings.admin {
         builder = builder.admin(address);

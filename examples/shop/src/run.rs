@@ -1,5 +1,6 @@
 //! The run from the first RPC to the report: it lets the load run, carries out commands, and ends everything in order.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -35,9 +36,13 @@ pub(crate) async fn run(settings: &Settings, tap: &Hottap) -> anyhow::Result<()>
     let stop = signals::listen()?;
     // Not from a terminal: whoever runs this in the background of a shell would see it stopped at the first read.
     let commands = if settings.json { control::listen()? } else { mpsc::channel(1).1 };
-    let shop = Shop::open(tap).await?;
+    let mut shop = Shop::open(tap).await?;
+    let front = match &settings.front {
+        Some(address) => Some(shop.open_front(tap, address).await?),
+        None => None,
+    };
     let mut load = Load::new(shop.client(tap).await?, settings.rate);
-    welcome(settings, tap, &screen)?;
+    welcome(settings, tap, front, &screen)?;
 
     drive(&mut load, &mut screen, settings.length, commands, stop).await?;
     let counted = load.hold().await;
@@ -86,7 +91,7 @@ async fn drive(
     }
 }
 
-fn welcome(settings: &Settings, tap: &Hottap, screen: &Screen) -> anyhow::Result<()> {
+fn welcome(settings: &Settings, tap: &Hottap, front: Option<SocketAddr>, screen: &Screen) -> anyhow::Result<()> {
     screen.line(&format!("checkout, inventory and pricing serve; the load is {} RPC/s", settings.rate))?;
     match &settings.plugins {
         Some(dir) => screen.line(&format!("tracers: put NAME.wasm into {}", dir.display()))?,
@@ -94,6 +99,9 @@ fn welcome(settings: &Settings, tap: &Hottap, screen: &Screen) -> anyhow::Result
     }
     if let Some(address) = tap.admin_address() {
         screen.line(&format!("see: curl -s {address}/metrics, curl -s {address}/api/tracers"))?;
+    }
+    if let Some(address) = front {
+        screen.line(&format!("place an order yourself: curl -s -X POST {address}/place"))?;
     }
     screen.line("")
 }

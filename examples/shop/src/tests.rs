@@ -3,6 +3,8 @@
 mod collector;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -77,6 +79,36 @@ async fn the_load_comes_out_as_designed_and_every_layer_sees_every_call() {
     let report = Report::new(counted, &tap.tracers()).expect("it is complete");
     assert_eq!(report.json()["rpcs"], counted.finished);
     assert_eq!(report.json()["failed"], 0);
+}
+
+/// The whole answer to a POST of nothing; blocks.
+fn post(to: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(to).expect("it listens");
+    write!(stream, "POST {path} HTTP/1.0\r\nhost: shop\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_placed_at_the_front_is_traced_and_is_none_of_the_loads() {
+    let counter = Counter::default();
+    let tap = Hottap::builder().service("shop").tracer(counter.clone()).start().expect("nothing can be refused");
+    let mut shop = Shop::open(&tap).await.expect("loopback ports");
+    let front = shop.open_front(&tap, "127.0.0.1:0").await.expect("a port is free");
+    let answer = tokio::task::spawn_blocking(move || post(front, "/place")).await.expect("it answers");
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.contains("\"total_cents\":"), "{answer}");
+    shop.close(Duration::from_secs(10)).await.expect("no call is open");
+
+    let counts = counter.0.lock().expect("nobody panicked while holding it").clone();
+    let expected = [
+        ((Side::Client.as_str(), "shop.v1.Inventory/Reserve".to_owned()), (1, 1)),
+        ((Side::Client.as_str(), "shop.v1.Pricing/Quote".to_owned()), (1, 1)),
+        ((Side::Server.as_str(), "POST /place".to_owned()), (1, 0)),
+        ((Side::Server.as_str(), "shop.v1.Inventory/Reserve".to_owned()), (1, 1)),
+        ((Side::Server.as_str(), "shop.v1.Pricing/Quote".to_owned()), (1, 1)),
+    ];
+    assert_eq!(counts, BTreeMap::from(expected), "no call of Checkout, which is what the load makes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

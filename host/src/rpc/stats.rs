@@ -27,6 +27,7 @@ pub struct RpcStats {
     pub(crate) started_unix: u64,
     pub(crate) started: u64,
     pub(crate) duration: u64,
+    pub(crate) finished: bool,
     pub(crate) sent: Traffic,
     pub(crate) received: Traffic,
     pub(crate) outcome: Outcome,
@@ -44,6 +45,7 @@ impl RpcStats {
             started_unix,
             started,
             duration: 0,
+            finished: false,
             sent: Traffic::default(),
             received: Traffic::default(),
             outcome: Outcome::Ok,
@@ -121,6 +123,19 @@ impl RpcStats {
         &self.events
     }
 
+    /// The first event of a kind (Kitex's GetEvent). The call's start and finish are events too, at every level; there is
+    /// no finish before the call has finished.
+    #[must_use]
+    pub fn event(&self, kind: EventKind) -> Option<Event> {
+        let bare = |at| Some(Event { kind, at, status: EventStatus::Info, info: None });
+        match kind {
+            EventKind::RPC_START => bare(0),
+            EventKind::RPC_FINISH if self.finished => bare(self.duration),
+            EventKind::RPC_FINISH => None,
+            _ => self.events.get(kind).cloned(),
+        }
+    }
+
     /// The handler panicked.
     #[must_use]
     pub fn panicked(&self) -> bool {
@@ -145,5 +160,23 @@ impl RpcStats {
         } else {
             message
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_and_finish_are_events_at_every_level() {
+        let mut stats = RpcStats::new(Level::Base, 1_000, 1);
+        let at = |stats: &RpcStats, kind| stats.event(kind).map(|event| event.at);
+        assert_eq!(at(&stats, EventKind::RPC_START), Some(0));
+        assert_eq!(at(&stats, EventKind::RPC_FINISH), None, "it has not finished");
+        stats.record(EventKind::READ_START, 1_020);
+        (stats.duration, stats.finished) = (50, true);
+        assert_eq!(at(&stats, EventKind::RPC_FINISH), Some(50));
+        assert_eq!(at(&stats, EventKind::READ_START), Some(20));
+        assert_eq!(at(&stats, EventKind::WRITE_START), None, "nobody saw it");
     }
 }

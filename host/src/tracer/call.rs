@@ -252,6 +252,7 @@ impl Call {
         let core = &self.core;
         let info = &mut self.context.info;
         info.stats.duration = core.clock.now().saturating_sub(info.stats.started);
+        info.stats.finished = true;
         if info.invocation.business_status != 0 {
             info.stats.fail(Outcome::BusinessError, Symbol::NONE, "");
         }

@@ -1,4 +1,4 @@
-//! GET over a plain socket: enough for an admin API on this machine, and no HTTP client for anything else.
+//! GET and POST over a plain socket: enough for the shop on this machine, and no HTTP client for anything else.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,21 +11,33 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// No answer of the admin API comes near this; more would be somebody else's port.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// The body of a successful answer.
+/// The body of a successful answer to a GET.
 ///
 /// # Errors
 /// Nobody answers within 5 s, the status is not 200, or the body is no UTF-8.
 pub(super) fn get(from: SocketAddr, path: &str) -> anyhow::Result<String> {
+    ask("GET", from, path)
+}
+
+/// The body of a successful answer to a POST of nothing.
+///
+/// # Errors
+/// As for [`get`].
+pub(super) fn post(to: SocketAddr, path: &str) -> anyhow::Result<String> {
+    ask("POST", to, path)
+}
+
+fn ask(method: &str, from: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect_timeout(&from, TIMEOUT).with_context(|| format!("nobody answers on {from}"))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     // HTTP/1.0: the end of the connection is the end of the body, and nothing comes in chunks.
-    let question = format!("GET {path} HTTP/1.0\r\nhost: {from}\r\n\r\n");
+    let question = format!("{method} {path} HTTP/1.0\r\nhost: {from}\r\n\r\n");
     stream.write_all(question.as_bytes()).with_context(|| format!("cannot ask {from}"))?;
     let mut answer = Vec::new();
     stream.take(MAX_BYTES).read_to_end(&mut answer).with_context(|| format!("no answer from {from}{path}"))?;
     let answer = String::from_utf8(answer).with_context(|| format!("{from}{path} is no text"))?;
-    body(&answer).with_context(|| format!("GET {path}")).map(str::to_owned)
+    body(&answer).with_context(|| format!("{method} {path}")).map(str::to_owned)
 }
 
 fn body(answer: &str) -> anyhow::Result<&str> {

@@ -2,10 +2,13 @@
 
 mod acts;
 mod http;
+mod otlp;
 mod process;
+mod receiver;
 pub(crate) mod report;
 mod screen;
 mod shop;
+mod trace;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,6 +21,7 @@ use crate::step::{self, human};
 use crate::workspace::Workspace;
 
 use acts::{Acts, Modules};
+use receiver::Receiver;
 use screen::Screen;
 use shop::Shop;
 
@@ -34,25 +38,32 @@ pub(crate) const FIRST_TRACED: &str = "demo/first-traced-rpc-seconds";
 /// Something does not compile, the shop fails, or a count does not add up.
 pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64, json: bool) -> anyhow::Result<()> {
     let began = std::env::var(BEGAN).ok().and_then(|began| began.parse().ok()).unwrap_or_else(unix_seconds);
-    let guests = guests::build(workspace, &["red-metrics", "red-metrics-extra", "spin"])?;
+    let guests = guests::build(workspace, &["red-metrics", "red-metrics-extra", "influxdb", "rpc-span", "spin"])?;
     let modules = Modules {
         red: guests.module("red-metrics")?,
         extra: guests.module("red-metrics-extra")?,
+        influxdb: guests.module("influxdb")?,
+        rpc_span: guests.module("rpc-span")?,
         spin: guests.module("spin")?,
     };
     let program = build_shop(workspace)?;
     let plugins = empty_plugin_dir(workspace)?;
+    // Outside the plugin dir: what is in there can name destinations, and define none.
+    let receiver = Receiver::start()?;
+    let config = workspace.target().join("demo/hottap.toml");
+    std::fs::write(&config, receiver.config()).with_context(|| format!("cannot write {}", config.display()))?;
 
     interrupt.also_terminate()?;
     let mut screen = Screen::new(json);
-    let mut shop = Shop::start(&program, &plugins, seconds)?;
+    let mut shop = Shop::start(&program, &plugins, &config, seconds)?;
     let identity = shop.identity()?;
     screen.event(format_args!("the shop serves: {identity}"));
     screen.event(format_args!("its plugin dir is empty: {}", workspace.shown(&plugins)));
+    screen.event(format_args!("its operator's configuration has two destinations: {}", workspace.shown(&config)));
 
     let length = Duration::from_secs(seconds);
     let note = workspace.target().join(FIRST_TRACED);
-    let played = Acts::new(&mut shop, &mut screen, &plugins, interrupt, length).play(&modules, |screen| {
+    let played = Acts::new(&mut shop, &mut screen, &plugins, &receiver, interrupt, length).play(&modules, |screen| {
         let took = Duration::from_secs_f64((unix_seconds() - began).max(0.0));
         screen.event(format_args!("first traced RPC {} after the first command, compiling included", human(took)));
         // For CI alone; whoever cannot write it has seen it.

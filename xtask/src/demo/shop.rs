@@ -1,7 +1,8 @@
 //! The shop as the demo sees it: how it is started and ended, what it answers. All that the demo takes for granted of
 //! examples/shop and of the admin API stands in this file.
 //!
-//! - `shop --plugins DIR --admin ADDR --seconds N --json` begins its load at once, and `GET /healthz` is 200 from then.
+//! - `shop --plugins DIR --config FILE --admin ADDR --front ADDR --seconds N --json` begins its load at once, and `GET /healthz` is 200 from then.
+//! - `POST /place` on the front places an order, which is not the load generator's and which it does not count.
 //! - It reads commands from stdin, one a line, and answers each with one line of JSON on stdout,
 //!   `{"rpcs":N,"failed":N}`: `count` says what the load generator counted so far; `hold` stops the load and answers
 //!   when no RPC is open; `go` begins to count at 0 and lets the load go on.
@@ -33,6 +34,16 @@ sides = [\"client\"]
 methods = [\"shop.v1.Checkout/*\"]
 ";
 
+/// Where the front takes orders.
+pub(super) const FRONT_PATH: &str = "/place";
+
+/// The manifest of the tracer that counts what the front serves.
+pub(super) const FRONT_SCOPE: &str = "\
+[scope]
+sides = [\"server\"]
+methods = [\"POST /place\"]
+";
+
 /// Opening three ports takes milliseconds; a machine that needs longer than this is not going to show anything.
 const UP: Duration = Duration::from_secs(30);
 /// The slowest RPCs of the shop take well below a second.
@@ -54,6 +65,7 @@ pub(super) struct Shop {
     lines: Receiver<String>,
     log: Receiver<String>,
     admin: SocketAddr,
+    front: SocketAddr,
 }
 
 /// What the load generator counted.
@@ -82,11 +94,14 @@ impl Shop {
     ///
     /// # Errors
     /// It ends at once, or does not serve within 30 s.
-    pub(super) fn start(program: &Path, plugins: &Path, seconds: u64) -> anyhow::Result<Self> {
+    pub(super) fn start(program: &Path, plugins: &Path, config: &Path, seconds: u64) -> anyhow::Result<Self> {
         // Free a moment ago; if somebody takes it in between, the shop says so and ends.
-        let admin = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).context("no port is free")?;
+        let [admin, front] = free_ports()?;
         let mut command = Command::new(program);
-        command.arg("--plugins").arg(plugins).args(["--admin", &admin.to_string(), "--json"]);
+        command.arg("--plugins").arg(plugins).arg("--config").arg(config);
+        command.args(["--admin", &admin.to_string(), "--front", &front.to_string(), "--json"]);
+        // What a developer's shell says of plugins is not meant for the demo.
+        command.env_remove("HOTTAP_PLUGINS").env_remove("HOTTAP_CONFIG").env_remove("HOTTAP_ADMIN");
         command.args(["--seconds", &(seconds + GRACE_SECONDS).to_string()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
@@ -98,7 +113,7 @@ impl Shop {
         let log = follow("shop-stderr", stderr, |sender, line| {
             !matches!(sender.try_send(line), Err(TrySendError::Disconnected(_)))
         })?;
-        let mut shop = Self { child, stdin, lines, log, admin };
+        let mut shop = Self { child, stdin, lines, log, admin, front };
         shop.wait(UP, "serve", |shop| Ok(http::get(shop.admin, "/healthz").is_ok().then_some(())))?;
         Ok(shop)
     }
@@ -157,6 +172,19 @@ impl Shop {
     /// The admin API does not answer.
     pub(super) fn metrics(&self) -> anyhow::Result<String> {
         http::get(self.admin, "/metrics")
+    }
+
+    /// Where orders are taken over plain HTTP.
+    pub(super) fn front(&self) -> SocketAddr {
+        self.front
+    }
+
+    /// Places an order there, and returns the answer.
+    ///
+    /// # Errors
+    /// The front does not answer, or not well.
+    pub(super) fn place_order(&self) -> anyhow::Result<String> {
+        http::post(self.front, FRONT_PATH)
     }
 
     /// Waits until `until` has an answer, and returns it with how long that took.
@@ -246,6 +274,14 @@ impl Drop for Shop {
             eprintln!("    {line}");
         }
     }
+}
+
+/// Two loopback ports that nobody has.
+fn free_ports() -> anyhow::Result<[SocketAddr; 2]> {
+    let free = || TcpListener::bind("127.0.0.1:0").context("no port is free");
+    // Both at once, so that they are not the same one.
+    let (one, other) = (free()?, free()?);
+    Ok([one.local_addr()?, other.local_addr()?])
 }
 
 /// Reads a pipe line by line on a thread of its own, until it ends or `hand_over` says that nobody listens.

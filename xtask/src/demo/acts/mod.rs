@@ -1,10 +1,14 @@
 //! The acts of the demo in their order: what is dropped into the plugin dir when, and what is shown of it.
 
+mod order;
+mod sinks;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use super::receiver::Receiver;
 use super::report::{COUNTED, Report};
 use super::screen::{Load, Row, Screen, short};
 use super::shop::{COUNTED_SCOPE, Shop, Tracer};
@@ -35,6 +39,8 @@ Edit examples/first-tracer/src/lib.rs, run this in another, see it live:
 pub(super) struct Modules {
     pub(super) red: PathBuf,
     pub(super) extra: PathBuf,
+    pub(super) influxdb: PathBuf,
+    pub(super) rpc_span: PathBuf,
     pub(super) spin: PathBuf,
 }
 
@@ -43,6 +49,8 @@ pub(super) struct Acts<'a> {
     pub(super) shop: &'a mut Shop,
     pub(super) screen: &'a mut Screen,
     pub(super) plugins: &'a Path,
+    /// Where the tracers send to.
+    pub(super) receiver: &'a Receiver,
     pub(super) interrupt: &'a Interrupt,
     /// How long the load is to run.
     pub(super) length: Duration,
@@ -56,10 +64,11 @@ impl<'a> Acts<'a> {
         shop: &'a mut Shop,
         screen: &'a mut Screen,
         plugins: &'a Path,
+        receiver: &'a Receiver,
         interrupt: &'a Interrupt,
         length: Duration,
     ) -> Self {
-        Self { shop, screen, plugins, interrupt, length, began: Instant::now(), last: None }
+        Self { shop, screen, plugins, receiver, interrupt, length, began: Instant::now(), last: None }
     }
 
     /// All acts. `traced` is called when the first call has been traced.
@@ -69,11 +78,17 @@ impl<'a> Acts<'a> {
     pub(super) fn play(&mut self, modules: &Modules, traced: impl FnOnce(&mut Screen)) -> anyhow::Result<()> {
         self.watch_until(self.length / 12)?;
         self.first_tracer(&modules.red, traced)?;
-        self.watch_until(self.length * 4 / 12)?;
+        self.watch_until(self.length * 3 / 12)?;
         self.swap(&modules.extra, "a build with one more column")?;
-        self.watch_until(self.length * 6 / 12)?;
+        self.watch_until(self.length * 4 / 12)?;
         self.swap(&modules.red, "the build from before")?;
+        self.watch_until(self.length * 5 / 12)?;
+        self.points(&modules.influxdb)?;
+        self.watch_until(self.length * 6 / 12)?;
+        self.spans(&modules.rpc_span)?;
         self.watch_until(self.length * 8 / 12)?;
+        self.order_by_hand(&modules.red)?;
+        self.watch_until(self.length * 9 / 12)?;
         self.spinning_tracer(&modules.spin)?;
         self.watch_until(self.length)
     }
@@ -86,9 +101,8 @@ impl<'a> Acts<'a> {
         }
         self.shop.hold()?;
         self.screen.event(format_args!("\n{COUNTED}.wasm is dropped into the plugin dir"));
-        let manifest = self.plugins.join(format!("{COUNTED}.toml"));
-        std::fs::write(&manifest, COUNTED_SCOPE).with_context(|| format!("cannot write {}", manifest.display()))?;
-        let generation = self.place(module, "")?;
+        self.manifest(COUNTED, COUNTED_SCOPE)?;
+        let generation = self.place(module, COUNTED, "")?;
         self.shop.go()?;
         self.last = Some((Instant::now(), 0));
         self.shop.wait(LIVE, "trace a call", |shop| {
@@ -115,15 +129,21 @@ impl<'a> Acts<'a> {
         let tracers = self.shop.tracers()?;
         let before = named(&tracers, COUNTED).map(|tracer| tracer.generation.clone()).unwrap_or_default();
         self.screen.event(format_args!("\n{COUNTED}.wasm is replaced by {what}, under load"));
-        self.place(module, &before).map(drop)
+        self.place(module, COUNTED, &before).map(drop)
     }
 
-    /// Puts the module in place of the counted tracer's, and waits until a generation other than `before` is live.
-    fn place(&mut self, module: &Path, before: &str) -> anyhow::Result<String> {
-        guests::place(module, &self.plugins.join(format!("{COUNTED}.wasm")))?;
+    /// Writes the manifest that will stand beside a tracer.
+    fn manifest(&self, name: &str, manifest: &str) -> anyhow::Result<()> {
+        let file = self.plugins.join(format!("{name}.toml"));
+        std::fs::write(&file, manifest).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Puts the module in the tracer's place, and waits until a generation other than `before` is live.
+    fn place(&mut self, module: &Path, name: &str, before: &str) -> anyhow::Result<String> {
+        guests::place(module, &self.plugins.join(format!("{name}.wasm")))?;
         let (generation, took) = self.shop.wait(LIVE, "load the tracer", |shop| {
             let tracers = shop.tracers()?;
-            let live = named(&tracers, COUNTED).filter(|tracer| tracer.is_live() && tracer.generation != before);
+            let live = named(&tracers, name).filter(|tracer| tracer.is_live() && tracer.generation != before);
             Ok(live.map(|tracer| tracer.generation.clone()))
         })?;
         show_log(self.shop, self.screen);
