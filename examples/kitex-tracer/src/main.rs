@@ -17,7 +17,6 @@ use report::Report;
 const TIMES: u32 = 10;
 
 fn main() -> anyhow::Result<()> {
-    // HOTTAP_PLUGINS=DIR shows the modules to the same calls.
     let tap = Hottap::builder().service("greeter").start().context("cannot start Hottap")?;
     let report = Report::default();
     let runtime = tokio::runtime::Runtime::new().context("cannot start tokio")?;
