@@ -20,7 +20,7 @@ const DEMO_SECONDS: u64 = 12;
 
 /// Cargo features of crate hottap that people use without plugins.
 const WITHOUT_PLUGINS: &[&str] = &["", "hyper", "tonic", "axum", "tonic,axum"];
-/// Cargo features that people use beside plugins. The shop would add tonic to each.
+/// Cargo features that people use beside plugins. The shop would add tonic and axum to each.
 const WITH_PLUGINS: &[&str] = &["", "hottap/axum"];
 
 type Step = (&'static str, fn(&Workspace, &Interrupt) -> anyhow::Result<()>);
