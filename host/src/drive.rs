@@ -6,11 +6,15 @@
 use std::sync::Arc;
 
 use crate::collect::{self, Batch, Buffer, MAX_SPARE, Shards, View};
+use crate::config::OperatorConfig;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
 use crate::rpc::{Level, Method, Outcome, Protocol, RpcInfo, RpcStats, Side, Symbol, TraceContext, error_type};
 use crate::tracer::Mask;
 use crate::wasm::{Cause, Engines, Guest, Limits, Module, State, Surroundings};
+
+/// The tracer's name.
+const NAME: &str = "driven";
 
 /// Buffers that are used again; with more than these, the making of buffers is measured too.
 pub const BUFFERS: usize = MAX_SPARE;
@@ -34,17 +38,33 @@ impl Drive {
     /// # Errors
     /// What kept the module from being loaded, in words.
     pub fn new(module: &[u8]) -> Result<Self, String> {
+        Self::with(module, Outbox::default())
+    }
+
+    /// The same for a tracer that sends its payloads as datagrams to this address, by the destination's name.
+    ///
+    /// # Errors
+    /// What kept the module from being loaded, in words.
+    pub fn sending(module: &[u8], destination: &str, address: std::net::SocketAddr) -> Result<Self, String> {
+        let config = format!("[destinations.{destination}]\nurl = \"udp://{address}\"\ntracers = [\"{NAME}\"]\n");
+        let config = OperatorConfig::parse(config.as_bytes()).map_err(|error| error.to_string())?;
+        let outbox = Outbox::default();
+        outbox.configure(config.destinations);
+        Self::with(module, outbox)
+    }
+
+    fn with(module: &[u8], outbox: Outbox) -> Result<Self, String> {
         let engines = Engines::new().map_err(|error| error.to_string())?;
         let module = Module::compile(&engines, module).map_err(|error| error.to_string())?;
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
-        let name: Arc<str> = "driven".into();
+        let name: Arc<str> = NAME.into();
         let stage = Stage::new(registry.clone(), name.clone(), SeriesLimits::default());
         let surroundings = Surroundings {
             config: "{}".into(),
             identity: Arc::default(),
             state: State::default(),
             headers: Arc::default(),
-            outbox: Outbox::default(),
+            outbox,
             now: 1,
         };
         let guest =
@@ -120,7 +140,7 @@ impl Drive {
     /// Series that were committed, so that a benchmark can see that work was done.
     #[must_use]
     pub fn series(&self) -> usize {
-        self.registry.usage("driven").map_or(0, |usage| usage.series)
+        self.registry.usage(NAME).map_or(0, |usage| usage.series)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::sdk::Sdk;
 pub(crate) const AGAINST_SDK: &[&str] = &["call against the OpenTelemetry SDK", "call"];
 pub(crate) const TWO_THREADS: &[&str] = &["call on two threads", "call on two threads against the SDK"];
 pub(crate) const FURTHER_PLUGIN: &[&str] = &["each further plugin"];
+pub(crate) const START: &[&str] = &["start in a plugin"];
 pub(crate) const UNWANTED: &[&str] = &["unwanted call at the guard"];
 
 const METHODS: [&str; 4] =
@@ -120,6 +121,16 @@ pub(crate) fn further_plugin() -> Result<Vec<Figure>, String> {
     eight.nothing_dropped()?;
     let figure = Figure::new(FURTHER_PLUGIN[0], rounds.beyond(0, 1) / 7.0, "ns");
     Ok(vec![figure.at_most(3.0).of(rounds.cost(0), rounds.cost(1))])
+}
+
+/// A plugin that acts at the start of calls, against one that does not.
+pub(crate) fn start() -> Result<Vec<Figure>, String> {
+    let (starts, none) = (Live::of("rpc-span", 1, "")?, Live::start(1)?);
+    let rounds = interleave(ROUNDS, &mut [&mut burst_of(&starts), &mut burst_of(&none)]);
+    starts.nothing_dropped()?;
+    starts.all_started()?;
+    let figure = Figure::new(START[0], rounds.beyond(0, 1), "ns");
+    Ok(vec![figure.at_most(200.0).of(rounds.cost(0), rounds.cost(1))])
 }
 
 /// A plugin is live, and wants other methods: the call is asked about and not started.

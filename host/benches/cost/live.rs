@@ -30,10 +30,18 @@ impl Live {
     /// # Errors
     /// See [`Live::start`].
     pub(crate) fn with_manifest(copies: usize, manifest: &str) -> Result<Self, String> {
-        let module = guests::rust("red-metrics")?;
+        Self::of("red-metrics", copies, manifest)
+    }
+
+    /// With copies of another tracer.
+    ///
+    /// # Errors
+    /// See [`Live::start`].
+    pub(crate) fn of(tracer: &str, copies: usize, manifest: &str) -> Result<Self, String> {
+        let module = guests::rust(tracer)?;
         let plugins = tempfile::tempdir().map_err(|error| error.to_string())?;
         for copy in 0..copies {
-            let file = plugins.path().join(format!("red-metrics-{copy}"));
+            let file = plugins.path().join(format!("{tracer}-{copy}"));
             // The manifest first: a module without one would be live with another scope for a moment.
             std::fs::write(file.with_extension("toml"), manifest).map_err(|error| error.to_string())?;
             std::fs::write(file.with_extension("wasm"), &module).map_err(|error| error.to_string())?;
@@ -44,7 +52,7 @@ impl Live {
         let began = Instant::now();
         while live.count("/state", |state| state == "live") < copies {
             if began.elapsed() > PATIENCE {
-                return Err(format!("red-metrics does not go live: {:#}", live.tap.tracers()));
+                return Err(format!("{tracer} does not go live: {:#}", live.tap.tracers()));
             }
             std::thread::park_timeout(Duration::from_millis(5));
         }
@@ -58,6 +66,18 @@ impl Live {
     pub(crate) fn nothing_dropped(&self) -> Result<(), String> {
         let dropped = self.count("/dropped", |dropped| dropped.as_object().is_some_and(|reasons| !reasons.is_empty()));
         if dropped == 0 { Ok(()) } else { Err(format!("calls were dropped: {:#}", self.tap.tracers())) }
+    }
+
+    /// A look at what was measured: every call was started.
+    ///
+    /// # Errors
+    /// Starts were skipped or missed.
+    pub(crate) fn all_started(&self) -> Result<(), String> {
+        let tracers = self.tap.tracers();
+        let start = &tracers["tracers"][0]["start"];
+        let skipped = start["skipped"].as_object().into_iter().flatten().any(|(_, calls)| calls != 0);
+        let well = start["calls"].as_u64() > Some(0) && start["misses"] == 0 && !skipped;
+        if well { Ok(()) } else { Err(format!("not every call was started: {start:#}")) }
     }
 
     fn count(&self, pointer: &str, is: impl Fn(&serde_json::Value) -> bool) -> usize {

@@ -3,6 +3,8 @@
 //! Not in it: writing the rows (see `call`), and the threads' sleeping and waking between batches, which depends on the
 //! kernel more than on Hottap (see `layer`, which measures the whole process).
 
+use std::net::UdpSocket;
+
 use hottap::drive::{BUFFERS, Drive, OneIn};
 
 use crate::figure::Figure;
@@ -13,6 +15,7 @@ use crate::{clock, guests};
 pub(crate) const BATCHES: &[&str] = &["red-metrics per call, batches of 256", "red-metrics per call, batches of 8"];
 pub(crate) const SELECTION: &[&str] =
     &["red-metrics per call, 10 % of 256 selected", "red-metrics per row, 10 % of 256 selected"];
+pub(crate) const INFLUXDB: &[&str] = &["influxdb per call, row to socket"];
 pub(crate) const PYTHON: &[&str] = &["Python tracer against the OpenTelemetry SDK"];
 
 /// Rows from one commit to the next: a service of 10,000 calls a second, with the default period.
@@ -58,6 +61,32 @@ pub(crate) fn selection() -> Result<Vec<Figure>, String> {
     let per_call = rounds.cost(0);
     // 26 of 256: the first, and every tenth after it.
     Ok(vec![Figure::new(SELECTION[0], per_call, "ns"), Figure::new(SELECTION[1], per_call * 26.0 / 256.0, "ns")])
+}
+
+/// The tracer influxdb, summed up per interval: CPU time of the whole process, that of the outbox's thread included, until
+/// the datagram is in the socket's buffer.
+pub(crate) fn influxdb() -> Result<Vec<Figure>, String> {
+    let socket = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let address = socket.local_addr().map_err(|error| error.to_string())?;
+    let mut drive = Drive::sending(&guests::rust("influxdb")?, "influx", address)?;
+    let mut datagram = vec![0; 1 << 16];
+    let mut interval = || {
+        let (mut calls, mut used) = (0, 0.0);
+        for _ in 0..ROWS / CHUNK {
+            let rows = drive.rows(CHUNK / 256, 256, OneIn(1));
+            let before = clock::process();
+            calls += drive.finish(rows).expect("the tracer does not trap");
+            used += clock::process() - before;
+        }
+        let before = clock::process();
+        drive.commit().expect("the tracer does not trap");
+        let bytes = socket.recv(&mut datagram).expect("a datagram for each interval");
+        used += clock::process() - before;
+        assert!(datagram[..bytes].starts_with(b"rpc,"), "line protocol");
+        used / calls as f64
+    };
+    let rounds = interleave(ROUNDS, &mut [&mut interval]);
+    Ok(vec![Figure::new(INFLUXDB[0], rounds.cost(0), "ns").at_most(40.0)])
 }
 
 /// The same tracer written in Python, against a call recorded with the SDK on the RPC's thread.

@@ -55,7 +55,7 @@ pub(super) struct NewArgs {
     /// Make a tracer that also acts when calls start, such as by setting a request header
     #[arg(long)]
     pub(super) starter: bool,
-    /// Take crate hottap-guest from this folder [default: this checkout's if you are in one, else crates.io's]
+    /// Take crate hottap-guest from this folder [default: this checkout's if you are in one, else its repository]
     #[arg(long, value_name = "PATH")]
     pub(super) sdk: Option<PathBuf>,
 }
@@ -111,19 +111,23 @@ made-up calls. Nothing of that is kept.
 Examples:
   hottap check slow-calls.wasm
   hottap check /srv/shop/plugins
+  hottap check --config /etc/shop/hottap.toml influxdb.wasm
   hottap check --json plugins | jq -r 'select(.verdict != \"ok\").error.message'
 
 With --json, one object a line for each file, always with the same keys; null is not known:
   path, name, verdict (ok, refused, unreadable), error {message, advice}, manifest, enabled,
   generation, sha256, bytes, imports, exports, starter, level, period_ms, compile_ms, trial_ms,
-  memory_bytes, metrics [{name, kind, unit, labels}], metric_errors, destinations,
-  log [{severity, message}]
+  memory_bytes, metrics [{name, kind, unit, labels}], metric_errors,
+  destinations [{name, access (granted, not_granted, undefined)}], log [{severity, message}]
 
 Exit codes: 0 all good, 1 one was refused, 2 a file cannot be read or the usage is wrong.")]
 pub(super) struct CheckArgs {
     /// Modules, their manifests, or whole plugin dirs
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+    /// The service's hottap.toml: its destinations and grants count then [default: $HOTTAP_CONFIG, else none]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     /// Print one JSON object a line for each module
     #[arg(long)]
     pub(super) json: bool,

@@ -147,7 +147,8 @@ impl Files {
 
     /// A manifest may define destinations only where the operator trusts the plugin dir.
     pub(crate) fn check_trust(&self) -> Result<(), Refusal> {
-        if self.manifest.defines.is_empty() { Ok(()) } else { Err(Refusal::Untrusted { path: self.path.clone() }) }
+        let path = self.path.with_extension("toml");
+        if self.manifest.defines.is_empty() { Ok(()) } else { Err(Refusal::Untrusted { path }) }
     }
 
     /// Checks the module's structure, imports and exports, and compiles it.

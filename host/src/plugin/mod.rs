@@ -26,5 +26,6 @@ pub(crate) use self::{
     generation::{Generation, Given},
     loader::{Files, Refusal, hex},
     name::{MAX_BYTES as MAX_NAME_BYTES, Name},
+    operator::{Access, Operator},
     scan::scan,
 };

@@ -130,6 +130,12 @@ impl Operator {
         names.iter().map(|name| (name.clone(), access(name))).collect()
     }
 
+    /// Why the configuration file does not count as it is.
+    #[cfg(feature = "cli")]
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.lock().problem.clone()
+    }
+
     pub(crate) fn status(&self) -> OperatorStatus {
         let state = self.lock();
         OperatorStatus {

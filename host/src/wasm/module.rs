@@ -10,6 +10,7 @@ use super::guest::{CallError, Guest, Surroundings};
 use super::host::Host;
 use super::limits::Limits;
 use super::starter::Starter;
+use super::v0_1_draft::Make;
 use super::{v0_1_draft, wasi};
 use crate::metrics::Stage;
 
@@ -132,7 +133,7 @@ impl Module {
         metrics: Stage,
         surroundings: &Surroundings,
     ) -> Result<Box<dyn Guest>, CallError> {
-        self.ready.instance(&self.engine, name, limits, metrics, surroundings)
+        self.ready.instance(Make { engine: &self.engine, name, limits, metrics, surroundings })
     }
 
     /// It acts at the start of calls.
@@ -149,7 +150,7 @@ impl Module {
         surroundings: &Surroundings,
     ) -> Option<Result<Box<dyn Starter>, CallError>> {
         let CompiledStarter { engine, ready, start } = self.starter.as_ref()?;
-        Some(ready.starter(engine, start, name, limits, metrics, surroundings))
+        Some(ready.starter(start, Make { engine, name, limits, metrics, surroundings }))
     }
 }
 

@@ -84,57 +84,55 @@ pub(super) struct Ready {
     exports: PluginIndices,
 }
 
+/// What an instance is made of, beside the component.
+pub(super) struct Make<'m> {
+    pub(super) engine: &'m Arc<Engine>,
+    /// The tracer's.
+    pub(super) name: &'m Arc<str>,
+    pub(super) limits: Limits,
+    pub(super) metrics: Stage,
+    pub(super) surroundings: &'m Surroundings,
+}
+
 impl Ready {
     pub(super) fn new(pre: InstancePre<Host>) -> Result<Self> {
         Ok(Self { exports: PluginIndices::new(&pre)?, pre })
     }
 
     /// Makes an instance that collects.
-    pub(super) fn instance(
-        &self,
-        engine: &Arc<Engine>,
-        name: &Arc<str>,
-        limits: Limits,
-        metrics: Stage,
-        surroundings: &Surroundings,
-    ) -> std::result::Result<Box<dyn Guest>, CallError> {
+    pub(super) fn instance(&self, of: Make<'_>) -> std::result::Result<Box<dyn Guest>, CallError> {
+        let engine = of.engine.clone();
         let running = engine.enter();
-        let (store, plugin, _) = self.init(engine, name, COLLECTS, None, limits, metrics, surroundings)?;
+        let (store, plugin, _) = self.init(COLLECTS, None, of)?;
         drop(running);
-        Ok(Box::new(Collecting { store, plugin, engine: engine.clone() }))
+        Ok(Box::new(Collecting { store, plugin, engine }))
     }
 
-    /// Makes an instance that starts.
+    /// Makes an instance that starts, by the function that it exports for that.
     pub(super) fn starter(
         &self,
-        engine: &Arc<Engine>,
         start: &ComponentExportIndex,
-        name: &Arc<str>,
-        limits: Limits,
-        metrics: Stage,
-        surroundings: &Surroundings,
+        of: Make<'_>,
     ) -> std::result::Result<Box<dyn Starter>, CallError> {
+        let engine = of.engine.clone();
         let running = engine.enter();
-        let (store, _, start) = self.init(engine, name, STARTS, Some(start), limits, metrics, surroundings)?;
+        let (store, _, start) = self.init(STARTS, Some(start), of)?;
         drop(running);
         let Some(start) = start else {
             let (function, reason) = ("start", "it is not exported".to_owned());
             return Err(CallError::Trap { function, reason });
         };
-        Ok(Box::new(Starting { store, start, engine: engine.clone() }))
+        Ok(Box::new(Starting { store, start, engine }))
     }
 
     /// Makes an instance and calls `init`.
     fn init(
         &self,
-        engine: &Engine,
-        name: &Arc<str>,
         role: u8,
         start: Option<&ComponentExportIndex>,
-        limits: Limits,
-        metrics: Stage,
-        surroundings: &Surroundings,
+        of: Make<'_>,
     ) -> std::result::Result<(Store<Host>, Plugin, Option<Start>), CallError> {
+        let Make { engine, name, limits, metrics, surroundings } = of;
         let mut store = Store::new(engine.wasmtime(), Host::new(name, limits, metrics, surroundings));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(MAX_LIFT_BYTES);

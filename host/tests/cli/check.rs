@@ -209,11 +209,49 @@ const SENDER: &str = r#"(component
 fn a_destination_that_a_tracer_names_is_said_with_what_the_operator_has_to_do() {
     let folder = plugins(&[("sender.wasm", &wat::parse_str(SENDER).expect("valid"))]);
     let report = report(folder.path(), "sender.wasm", 0);
-    assert_eq!(report["destinations"], serde_json::json!(["influx"]));
+    assert_eq!(report["destinations"], serde_json::json!([{"name": "influx", "access": null}]));
     assert_eq!(report["log"], serde_json::json!([{"severity": "warn", "message": "sent it"}]));
     let shown = said(folder.path(), &["check", "sender.wasm"]);
     let advice = "influx: the operator has to define it in hottap.toml, with tracers = [\"sender\"]";
     assert!(shown.out.contains(advice), "{}", shown.out);
+}
+
+#[test]
+fn with_the_operators_configuration_it_is_said_what_is_granted() {
+    let folder = plugins(&[("sender.wasm", &wat::parse_str(SENDER).expect("valid"))]);
+    let destination = |name: &str, tracer: &str| {
+        format!("[destinations.{name}]\nurl = \"http://127.0.0.1:9/\"\ntracers = [\"{tracer}\"]\n")
+    };
+    let config = destination("influx", "sender") + &destination("others", "influxdb");
+    fs::write(folder.path().join("hottap.toml.txt"), config).expect("written");
+    let args = ["check", "--json", "--config", "hottap.toml.txt", "sender.wasm"];
+    let access = || {
+        let said = said(folder.path(), &args);
+        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        let report: Value = serde_json::from_str(&said.out).expect("one object");
+        report["destinations"].clone()
+    };
+    assert_eq!(access(), serde_json::json!([{"name": "influx", "access": "granted"}]));
+    fs::write(folder.path().join("sender.toml"), "destinations = [\"nowhere\", \"others\"]").expect("written");
+    let all = serde_json::json!([
+        {"name": "influx", "access": "granted"},
+        {"name": "nowhere", "access": "undefined"},
+        {"name": "others", "access": "not_granted"},
+    ]);
+    assert_eq!(access(), all);
+    fs::write(folder.path().join("hottap.toml.txt"), "destination = 1").expect("written");
+    complains(folder.path(), &args, 2, &["hottap.toml.txt", "destination"]);
+}
+
+#[test]
+fn a_manifest_that_defines_destinations_is_refused_unless_the_plugin_dir_is_trusted() {
+    let manifest = "[destinations.influx]\nurl = \"http://127.0.0.1:9/\"";
+    refused(QUIET.component(), manifest, &["bad.toml defines destinations, which only the operator may"]);
+    let folder = plugins(&[("good.wasm", &QUIET.component()), ("good.toml", manifest.as_bytes())]);
+    fs::write(folder.path().join("trusting"), "trust_plugin_dir = true").expect("written");
+    let trusted = said(folder.path(), &["check", "--json", "--config", "trusting", "good.wasm"]);
+    assert_eq!(trusted.code, Some(0), "{}{}", trusted.out, trusted.err);
+    assert!(trusted.out.contains(r#"{"name":"influx","access":"granted"}"#), "{}", trusted.out);
 }
 
 #[test]

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The command, in a folder.
 pub(crate) fn hottap(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hottap"));
-    command.current_dir(folder).env_remove("NO_COLOR").stdin(Stdio::null());
+    command.current_dir(folder).env_remove("NO_COLOR").env_remove("HOTTAP_CONFIG").stdin(Stdio::null());
     command
 }
 

@@ -17,10 +17,11 @@ pub(super) fn advice(refusal: &Refusal) -> String {
             "if these are the bytes that you mean, set sha256 in the manifest to the first of the two".into()
         }
         Refusal::Load { error, .. } => load(error),
-        Refusal::Canary { error, .. } => call(error),
         Refusal::Untrusted { .. } => {
-            "name the destinations only, as `destinations = [\"…\"]`, and let the operator define them".into()
+            "name them only, as `destinations = [\"…\"]`; --config tells whether the service's own hottap.toml trusts them"
+                .into()
         }
+        Refusal::Canary { error, .. } => call(error),
         Refusal::NoSlot { .. } | Refusal::NoStart { .. } => "remove a plugin from the plugin dir".into(),
     }
 }

@@ -1,24 +1,31 @@
 //! Looking at one plugin as the host's loader does, and noting what there was to see on the way.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::advice::advice;
-use super::report::{Logged, Problem, Report};
+use super::report::{Destination, Logged, Problem, Report};
 use super::subject::{NoPlugin, Plugin, Subject};
 use crate::cli::Verdict;
-use crate::config::Grants;
-use crate::outbox::Outbox;
-use crate::plugin::{Files, Generation, Given, Refusal, hex};
+use crate::plugin::{Access, Files, Generation, Given, Operator, Refusal, hex};
 use crate::rpc::Level;
 use crate::wasm::{Engines, Guest, Identity, Interfaces, Line, Trial};
 
+/// What tracers are looked at with: what a service has.
+pub(super) struct Bench {
+    pub(super) engines: Engines,
+    pub(super) operator: Operator,
+    /// Whether the operator's configuration was given: without it, nobody knows what is granted.
+    pub(super) configured: bool,
+}
+
 /// Looks at one subject. Runs guests on this thread, which must have [`crate::wasm::WORKER_STACK`].
-pub(super) fn examine(subject: &Subject, engines: &Engines) -> (Verdict, Report) {
+pub(super) fn examine(subject: &Subject, bench: &Bench) -> (Verdict, Report) {
     let mut report = Report { path: shown(&subject.path), ..Report::default() };
     let (verdict, problem) = match &subject.found {
-        Ok(plugin) => match load(plugin, engines, &mut report) {
+        Ok(plugin) => match load(plugin, bench, &mut report) {
             Ok(()) => (Verdict::Good, None),
             Err(refusal) => {
                 let verdict = if matches!(refusal, Refusal::Read { .. }) { Verdict::Unreadable } else { Verdict::Bad };
@@ -40,12 +47,13 @@ pub(super) fn examine(subject: &Subject, engines: &Engines) -> (Verdict, Report)
 
 /// The loader's steps in the loader's order, except that a plugin that is switched off is looked at too: whoever asks
 /// wants to know what would happen if it were switched on.
-fn load(plugin: &Plugin, engines: &Engines, report: &mut Report) -> Result<(), Refusal> {
+fn load(plugin: &Plugin, bench: &Bench, report: &mut Report) -> Result<(), Refusal> {
     report.name = Some(plugin.name.to_string());
     report.manifest = plugin.manifest.as_deref().map(shown);
     let files = Files::read(&plugin.folder, &plugin.name, plugin.manifest.is_some())?;
     report.enabled = Some(files.manifest.enabled);
-    report.generation = Some(files.id(&Grants::default()).to_string());
+    let grants = bench.operator.grants(&plugin.name);
+    report.generation = Some(files.id(&grants).to_string());
     report.sha256 = Some(hex(&files.digest));
     report.bytes = Some(files.module.len() as u64);
     let interfaces = Interfaces::of(&files.module);
@@ -53,16 +61,18 @@ fn load(plugin: &Plugin, engines: &Engines, report: &mut Report) -> Result<(), R
     report.imports = interfaces.imports.into_iter().collect();
     report.exports = interfaces.exports.into_iter().collect();
     files.check_digest()?;
+    if !bench.operator.trusts_plugin_dir() {
+        files.check_trust()?;
+    }
 
     let began = Instant::now();
-    let module = files.compile(engines)?;
+    let module = files.compile(&bench.engines)?;
     report.compile_ms = Some(milliseconds(began));
     let began = Instant::now();
-    // Without an operator there are no grants, and no destination but those that it names.
-    let given = Given { identity: Arc::new(identity()), grants: Grants::default(), outbox: Outbox::default() };
+    let given = Given { identity: Arc::new(identity()), grants, outbox: bench.operator.outbox.clone() };
     let (generation, mut canary) = files.try_out(module, given)?;
     report.trial_ms = Some(milliseconds(began));
-    note(&generation, &mut *canary, report);
+    note(&generation, &mut *canary, bench, report);
     Ok(())
 }
 
@@ -73,7 +83,7 @@ fn identity() -> Identity {
         .into()
 }
 
-fn note(generation: &Generation, canary: &mut dyn Guest, report: &mut Report) {
+fn note(generation: &Generation, canary: &mut dyn Guest, bench: &Bench, report: &mut Report) {
     report.level = Some(match generation.settings.level {
         Level::Base => "base",
         Level::Detailed => "detailed",
@@ -83,8 +93,23 @@ fn note(generation: &Generation, canary: &mut dyn Guest, report: &mut Report) {
     let Trial { metrics, metric_errors, destinations, lines } = canary.trial();
     report.metrics = Some(metrics);
     report.metric_errors = Some(metric_errors.into_iter().collect());
-    report.destinations = Some(destinations);
+    report.destinations = Some(access(generation, destinations, bench));
     report.log = Some(lines.into_iter().map(logged).collect());
+}
+
+/// The destinations that the manifest names and those that the tracer sent to, and whether it may.
+fn access(generation: &Generation, sent_to: Vec<String>, bench: &Bench) -> Vec<Destination> {
+    let manifest = &generation.manifest;
+    let names: BTreeSet<String> = manifest.destinations.iter().cloned().chain(sent_to).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let known = bench.operator.access(&generation.name, &names);
+    let destination = |(name, access): (String, Access)| {
+        // What a trusted manifest defines counts as soon as its tracer is live, unless the operator has another one.
+        let own = access == Access::Undefined && manifest.defines.contains_key(&name);
+        let access = if own { Access::Granted } else { access };
+        Destination { name, access: (bench.configured || own).then_some(access) }
+    };
+    known.into_iter().map(destination).collect()
 }
 
 fn logged(line: Line) -> Logged {

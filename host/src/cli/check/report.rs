@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cli::Verdict;
 use crate::cli::screen::{Screen, Tone, human_bytes};
 use crate::metrics::Defined;
+use crate::plugin::Access;
 
 /// What was found out of one file. The keys are a promise to scripts: they are always there, null where nothing is
 /// known, and none changes its meaning.
@@ -31,7 +32,7 @@ pub(super) struct Report {
     pub(super) memory_bytes: Option<u64>,
     pub(super) metrics: Option<Vec<Defined>>,
     pub(super) metric_errors: Option<std::collections::BTreeMap<&'static str, u64>>,
-    pub(super) destinations: Option<Vec<String>>,
+    pub(super) destinations: Option<Vec<Destination>>,
     pub(super) log: Option<Vec<Logged>>,
 }
 
@@ -40,6 +41,14 @@ pub(super) struct Report {
 pub(super) struct Problem {
     pub(super) message: String,
     pub(super) advice: String,
+}
+
+/// A destination that the manifest names, or that the tracer sent to when it was tried.
+#[derive(Debug, Serialize)]
+pub(super) struct Destination {
+    pub(super) name: String,
+    /// Whether the tracer may use it; null without the operator's configuration.
+    pub(super) access: Option<Access>,
 }
 
 /// A line of the tracer's log.
@@ -112,12 +121,16 @@ impl Report {
         for (reason, count) in self.metric_errors.iter().flatten() {
             fact("metric error", &format!("{reason}, {count} times: a service counts it and goes on"))?;
         }
-        for destination in self.destinations.iter().flatten() {
-            let name = self.name.as_deref().unwrap_or_default();
-            fact(
-                "destination",
-                &format!("{destination}: the operator has to define it in hottap.toml, with tracers = [\"{name}\"]"),
-            )?;
+        let tracer = self.name.as_deref().unwrap_or_default();
+        for Destination { name, access } in self.destinations.iter().flatten() {
+            let state = match access {
+                Some(Access::Granted) => "granted".to_owned(),
+                Some(Access::NotGranted) => format!("not granted: the operator has to add \"{tracer}\" to its tracers"),
+                Some(Access::Undefined) | None => {
+                    format!("the operator has to define it in hottap.toml, with tracers = [\"{tracer}\"]")
+                }
+            };
+            fact("destination", &format!("{name}: {state}"))?;
         }
         for line in self.log.iter().flatten() {
             fact("logged", &format!("{}: {}", line.severity, line.message))?;

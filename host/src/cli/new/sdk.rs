@@ -1,4 +1,4 @@
-//! Where a new project takes crate hottap-guest from: a folder, or crates.io.
+//! Where a new project takes crate hottap-guest from: a folder, or this repository.
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,8 @@ const IN_CHECKOUT: &str = "guest-sdk";
 pub(super) enum Sdk {
     /// A folder, as a project in the new folder has to name it.
     Folder(PathBuf),
-    /// The version that belongs to this command.
-    Registry(&'static str),
+    /// The repository that this command comes from.
+    Repository,
 }
 
 impl Sdk {
@@ -40,7 +40,7 @@ impl Sdk {
             }
             up.push("..");
         }
-        Ok(Self::Registry(env!("CARGO_PKG_VERSION")))
+        Ok(Self::Repository)
     }
 
     /// What stands after `hottap-guest = ` in Cargo.toml.
@@ -49,7 +49,7 @@ impl Sdk {
     /// The folder's path is not UTF-8, which Cargo.toml is.
     pub(super) fn requirement(&self) -> anyhow::Result<String> {
         match self {
-            Self::Registry(version) => Ok(Value::from(*version).to_string()),
+            Self::Repository => Ok(format!("{{ git = {} }}", Value::from(env!("CARGO_PKG_REPOSITORY")))),
             Self::Folder(folder) => {
                 let path = folder.to_str().with_context(|| format!("{} is not UTF-8", folder.display()))?;
                 Ok(format!("{{ path = {} }}", Value::from(path)))
