@@ -23,6 +23,7 @@ impl Tokens {
     }
 
     /// The token of the starter in `slot`; 0 if it returned none.
+    #[cfg(any(feature = "plugins", test))]
     #[inline]
     pub(crate) fn of(&self, slot: usize) -> u64 {
         let found = self.slots.iter().position(|&place| usize::from(place) == slot + 1);
