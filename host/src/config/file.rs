@@ -1,14 +1,13 @@
 //! The file with the operator's configuration, looked at again and again. It never panics and keeps no contents.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::{ConfigError, OperatorConfig};
+use super::{ConfigError, OperatorConfig, Stamp};
 
 /// Bytes of the file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -27,28 +26,6 @@ pub(crate) enum ConfigFileError {
     TooLarge { path: PathBuf, limit: u64 },
     #[error("{path} {error}; correct it, meanwhile nothing changes", path = .path.display())]
     Parse { path: PathBuf, error: ConfigError },
-}
-
-/// Tells one state of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
 }
 
 /// What was last seen of the file.
@@ -103,7 +80,7 @@ impl ConfigFile {
             Seen::File { stamp: seen, since, .. } if seen == stamp => {
                 (since, now.saturating_duration_since(since) >= SETTLE)
             }
-            Seen::File { stamp: seen, .. } => (now, (seen.device, seen.inode) != (stamp.device, stamp.inode)),
+            Seen::File { stamp: seen, .. } => (now, !seen.is_same_file(&stamp)),
             Seen::Absent => (now, false),
             Seen::Nothing => (now, true),
         };

@@ -10,6 +10,7 @@ mod header;
 mod keys;
 mod operator;
 mod place;
+mod stamp;
 
 pub(crate) use definition::Definition;
 pub(crate) use error::ConfigError;
@@ -19,3 +20,4 @@ pub(crate) use header::{Header, HeaderSource};
 pub(crate) use keys::{UnknownKey, check_keys};
 pub(crate) use operator::OperatorConfig;
 pub(crate) use place::{HttpPlace, Place};
+pub(crate) use stamp::Stamp;

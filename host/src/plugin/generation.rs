@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -15,6 +14,7 @@ use crate::config::Grants;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
 use crate::rpc::Level;
+use crate::tracer::BUDGET;
 use crate::wasm::{
     CallError, Cause, FUEL_PER_NANO, Guest, HeaderGrants, Identity, Limits, Module, Settings, Starter, State,
     Surroundings,
@@ -102,7 +102,7 @@ impl Generation {
         let mut canary = generation.instance(&nowhere(), now)?;
         generation.settings = canary.settings();
         if let Some(mut canary) = generation.starter(now).transpose()? {
-            let fuel = nanos(generation.limits.start) * FUEL_PER_NANO;
+            let fuel = BUDGET * FUEL_PER_NANO;
             for call in sample_starts(now) {
                 canary.start(&call, &mut HeaderMap::new(), fuel)?;
             }
@@ -165,8 +165,4 @@ fn limits(grants: &Grants) -> Limits {
 /// Series that nobody reads.
 fn nowhere() -> Arc<Registry> {
     Arc::new(Registry::new(RegistryLimits::default()))
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -42,7 +42,7 @@ fn apply(known: &mut Known, actions: &[Action]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::scan::Stamp;
+    use crate::config::Stamp;
 
     fn stamp(seed: u8) -> Stamp {
         // Any file's stamp serves; the seed makes it differ.

@@ -1,45 +1,15 @@
 //! What stands in the plugin dir, by name and stamp; contents are read only when a stamp is new.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use super::name::Name;
+use crate::config::Stamp;
 
 /// Entries of the directory that are looked at. A directory with more is a mistake, not a plugin dir.
 const MAX_ENTRIES: usize = 4_096;
-
-/// Tells one state of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// How long ago the contents changed; zero for a time in the future.
-    pub(crate) fn age(&self) -> Duration {
-        let modified =
-            Duration::new(u64::try_from(self.modified.0).unwrap_or(0), u32::try_from(self.modified.1).unwrap_or(0));
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + modified).unwrap_or_default()
-    }
-}
 
 /// One plugin as the directory has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

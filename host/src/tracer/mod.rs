@@ -29,5 +29,5 @@ pub(crate) use {
     local::Local,
     mask::{MAX_PLUGINS, Mask},
     scope::{Scope, ScopeError},
-    start::Start,
+    start::{BUDGET, Start},
 };

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::tracer::BUDGET;
+
 /// Limits of one plugin.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -28,7 +30,7 @@ impl Default for Limits {
             table_elements: 100_000,
             finish: Duration::from_millis(100),
             flush: Duration::from_millis(100),
-            start: Duration::from_millis(1),
+            start: Duration::from_nanos(BUDGET),
             init: Duration::from_secs(2),
         }
     }

@@ -1,0 +1,39 @@
+//! Tells one state of a file from another without reading it: what the plugin dir and the configuration are watched by.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
+/// What a file system says of a file; it changes when the contents do, and when another file takes the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// How long ago the contents changed; zero for a time in the future.
+    pub(crate) fn age(&self) -> Duration {
+        let modified =
+            Duration::new(u64::try_from(self.modified.0).unwrap_or(0), u32::try_from(self.modified.1).unwrap_or(0));
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + modified).unwrap_or_default()
+    }
+
+    /// Whether it is the same file, whatever stands in it.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
