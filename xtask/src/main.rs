@@ -10,6 +10,7 @@ mod demo;
 mod guests;
 mod interrupt;
 mod libtest;
+mod node;
 mod peers;
 mod python;
 mod step;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::debian;
+use crate::node::Node;
 use crate::python::{self, Venv};
 use crate::workspace::Workspace;
 
@@ -29,6 +30,10 @@ pub(crate) fn find(workspace: &Workspace, real: bool) -> anyhow::Result<Peers> {
     peers.add("Prometheus", prometheus(workspace, real), real)?;
     peers.add("InfluxDB", influxdb(workspace, real), real)?;
     peers.add("OTLP collector", collector(workspace, real), real)?;
+    peers.add("Node.js", node(workspace, real), real)?;
+    peers.add("curl", curl(real), real)?;
+    peers.add("h2load", h2load(real), real)?;
+    peers.add("nginx", nginx(workspace, real), real)?;
     Ok(peers)
 }
 
@@ -59,13 +64,15 @@ fn python(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str
 }
 
 fn prometheus(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    let program = |name| program(workspace, real, "prometheus", name, |path| says(path, "--version", name));
+    let program =
+        |name| program(workspace, real, "prometheus", &format!("usr/bin/{name}"), |path| says(path, "--version", name));
     Ok(vec![("HOTTAP_TEST_PROMETHEUS", program("prometheus")?), ("HOTTAP_TEST_PROMTOOL", program("promtool")?)])
 }
 
 fn influxdb(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     // A later InfluxDB has another command line, and wants tokens.
-    let influxd = program(workspace, real, "influxdb", "influxd", |path| says(path, "version", "InfluxDB v1."))?;
+    let influxd =
+        program(workspace, real, "influxdb", "usr/bin/influxd", |path| says(path, "version", "InfluxDB v1."))?;
     Ok(vec![("HOTTAP_TEST_INFLUXD", influxd)])
 }
 
@@ -79,29 +86,72 @@ fn collector(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static 
     Ok(vec![("HOTTAP_TEST_COLLECTOR", agent)])
 }
 
+fn node(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let node = match Node::there(workspace)? {
+        Some(node) => node,
+        None if real => Node::made(workspace)?,
+        None => bail!("no pinned Node.js with its packages; {INSTALL}"),
+    };
+    Ok(vec![("HOTTAP_TEST_NODE", node.program), ("HOTTAP_TEST_NODE_MODULES", node.modules)])
+}
+
+fn curl(real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    // Some are built without HTTP/2.
+    let curl = installed(real, "curl", "curl", |path| says(path, "--version", "HTTP2"))?;
+    Ok(vec![("HOTTAP_TEST_CURL", curl)])
+}
+
+fn h2load(real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let h2load = installed(real, "nghttp2-client", "h2load", |path| says(path, "--version", "h2load nghttp2/"))?;
+    Ok(vec![("HOTTAP_TEST_H2LOAD", h2load)])
+}
+
+fn nginx(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    // Unpacked, never installed: that would start it as a service of the machine. It needs only libraries that every
+    // Debian has: those of dpkg, openssl and git.
+    let nginx = program(workspace, real, "nginx", "usr/sbin/nginx", |path| says(path, "-v", "nginx/"))?;
+    if !says(&nginx, "-v", "nginx/") {
+        bail!("{} does not run; install a nginx and put it on the PATH", workspace.shown(&nginx));
+    }
+    Ok(vec![("HOTTAP_TEST_NGINX", nginx)])
+}
+
 /// What to do about anything that is missing.
 const INSTALL: &str = "`cargo xtask test --real` installs it";
 
-/// A program from the PATH if it is the right one there, else from a Debian package that is unpacked below the target
-/// directory.
+/// A program from the PATH if it is the right one there, else a Debian package's file `file`, which is unpacked below
+/// the target directory: for programs that need no library of a package that may not be there.
 fn program(
     workspace: &Workspace,
     real: bool,
     package: &str,
-    name: &str,
+    file: &str,
     is_right: impl Fn(&Path) -> bool,
 ) -> anyhow::Result<PathBuf> {
+    let name = file.rsplit('/').next().unwrap_or(file);
     if let Some(path) = on_path(name, is_right) {
         return Ok(path);
     }
     let unpacked = workspace.tools().join("debian");
-    let file = format!("usr/bin/{name}");
-    let path = unpacked.join(package).join(&file);
+    let path = unpacked.join(package).join(file);
     match path.is_file() {
         true => Ok(path),
-        false if real => debian::unpack(package, &file, &unpacked),
+        false if real => debian::unpack(package, file, &unpacked),
         false => bail!("no {name} on the PATH; {INSTALL}"),
     }
+}
+
+/// A program from the PATH; if the right one is not there, its Debian package is installed: for programs that need
+/// libraries of other packages.
+fn installed(real: bool, package: &str, name: &str, is_right: impl Fn(&Path) -> bool) -> anyhow::Result<PathBuf> {
+    if let Some(path) = on_path(name, &is_right) {
+        return Ok(path);
+    }
+    if !real {
+        bail!("no {name} on the PATH that will do; {INSTALL}");
+    }
+    debian::install(&[package])?;
+    on_path(name, is_right).with_context(|| format!("Debian's {package} has no {name} that will do"))
 }
 
 /// The program of that name on the PATH, if it is the right one.

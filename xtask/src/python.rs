@@ -14,6 +14,9 @@ pub(crate) const TESTS: Requirements = Requirements { folder: "venv", text: incl
 /// The OTLP collector. An environment of its own, because there are machines that it is not built for and the others are.
 pub(crate) const COLLECTOR: Requirements =
     Requirements { folder: "venv-collector", text: include_str!("../requirements-collector.txt") };
+/// Node.js for the JavaScript peers. An environment of its own, because it is as large as all the others.
+pub(crate) const NODE: Requirements =
+    Requirements { folder: "venv-node", text: include_str!("../requirements-node.txt") };
 /// Packages of CI alone. An environment of its own, so that tests never see what they do not ask for.
 pub(crate) const CI: Requirements = Requirements { folder: "venv-ci", text: include_str!("../requirements-ci.txt") };
 
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned() {
-        for list in [TESTS, COLLECTOR, CI] {
+        for list in [TESTS, COLLECTOR, NODE, CI] {
             for line in list.text.lines().filter(|line| !line.starts_with('#')) {
                 assert!(line.contains("=="), "{line}");
             }
