@@ -21,9 +21,9 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 
-type HttpClient = ClientService<Client<HttpConnector, RequestBody<Full<Bytes>>>>;
+pub(crate) type HttpClient = ClientService<Client<HttpConnector, RequestBody<Full<Bytes>>>>;
 
-fn client(tap: &Hottap) -> HttpClient {
+pub(crate) fn client(tap: &Hottap) -> HttpClient {
     tap.client_layer().layer(Client::builder(TokioExecutor::new()).build_http())
 }
 
