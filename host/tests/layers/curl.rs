@@ -19,7 +19,7 @@ use tokio::process::Command;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::peer::{self, Peer};
+use crate::program::{self, Peer};
 use crate::recorder::Recorder;
 
 /// A server that speaks both versions of HTTP without TLS.
@@ -90,7 +90,7 @@ fn settings(command: &mut Command, version: &str) {
 #[tokio::test]
 async fn curl_is_recorded_over_both_versions_of_http() {
     let test = "curl_is_recorded_over_both_versions_of_http";
-    let Some(program) = peer::program(test, "HOTTAP_TEST_CURL") else { return };
+    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let upload = folder.path().join("upload");
     // More than curl sends without asking whether it may (100-continue), less than axum takes.
@@ -151,7 +151,7 @@ async fn curl_is_recorded_over_both_versions_of_http() {
 #[tokio::test]
 async fn curl_that_gives_up_is_recorded() {
     let test = "curl_that_gives_up_is_recorded";
-    let Some(program) = peer::program(test, "HOTTAP_TEST_CURL") else { return };
+    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
     for version in ["1.1", "2"] {
         let served = Recorder::default();
         let server = Server::start(&served.start("users")).await;
@@ -169,7 +169,7 @@ async fn curl_that_gives_up_is_recorded() {
 #[tokio::test]
 async fn curl_that_gives_up_in_the_middle_of_a_body_is_recorded() {
     let test = "curl_that_gives_up_in_the_middle_of_a_body_is_recorded";
-    let Some(program) = peer::program(test, "HOTTAP_TEST_CURL") else { return };
+    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
     for version in ["1.1", "2"] {
         let served = Recorder::default();
         let server = Server::start(&served.start("users")).await;

@@ -7,7 +7,7 @@ use hottap::rpc::Outcome;
 use tokio::process::Command;
 
 use crate::curl::Server;
-use crate::peer::{self, Peer};
+use crate::program::{self, Peer};
 use crate::recorder::Recorder;
 use crate::world::World;
 
@@ -49,7 +49,7 @@ fn h2load(program: &Path, requests: usize, address: SocketAddr, path: &str) -> C
 #[tokio::test]
 async fn every_request_of_h2load_is_recorded() {
     let test = "every_request_of_h2load_is_recorded";
-    let Some(program) = peer::program(test, "HOTTAP_TEST_H2LOAD") else { return };
+    let Some(program) = program::find(test, "HOTTAP_TEST_H2LOAD") else { return };
     for options in [&["--h1"][..], &[]] {
         let served = Recorder::default();
         let server = Server::start(&served.start("users")).await;
@@ -70,7 +70,7 @@ async fn every_request_of_h2load_is_recorded() {
 #[tokio::test]
 async fn what_h2load_sends_at_once_is_recorded_to_the_byte() {
     let test = "what_h2load_sends_at_once_is_recorded_to_the_byte";
-    let Some(program) = peer::program(test, "HOTTAP_TEST_H2LOAD") else { return };
+    let Some(program) = program::find(test, "HOTTAP_TEST_H2LOAD") else { return };
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let upload = folder.path().join("upload");
     // Ten at once are more than a connection's window.
@@ -93,7 +93,7 @@ async fn what_h2load_sends_at_once_is_recorded_to_the_byte() {
 #[tokio::test]
 async fn every_grpc_call_of_h2load_is_recorded() {
     let test = "every_grpc_call_of_h2load_is_recorded";
-    let Some(program) = peer::program(test, "HOTTAP_TEST_H2LOAD") else { return };
+    let Some(program) = program::find(test, "HOTTAP_TEST_H2LOAD") else { return };
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let message = folder.path().join("message");
     std::fs::write(&message, b"\0\0\0\0\x0aecho hello").expect("the folder is ours");

@@ -3,7 +3,7 @@
 mod codec;
 mod echo;
 mod mirror;
-mod peer;
+mod program;
 mod recorder;
 mod wire;
 mod world;

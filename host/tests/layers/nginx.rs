@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tower::ServiceExt;
 
 use crate::http::{HttpClient, client};
-use crate::peer::{self, Peer};
+use crate::program::{self, Peer};
 use crate::recorder::Recorder;
 
 /// In the foreground, one process, nothing written outside its own folder, and a line on its output when it is up and
@@ -99,7 +99,7 @@ fn line(info: &RpcInfo, requests: u32, body_bytes: u64) -> String {
 
 #[tokio::test]
 async fn a_client_of_nginx_is_recorded() {
-    let Some(program) = peer::program("a_client_of_nginx_is_recorded", "HOTTAP_TEST_NGINX") else { return };
+    let Some(program) = program::find("a_client_of_nginx_is_recorded", "HOTTAP_TEST_NGINX") else { return };
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let mut nginx = Nginx::start(&program, folder.path()).await;
     let sent = Recorder::default();
@@ -152,7 +152,7 @@ async fn a_client_of_nginx_is_recorded() {
 #[tokio::test]
 async fn a_body_of_nginx_that_nobody_reads_to_its_end_is_recorded() {
     let test = "a_body_of_nginx_that_nobody_reads_to_its_end_is_recorded";
-    let Some(program) = peer::program(test, "HOTTAP_TEST_NGINX") else { return };
+    let Some(program) = program::find(test, "HOTTAP_TEST_NGINX") else { return };
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let nginx = Nginx::start(&program, folder.path()).await;
     let sent = Recorder::default();

@@ -8,7 +8,7 @@ use hottap::rpc::{Outcome, Protocol, RpcInfo, Streaming};
 use tonic::{Code, Request};
 
 use crate::mirror::Mirror;
-use crate::peer::Peer;
+use crate::program::Peer;
 use crate::recorder::Recorder;
 use crate::wire::{Node, Seen};
 use crate::world::{Client, World, collect};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::peer::{self, Peer};
+use crate::program::{self, Peer};
 
 /// One line of node/wire.js.
 #[derive(Debug, Deserialize)]
@@ -130,8 +130,8 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn find(test: &str) -> Option<Self> {
-        let program = peer::program(test, "HOTTAP_TEST_NODE")?;
-        let modules = peer::program(test, "HOTTAP_TEST_NODE_MODULES")?;
+        let program = program::find(test, "HOTTAP_TEST_NODE")?;
+        let modules = program::find(test, "HOTTAP_TEST_NODE_MODULES")?;
         Some(Self { program, modules })
     }
 

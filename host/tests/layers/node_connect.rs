@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use tower::{Layer, ServiceExt};
 
 use crate::mirror::Mirror;
-use crate::peer::Peer;
+use crate::program::Peer;
 use crate::recorder::Recorder;
 use crate::wire::{Node, Seen};
 

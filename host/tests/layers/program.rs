@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `cargo xtask test` found. None, and a line that says so, if it did not; under `HOTTAP_TEST_REAL` that is a
 /// failure.
-pub(crate) fn program(test: &str, variable: &str) -> Option<PathBuf> {
+pub(crate) fn find(test: &str, variable: &str) -> Option<PathBuf> {
     let found = std::env::var_os(variable).map(PathBuf::from);
     if found.is_none() {
         assert!(std::env::var_os("HOTTAP_TEST_REAL").is_none(), "{variable} is not set");
