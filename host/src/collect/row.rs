@@ -6,7 +6,7 @@ use crate::tracer::Mask;
 /// No HTTP or RPC status.
 pub(crate) const NO_STATUS: u16 = u16::MAX;
 
-/// What a row's peer is made of in the arena.
+/// What an address is made of in the arena.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum PeerKind {
@@ -63,8 +63,15 @@ pub(crate) struct Row {
     pub(crate) events_elided: u32,
     pub(crate) arena_start: u32,
     pub(crate) message_len: u16,
+    pub(crate) local_len: u16,
     pub(crate) events: u16,
     pub(crate) tags: u16,
+    /// Bytes of what few calls have, as JSON.
+    pub(crate) details_len: u32,
+    pub(crate) local_kind: PeerKind,
+    pub(crate) transport: u8,
+    pub(crate) codec: u8,
+    pub(crate) interaction: u8,
     pub(crate) tokens: Tokens,
 }
 
@@ -106,9 +113,15 @@ impl Row {
             attempts: 1,
             peer_len: 0,
             message_len: 0,
+            local_len: 0,
             events: 0,
             tags: 0,
+            details_len: 0,
             peer_kind: PeerKind::None,
+            local_kind: PeerKind::None,
+            transport: info.config.transport as u8,
+            codec: info.config.codec as u8,
+            interaction: info.config.interaction as u8,
             kind: 0,
             side: info.side as u8,
             protocol: invocation.protocol as u8,

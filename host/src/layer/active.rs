@@ -10,7 +10,7 @@ use super::exchange::{Direction, Exchange, Tap};
 use super::failure::Failure;
 use super::log::Log;
 use super::protocol::{self, grpc};
-use crate::rpc::{EventKind, Level, Outcome, Protocol, RpcInfo, RpcStats, Side, TraceContext, error_type};
+use crate::rpc::{EventKind, Level, Outcome, Protocol, RpcHandle, RpcInfo, RpcStats, Side, TraceContext, error_type};
 use crate::tracer::{Begun, Call, Core};
 
 /// How much earlier than by our clock a deadline may pass: whoever set it started counting before us, by the time that
@@ -26,6 +26,8 @@ pub(crate) struct Active {
     to_head: bool,
     /// The status of HTTP, once there is a response.
     status: Option<StatusCode>,
+    /// What the handler has of the call.
+    rpc: Option<RpcHandle>,
 }
 
 /// What is known of a call before anything watches it.
@@ -66,6 +68,7 @@ impl Active {
             tap: Tap::new(exchange.clone(), Direction::Response),
             to_head,
             status: None,
+            rpc: None,
             call: begun.start(core.clone(), side, trace, |info| {
                 info.invocation.protocol = protocol;
                 fill(info);
@@ -82,6 +85,11 @@ impl Active {
     #[inline]
     pub(crate) fn start_plugins(&mut self, headers: &mut HeaderMap) {
         self.call.start_plugins(headers);
+    }
+
+    /// The handler has this of the call; what it says is taken when the call ends.
+    pub(crate) fn handled_by(&mut self, rpc: RpcHandle) {
+        self.rpc = Some(rpc);
     }
 
     pub(crate) fn exchange(&self) -> &Arc<Exchange> {
@@ -164,7 +172,7 @@ impl Active {
         if self.exchange().side() == Side::Server && self.is_grpc() && !self.is_routed(ending) {
             self.call.set_unrouted();
         }
-        let Self { call, tap, .. } = &mut *self;
+        let Self { call, tap, rpc, .. } = &mut *self;
         let exchange = tap.exchange();
         let (request, response) = (exchange.traffic(Direction::Request), exchange.traffic(Direction::Response));
         match exchange.side() {
@@ -174,6 +182,9 @@ impl Active {
         call.set_streaming(exchange.streaming());
         if let Some(log) = exchange.log() {
             log.replay(&mut call.info_mut().stats);
+        }
+        if let Some(notes) = rpc.as_ref().and_then(RpcHandle::close) {
+            notes.apply(call.info_mut());
         }
         call.end();
     }

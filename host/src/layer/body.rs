@@ -85,7 +85,7 @@ pin_project! {
         #[pin]
         inner: B,
         owner: Owner,
-        ambient: Option<Box<Ambient>>,
+        ambient: Option<Ambient>,
     }
 
     impl<B: Body> PinnedDrop for ResponseBody<B> {
@@ -104,7 +104,7 @@ fn is_over<B: Body>(body: &B) -> bool {
 }
 
 impl<B: Body> ResponseBody<B> {
-    pub(crate) fn new(inner: B, owner: Owner, ambient: Option<Box<Ambient>>) -> Self {
+    pub(crate) fn new(inner: B, owner: Owner, ambient: Option<Ambient>) -> Self {
         Self { inner, owner, ambient }
     }
 }

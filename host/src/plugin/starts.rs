@@ -85,7 +85,7 @@ type Tell = Box<dyn Fn(Option<CallError>, Option<Cause>) + Send + Sync>;
 /// The starters of one generation.
 pub(crate) struct Starts {
     name: Name,
-    clock: Clock,
+    clock: &'static Clock,
     places: Box<[Mutex<Place>]>,
     counts: OnceLock<Arc<StartCounts>>,
     breaker: Mutex<Breaker>,
@@ -101,7 +101,7 @@ impl Starts {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             name,
-            clock: Clock::new(),
+            clock: Clock::get(),
             places: (0..(threads + 2).min(MAX_INSTANCES)).map(|_| Mutex::default()).collect(),
             counts: OnceLock::new(),
             breaker: Mutex::default(),

@@ -29,7 +29,7 @@ impl Parent {
         let orphan = given == Given::Unreadable;
         let mut parent = Ambient::with(|ambient| Self {
             trace: ambient.trace(),
-            extensions: ambient.extensions().clone(),
+            extensions: ambient.extensions(),
             tracestate: ambient.tracestate().cloned(),
             orphan: false,
         });
@@ -82,6 +82,7 @@ fn write(trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut He
 
 #[cfg(test)]
 mod tests {
+    use super::super::ambient::rpc;
     use super::*;
 
     fn request(traceparent: Option<&str>, tracestate: Option<&'static str>) -> HeaderMap {
@@ -140,7 +141,7 @@ mod tests {
         let caller = TraceContext::root();
         let incoming = request(Some(&text(&caller)), Some("a=1"));
         let handled = caller.child();
-        let mut slot = Some(Ambient::traced(handled, Given::of(&incoming).remote(), &incoming, Extensions::new()));
+        let mut slot = Some(Ambient::Traced(rpc(handled, &incoming)));
         let _entered = Ambient::enter(&mut slot);
 
         let (headers, trace) = send(request(None, None));

@@ -87,6 +87,13 @@ pub struct Event {
     pub info: Option<Box<str>>,
 }
 
+impl Event {
+    pub(crate) fn new(kind: EventKind, at: u64, status: EventStatus, info: &str) -> Self {
+        let info = cut(info, MAX_INFO_BYTES);
+        Self { kind, at, status, info: (!info.is_empty()).then(|| info.into()) }
+    }
+}
+
 /// The events of one call, without its start and finish: the first 24, the last 8, and a count of those between.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
@@ -99,12 +106,7 @@ pub struct Events {
 
 impl Events {
     /// Records an event. The first allocation of a call is here; a call without events has none.
-    pub(crate) fn push(&mut self, mut event: Event) {
-        if let Some(info) = &event.info
-            && info.len() > MAX_INFO_BYTES
-        {
-            event.info = Some(cut(info, MAX_INFO_BYTES).into());
-        }
+    pub(crate) fn push(&mut self, event: Event) {
         if self.first.len() < FIRST {
             self.first.push(event);
         } else if self.last.len() < LAST {
@@ -114,6 +116,18 @@ impl Events {
             self.oldest = (self.oldest + 1) % LAST;
             self.elided = self.elided.saturating_add(1);
         }
+    }
+
+    /// Adds those of another list, each in its place by time.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        let mut events: Vec<Event> = self.iter().chain(other.iter()).cloned().collect();
+        events.sort_by_key(|event| event.at);
+        let elided = self.elided.saturating_add(other.elided);
+        *self = Self { elided, ..Self::default() };
+        events.into_iter().for_each(|event| self.push(event));
     }
 
     /// Says that so many more happened between the first and the last.
@@ -166,5 +180,20 @@ mod tests {
         let expected: Vec<u64> = (0..24).chain(92..100).collect();
         assert_eq!(kept, expected);
         assert_eq!((events.len(), events.elided()), (32, 68));
+    }
+
+    #[test]
+    fn two_lists_become_one_in_the_order_of_their_times() {
+        let of = |times: &[u64]| {
+            let mut events = Events::default();
+            times.iter().for_each(|&at| events.push(Event::new(EventKind::STREAM_RECV, at, EventStatus::Info, "")));
+            events
+        };
+        let mut events = of(&[1, 4, 9]);
+        events.merge(&of(&[2, 3, 10]));
+        assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [1, 2, 3, 4, 9, 10]);
+        let many: Vec<u64> = (0..60).collect();
+        events.merge(&of(&many));
+        assert_eq!((events.len(), events.len() as u32 + events.elided()), (32, 66), "none is lost uncounted");
     }
 }

@@ -8,6 +8,7 @@ mod world;
 mod endings;
 mod events;
 mod grpc;
+mod handles;
 mod http;
 mod naming;
 mod natives;

@@ -17,7 +17,7 @@ fn distinct(house: &House, calls: u64) {
         call.set_traffic(traffic(1_000), traffic(2_000));
         call.set_http_status(503);
         call.set_rpc_status(14);
-        call.set_business_status(-7);
+        call.set_business_status(-7, "sold out");
         call.fail(Outcome::TimedOut, error, format!("none of {} left", i % 7));
         call.finish();
     }

@@ -15,7 +15,7 @@ use crate::layer::exchange::Exchange;
 use crate::layer::protocol::{self, Head, grpc};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
-use crate::rpc::{Peer, Protocol, Side, Symbol};
+use crate::rpc::{Peer, Protocol, RpcNotes, Side, Symbol};
 use crate::tracer::{Begun, Core, Hottap, Natives};
 
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
@@ -101,8 +101,13 @@ fn observe<B>(
     let start = Start { side: Side::Client, protocol, trace, to_head: request.method() == Method::HEAD };
     let (active, exchange) = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
+        info.config.codec = head.codec();
+        info.config.transport = protocol::transport(request.version());
         info.to.service = callee;
         info.set_peer(peer(request.uri()));
+        if let Some(notes) = request.extensions().get::<RpcNotes>() {
+            notes.apply(info);
+        }
     });
     (active, exchange, parent)
 }

@@ -3,13 +3,15 @@
 mod frames;
 pub(crate) mod grpc;
 pub(crate) mod http;
+mod payload;
 
 pub(crate) use frames::Frames;
+pub(crate) use payload::transport;
 
 use ::http::{HeaderMap, HeaderValue};
 
 use crate::propagate::{Given, TRACEPARENT};
-use crate::rpc::Protocol;
+use crate::rpc::{Codec, Protocol};
 
 const GRPC: &[u8] = b"application/grpc";
 
@@ -19,6 +21,7 @@ pub(crate) struct Head<'a> {
     pub(crate) protocol: Protocol,
     pub(crate) given: Given,
     grpc_timeout: Option<&'a HeaderValue>,
+    content_type: Option<&'a HeaderValue>,
 }
 
 impl<'a> Head<'a> {
@@ -33,7 +36,12 @@ impl<'a> Head<'a> {
                 _ => {}
             }
         }
-        Self { protocol: content_type.map_or(Protocol::Http, detect), given, grpc_timeout }
+        Self { protocol: content_type.map_or(Protocol::Http, detect), given, grpc_timeout, content_type }
+    }
+
+    /// How the messages are encoded.
+    pub(crate) fn codec(&self) -> Codec {
+        self.content_type.map_or(Codec::Unknown, |value| payload::codec(self.protocol, value))
     }
 
     /// The deadline that gRPC's headers give, in nanoseconds from the start of the call; 0 if there is none.

@@ -113,7 +113,7 @@ impl rpc::HostBatch for Host {
         event_offsets: u32 = view => view.events().offsets;
         event_times: u64 = view => view.events().times;
         event_statuses: u8 = view => view.events().statuses;
-        tag_values: u32 = view => view.tag_values();
+        tag_values: u32 = view => view.dictionary().tag_values.clone();
         ids: u64 = view => view.ids();
         kinds: u8 = view => view.kinds();
         logical_ids: u64 = view => view.logical_ids();
