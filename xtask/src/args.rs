@@ -89,7 +89,7 @@ end with what is missing.
   FILTER    only tests whose names contain one of these
 
 Tests learn what is there from the environment: HOTTAP_TEST_GUESTS, HOTTAP_TEST_PYTHON, HOTTAP_TEST_PYTHON_GUEST,
-HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL, HOTTAP_TEST_INFLUXD, HOTTAP_TEST_COLLECTOR; unset means skip, unless
+HOTTAP_TEST_PYTHON_SCRIBE, HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL, HOTTAP_TEST_INFLUXD, HOTTAP_TEST_COLLECTOR; unset means skip, unless
 HOTTAP_TEST_REAL=1.";
 
 const DEMO: &str = "\

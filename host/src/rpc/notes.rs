@@ -57,6 +57,13 @@ impl RpcNotes {
         self
     }
 
+    /// Something that goes with the business status; bounded like [`tag`](Self::tag).
+    #[must_use]
+    pub fn business_extra(mut self, key: &str, value: &str) -> Self {
+        self.business_extra.set(Symbol::intern(key), value);
+        self
+    }
+
     pub(super) fn event(&mut self, kind: EventKind, at: u64, status: EventStatus, info: &str) {
         self.events.push(Event::new(kind, at, status, info));
     }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hottap::Hottap;
 use hottap::rpc::{Outcome, Protocol, Side, Symbol};
+use hottap::{Builder, Hottap};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,20 +20,25 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        fs::create_dir(directory.path().join("plugins")).expect("made");
-        Self::over(directory)
+        Self::with(Hottap::builder())
     }
 
     /// A Hottap whose plugin dir does not exist yet.
     pub(crate) fn without_directory() -> Self {
-        Self::over(tempfile::tempdir().expect("a temporary directory"))
+        Self::over(tempfile::tempdir().expect("a temporary directory"), Hottap::builder())
     }
 
-    fn over(directory: TempDir) -> Self {
+    /// With what the builder has beside.
+    pub(crate) fn with(builder: Builder) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(directory.path().join("plugins")).expect("made");
+        Self::over(directory, builder)
+    }
+
+    fn over(directory: TempDir, builder: Builder) -> Self {
         let plugins = directory.path().join("plugins");
         let config = directory.path().join("hottap.toml");
-        let builder = Hottap::builder().service("house").plugin_dir(plugins).config(config);
+        let builder = builder.service("house").plugin_dir(plugins).config(config);
         let tap = builder.start().expect("Hottap starts");
         Self { tap, directory }
     }
