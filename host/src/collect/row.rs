@@ -110,7 +110,7 @@ impl Row {
             arena_start: 0,
             http_status: stats.http_status.unwrap_or(NO_STATUS),
             rpc_status: stats.rpc_status.unwrap_or(NO_STATUS),
-            attempts: 1,
+            attempts: info.attempts,
             peer_len: 0,
             message_len: 0,
             local_len: 0,

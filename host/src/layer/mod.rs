@@ -6,6 +6,7 @@
 mod active;
 mod body;
 mod client;
+mod endpoint;
 mod exchange;
 mod failure;
 mod future;
@@ -17,6 +18,7 @@ mod server;
 
 pub use body::{RequestBody, ResponseBody};
 pub use client::{ClientBody, ClientLayer, ClientService};
+pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};
 pub use future::ResponseFuture;
 pub use probe::Probe;
 pub use route::Route;

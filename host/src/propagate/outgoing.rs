@@ -5,7 +5,7 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use super::ambient::Ambient;
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
-use crate::rpc::TraceContext;
+use crate::rpc::{Clock, RpcHandle, RpcInfo, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -45,6 +45,12 @@ impl Parent {
                 orphan,
             },
         }
+    }
+
+    /// What the handler of a call inside this process has of it: the trace's state goes on with it.
+    pub(crate) fn handle(self, info: RpcInfo, clock: &'static Clock, extensions: Extensions) -> RpcHandle {
+        let tracestate = self.tracestate.filter(|_| info.trace.trace_id == self.trace.trace_id);
+        RpcHandle::new(info, clock, tracestate, extensions)
     }
 
     /// Writes the headers of a call with the identity `trace`, which a tracer may have set in the meantime.

@@ -48,6 +48,9 @@ impl EventKind {
     /// A message was sent.
     pub const STREAM_SEND: Self = Self(Symbol::fixed(21));
 
+    /// One of several attempts failed; the words have its number and its error.
+    pub const ATTEMPT_FAILED: Self = Self(Symbol::fixed(23));
+
     /// An event of the application's own. Interns the name: keep the result.
     #[must_use]
     pub fn new(name: &str) -> Self {

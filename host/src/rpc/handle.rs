@@ -117,6 +117,15 @@ impl RpcHandle {
         }
     }
 
+    /// One of several attempts failed: an event of the kind [`EventKind::ATTEMPT_FAILED`] with its number and its error.
+    /// Say so of each that fails, the last one included; the call's attempts are counted from it. Numbers begin with 1.
+    pub fn attempt_failed(&self, number: u16, error: &dyn fmt::Display) {
+        self.note(|notes| notes.failed_attempt = notes.failed_attempt.max(number));
+        if self.0.info.level() == Level::Detailed {
+            self.record_with(EventKind::ATTEMPT_FAILED, EventStatus::Error, &format!("{number}: {error}"));
+        }
+    }
+
     fn note(&self, write: impl FnOnce(&mut RpcNotes)) {
         let mut said = self.0.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Said::Nothing = *said {

@@ -18,6 +18,7 @@ pub struct RpcInfo {
     pub(crate) stats: RpcStats,
     pub(crate) trace: TraceContext,
     pub(crate) tags: Tags,
+    pub(crate) attempts: u16,
     pub(crate) tokens: Tokens,
 }
 
@@ -76,6 +77,12 @@ impl RpcInfo {
         &self.tags
     }
 
+    /// How many attempts it took, as far as whoever made them has said; at least 1.
+    #[must_use]
+    pub fn attempts(&self) -> u16 {
+        self.attempts
+    }
+
     /// The address of this side; [`Peer::Unknown`] if not known.
     #[must_use]
     pub fn local(&self) -> &Peer {
@@ -119,6 +126,7 @@ impl RpcInfo {
             stats,
             trace,
             tags: Tags::default(),
+            attempts: 1,
             tokens: Tokens::default(),
         }
     }

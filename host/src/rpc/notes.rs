@@ -1,6 +1,6 @@
 //! What an application adds to a call: tags, its own status, events.
 
-use super::{Event, EventKind, EventStatus, Events, RpcInfo, Symbol, Tags};
+use super::{Event, EventKind, EventStatus, Events, Outcome, RpcInfo, Symbol, Tags};
 
 /// What an application adds to a call that it makes: put it into the request's extensions before the client layer sees
 /// the request. Handlers have an [`RpcHandle`](super::RpcHandle) instead.
@@ -20,6 +20,8 @@ pub struct RpcNotes {
     pub(super) business: Option<(i32, Box<str>)>,
     pub(super) business_extra: Tags,
     pub(super) events: Events,
+    /// The number of the last attempt that failed.
+    pub(super) failed_attempt: u16,
 }
 
 impl RpcNotes {
@@ -79,5 +81,9 @@ impl RpcNotes {
             info.invocation.set_business(*status, message);
         }
         info.stats.events.merge(&self.events);
+        if self.failed_attempt > 0 {
+            let succeeded = u16::from(info.stats.outcome == Outcome::Ok);
+            info.attempts = self.failed_attempt.saturating_add(succeeded);
+        }
     }
 }

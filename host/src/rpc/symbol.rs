@@ -181,6 +181,7 @@ const FIXED: &[(u8, &str)] = &[
     (20, "stream_recv"),
     (21, "stream_send"),
     (22, "stream_finish"),
+    (23, "attempt_failed"),
     (64, "OK"),
     (65, "CANCELLED"),
     (66, "UNKNOWN"),
