@@ -5,6 +5,7 @@
 
 mod active;
 mod body;
+mod business;
 mod client;
 mod exchange;
 mod failure;
@@ -16,6 +17,7 @@ mod route;
 mod server;
 
 pub use body::{RequestBody, ResponseBody};
+pub use business::{BusinessStatus, Classify, ResponseHead};
 pub use client::{ClientBody, ClientLayer, ClientService};
 pub use future::ResponseFuture;
 pub use probe::Probe;
