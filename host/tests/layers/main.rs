@@ -2,9 +2,15 @@
 
 mod codec;
 mod echo;
+mod pair;
+mod peer;
 mod recorder;
 mod world;
 
+mod bad_input;
+mod business;
+mod connect;
+mod connections;
 mod endings;
 mod events;
 mod grpc;
@@ -13,3 +19,4 @@ mod naming;
 mod natives;
 mod python;
 mod traces;
+mod web;
