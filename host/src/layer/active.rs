@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 
-use super::business::{Classify, ResponseHead};
+use super::business::{self, Classify};
 use super::exchange::{Direction, Exchange, Tap};
 use super::failure::Failure;
 use super::log::Log;
@@ -148,7 +148,7 @@ impl Active {
         if let Some(status) = told {
             self.call.set_business_status(status.code());
         } else if let Some(classify) = &self.classify
-            && let Some(status) = classify.classify(&ResponseHead::of(response))
+            && let Some(status) = business::ask(&**classify, response)
         {
             self.call.set_business_status(status.code());
         }
@@ -175,7 +175,7 @@ impl Active {
     #[inline(never)]
     fn end(mut self: Box<Self>, ending: Ending) {
         let ending = if ending == Ending::Dropped && self.has_said_all() { Ending::Complete } else { ending };
-        let inferred = ending == Ending::Complete && self.conclude();
+        let told = ending == Ending::Complete && self.conclude();
         let wire = self.wire();
         for (direction, words) in [
             (Direction::Request, "the request is no sequence of the protocol's messages"),
@@ -196,7 +196,7 @@ impl Active {
             }
             Ending::Dropped => self.call.fail(Outcome::Cancelled, error_type::CANCELLED, "dropped before it ended"),
         }
-        if self.exchange().side() == Side::Server && wire != Wire::Http && !self.is_routed(ending, inferred) {
+        if self.exchange().side() == Side::Server && wire != Wire::Http && !self.is_routed(ending, told) {
             self.call.set_unrouted();
         }
         let Self { call, tap, .. } = &mut *self;
@@ -220,24 +220,25 @@ impl Active {
             || (self.wire() != Wire::Http && self.status.is_some_and(|status| status != StatusCode::OK))
     }
 
-    /// Records how a response says that the call ended. True if only HTTP's status said it.
+    /// Records how a response says that the call ended. True if it did so in the words of the protocol.
     fn conclude(&mut self) -> bool {
         self.tap.complete();
         let Some(status) = self.status else { return false };
-        if self.wire() == Wire::Grpc && status == StatusCode::OK && self.stats().rpc_status().is_some() {
+        let before = self.stats().rpc_status();
+        if self.wire() == Wire::Grpc && status == StatusCode::OK && before.is_some() {
             // As nearly every call of gRPC ends: there is nothing to weigh.
-            return false;
+            return true;
         }
         let end = self.tap.end();
-        let untold = end == End::Untold;
-        let verdict = Verdict::of(self.wire(), status, self.stats().rpc_status(), end);
+        let told = before.is_some() || matches!(end, End::Status(..) | End::Sealed);
+        let verdict = Verdict::of(self.wire(), status, before, end);
         if let Some(code) = verdict.rpc_status {
             self.call.set_rpc_status(code);
         }
         if let Some((outcome, error_type, words)) = verdict.failure {
             self.call.fail(outcome, error_type, words);
         }
-        untold && status != StatusCode::OK
+        told
     }
 
     /// The call's deadline has passed. Who dropped it has seen the same clock.
@@ -249,12 +250,14 @@ impl Active {
     }
 
     /// A name that came over the wire is believed if it is known, or if something but a router or gatekeeper answered.
-    fn is_routed(&self, ending: Ending, inferred: bool) -> bool {
+    fn is_routed(&self, ending: Ending, told: bool) -> bool {
         if self.info().invocation().method().symbol().is_some() || ending == Ending::Panicked {
             return true;
         }
         let refused = self.stats().rpc_status().is_some_and(grpc::needs_no_method);
-        let answered = self.status == Some(StatusCode::OK) || (ending == Ending::Complete && !inferred);
+        // A page that answers every path is nobody's word for a name.
+        let under_way = self.status == Some(StatusCode::OK) && !self.tap.is_foreign();
+        let answered = if ending == Ending::Complete { told } else { under_way };
         answered && !(refused && self.exchange().traffic(Direction::Response).messages == 0)
     }
 

@@ -1,5 +1,6 @@
 //! The application's own status of a call that succeeded as an RPC, and who tells it (Kitex's BizStatusErr).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, Response, StatusCode};
@@ -59,7 +60,7 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
-    pub(crate) fn of<B>(response: &'a Response<B>) -> Self {
+    fn of<B>(response: &'a Response<B>) -> Self {
         Self { status: response.status(), headers: response.headers(), extensions: response.extensions() }
     }
 
@@ -84,8 +85,8 @@ impl<'a> ResponseHead<'a> {
 
 /// Tells the application's own status from the head of a response.
 ///
-/// Called once for each response, on the RPC's own thread, before the response goes on: it must be quick, must not block,
-/// and a panic in it is the panic of a service. Closures are classifiers:
+/// Called once for each response of a call that is traced, on the RPC's own thread, before the response goes on: it must be
+/// quick, and must not block. A panic in it is caught; then nothing was told. Closures are classifiers:
 ///
 /// ```
 /// # use hottap::{BusinessStatus, Hottap, ResponseHead};
@@ -99,6 +100,12 @@ impl<'a> ResponseHead<'a> {
 pub trait Classify: Send + Sync + 'static {
     /// The status; none if the response does not tell one.
     fn classify(&self, head: &ResponseHead<'_>) -> Option<BusinessStatus>;
+}
+
+/// Asks a classifier, whose panic is not the call's.
+pub(crate) fn ask<B>(classify: &dyn Classify, response: &Response<B>) -> Option<BusinessStatus> {
+    let head = ResponseHead::of(response);
+    catch_unwind(AssertUnwindSafe(|| classify.classify(&head))).ok().flatten()
 }
 
 impl<F> Classify for F

@@ -156,7 +156,12 @@ impl Tap {
     /// The body is one message.
     #[inline]
     pub(crate) fn is_whole(&self) -> bool {
-        matches!(self.reader, Reader::Whole)
+        matches!(self.reader, Reader::Whole { .. })
+    }
+
+    /// The body is none of the protocol's.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.reader.is_foreign()
     }
 
     /// What the body has said of how the call ended.
@@ -173,9 +178,10 @@ impl Tap {
     #[inline]
     pub(crate) fn complete(&mut self) {
         let meter = self.exchange.meter(self.direction);
-        if self.is_whole() {
-            meter.add_message(meter.bytes.load(Ordering::Relaxed));
-            self.reader = Reader::Opaque;
+        if let Reader::Whole { counted } = &mut self.reader {
+            if !std::mem::replace(counted, true) {
+                meter.add_message(meter.bytes.load(Ordering::Relaxed));
+            }
         } else if self.reader.is_inside() {
             meter.malformed.store(true, Ordering::Relaxed);
         }

@@ -60,10 +60,14 @@ async fn a_failure_of_the_rpc_says_more_and_the_handler_more_than_the_classifier
         (200, Some(0), Some(4), 0, Outcome::Ok, "also if it knows that all is well"),
         (500, Some(3), None, 3, Outcome::Error, "the RPC has failed"),
         (200, None, None, 0, Outcome::Ok, "nobody tells one"),
+        (200, None, Some(666), 0, Outcome::Ok, "a classifier that panics tells nothing"),
     ] {
         let recorder = Recorder::default();
         let layer = recorder.start("unit").server_layer();
-        let layer = layer.with_business_status(move |_: &ResponseHead<'_>| Some(BusinessStatus::new(classified?, "")));
+        let layer = layer.with_business_status(move |_: &ResponseHead<'_>| {
+            assert_ne!(classified, Some(666), "as the table said");
+            Some(BusinessStatus::new(classified?, ""))
+        });
         let service = layer.layer(service_fn(move |_: Request<RequestBody<Empty<Bytes>>>| async move {
             let mut response = Response::builder().status(status).body(Empty::<Bytes>::new()).expect("a response");
             if let Some(code) = told {

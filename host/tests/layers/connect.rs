@@ -147,6 +147,8 @@ async fn a_name_that_no_router_knows_is_other() {
         ("/flood.S1/Method", 404, ("content-type", "text/plain"), &b"404 page not found"[..], "_OTHER"),
         ("/flood.S2/Method", 501, JSON, unimplemented, "_OTHER"),
         ("/flood.S3/Method", 500, JSON, b"{}", "_OTHER"),
+        // A page for every path, as single-page applications have it.
+        ("/flood.S4/Method", 200, ("content-type", "text/html"), b"<html>", "_OTHER"),
         // Only what knows the method can say what is wrong with its message.
         ("/shop.v1.Checkout/Refund", 400, JSON, invalid, "shop.v1.Checkout/Refund"),
     ] {

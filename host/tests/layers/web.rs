@@ -110,6 +110,7 @@ async fn a_name_that_no_router_knows_is_other() {
     for (path, status, head, name) in [
         ("/flood.S1/Method", 404, &[][..], "_OTHER"),
         ("/flood.S2/Method", 200, &[WEB, ("grpc-status", "12")], "_OTHER"),
+        ("/flood.S3/Method", 200, &[("content-type", "text/html")], "_OTHER"),
         ("/shop.v1.Stock/Count", 200, &[WEB, ("grpc-status", "9")], "shop.v1.Stock/Count"),
     ] {
         let request = pair.post(path, &[WEB]);

@@ -25,6 +25,7 @@ use crate::tracer::{Hottap, Natives, Tracer};
 ///   task handles; otherwise a trace starts here. The request goes out with a `traceparent` of the call's own, and with
 ///   the `tracestate` that came with the trace, unless it has one. Tasks that a handler spawns, and a `tower::buffer`
 ///   outside of this layer, do not know what is being handled.
+/// - **Status**: as of a [`ServerLayer`](crate::ServerLayer).
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
 pub struct ClientLayer {

@@ -49,7 +49,8 @@ pub(super) fn method(path: &str) -> &str {
 
 /// A query that makes a GET a call.
 pub(super) fn is_get(query: &str) -> bool {
-    query.split('&').any(|pair| pair == "connect=v1")
+    let has = |wanted: &[&str]| query.split('&').any(|pair| wanted.contains(&pair));
+    has(&["connect=v1"]) && has(&["encoding=json", "encoding=proto"])
 }
 
 /// A deadline in nanoseconds; 0 if it can't be read.

@@ -18,8 +18,8 @@ pub(crate) enum Reader {
     Framed(Frames),
     /// The same, and a last envelope that tells the status; or in base64.
     Envelopes(Box<Envelopes>),
-    /// The whole body is one message.
-    Whole,
+    /// The whole body is one message, and that it came means success.
+    Whole { counted: bool },
     /// The whole body is an error in JSON.
     Error(Box<Excerpt>),
 }
@@ -39,7 +39,7 @@ impl Reader {
             Wire::Http => Self::Opaque,
             Wire::Grpc | Wire::GrpcWeb | Wire::ConnectStream => Self::Framed(Frames::default()),
             Wire::GrpcWebText => Self::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, true))),
-            Wire::ConnectUnary => Self::Whole,
+            Wire::ConnectUnary => Self::Whole { counted: false },
         }
     }
 
@@ -48,10 +48,13 @@ impl Reader {
         let media = headers.get(CONTENT_TYPE).map(Media::of);
         let envelopes = |last, is_text| Self::Envelopes(Box::new(Envelopes::new(last, is_text)));
         match wire {
-            Wire::ConnectUnary if status == StatusCode::OK => Self::Whole,
-            Wire::ConnectUnary if is_plain_json(headers) => Self::Error(Box::default()),
+            Wire::ConnectUnary if status != StatusCode::OK && is_plain_json(headers) => Self::Error(Box::default()),
             _ if status != StatusCode::OK => Self::Opaque,
-            Wire::Http | Wire::ConnectUnary => Self::Opaque,
+            Wire::Http => Self::Opaque,
+            Wire::ConnectUnary => match media {
+                Some(Media::JsonOrProto) | None => Self::Whole { counted: false },
+                _ => Self::Opaque,
+            },
             Wire::Grpc => Self::Framed(Frames::default()),
             Wire::GrpcWeb | Wire::GrpcWebText => match media {
                 Some(Media::GrpcWeb) => envelopes(Last::GrpcWeb, false),
@@ -73,14 +76,19 @@ impl Reader {
             Self::Framed(frames) => frames.feed(bytes, message),
             Self::Envelopes(envelopes) => envelopes.feed(bytes, message),
             Self::Error(excerpt) => excerpt.feed(bytes),
-            Self::Opaque | Self::Whole => {}
+            Self::Opaque | Self::Whole { .. } => {}
         }
     }
 
     /// It need not be fed.
     #[inline]
     pub(crate) fn is_blind(&self) -> bool {
-        matches!(self, Self::Opaque | Self::Whole)
+        matches!(self, Self::Opaque | Self::Whole { .. })
+    }
+
+    /// It is no body of the protocol.
+    pub(crate) fn is_foreign(&self) -> bool {
+        matches!(self, Self::Opaque)
     }
 
     /// What the body has said of how the call ended.
@@ -88,6 +96,7 @@ impl Reader {
         match self {
             Self::Envelopes(envelopes) => envelopes.end(),
             Self::Error(excerpt) if !excerpt.cut => connect::error(&excerpt.kept),
+            Self::Whole { .. } => End::Status(0, String::new()),
             _ => End::Untold,
         }
     }
@@ -143,7 +152,7 @@ mod tests {
             Reader::Opaque => "opaque",
             Reader::Framed(_) => "framed",
             Reader::Envelopes(_) => "envelopes",
-            Reader::Whole => "whole",
+            Reader::Whole { .. } => "whole",
             Reader::Error(_) => "error",
         }
     }
@@ -162,6 +171,8 @@ mod tests {
             (Wire::ConnectStream, 200, "application/json", "", "opaque"),
             (Wire::ConnectStream, 404, "application/json", "", "opaque"),
             (Wire::ConnectUnary, 200, "application/json", "", "whole"),
+            (Wire::ConnectUnary, 200, "application/proto", "gzip", "whole"),
+            (Wire::ConnectUnary, 200, "text/html", "", "opaque"),
             (Wire::ConnectUnary, 404, "application/json", "", "error"),
             (Wire::ConnectUnary, 404, "application/json; charset=utf-8", "identity", "error"),
             (Wire::ConnectUnary, 404, "application/json", "gzip", "opaque"),
@@ -189,6 +200,41 @@ mod tests {
             reader.feed(&vec![b' '; padding], &mut |_| {});
             assert_eq!(reader.end(), expected);
             assert!(matches!(&reader, Reader::Error(excerpt) if excerpt.kept.len() <= MAX_ERROR_BYTES));
+        }
+    }
+
+    /// What a reader makes of a body that is cut into these pieces.
+    fn outcome(mut reader: Reader, pieces: &[&[u8]]) -> (Vec<u64>, End, [bool; 3]) {
+        let mut sizes = Vec::new();
+        for piece in pieces {
+            reader.feed(piece, &mut |size| sizes.push(size));
+        }
+        (sizes, reader.end(), [reader.is_malformed(), reader.is_inside(), reader.has_ended()])
+    }
+
+    #[test]
+    fn whatever_comes_the_cuts_do_not_matter() {
+        let readers: [fn() -> Reader; 5] = [
+            || Reader::Framed(Frames::default()),
+            || Reader::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, false))),
+            || Reader::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, true))),
+            || Reader::Envelopes(Box::new(Envelopes::new(Last::Connect, false))),
+            || Reader::Error(Box::default()),
+        ];
+        // Bytes that lead far into every reader, and now and then any other.
+        const LIKELY: &[u8] = b"\0\0\0\0\0\0\0\x01\x02\x03\x05\x80\x81AAAA=Yz+/{}\"code\":,grpc-status:\r\n";
+        let mut rng = fastrand::Rng::with_seed(17);
+        for round in 0..3_000 {
+            let any =
+                |rng: &mut fastrand::Rng| if rng.u8(..) < 8 { rng.u8(..) } else { LIKELY[rng.usize(..LIKELY.len())] };
+            let body: Vec<u8> = (0..rng.usize(..400)).map(|_| any(&mut rng)).collect();
+            for (which, reader) in readers.iter().enumerate() {
+                let whole = outcome(reader(), &[&body]);
+                let one_by_one: Vec<&[u8]> = body.chunks(1).collect();
+                assert_eq!(outcome(reader(), &one_by_one), whole, "round {round}, reader {which}: {body:?}");
+                let (first, rest) = body.split_at(rng.usize(..=body.len()));
+                assert_eq!(outcome(reader(), &[first, rest]), whole, "round {round}, reader {which}: {body:?}");
+            }
         }
     }
 }

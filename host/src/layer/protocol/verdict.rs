@@ -60,7 +60,6 @@ impl Verdict {
                     _ => Self { rpc_status: Some(code), failure: Some(by_http()) },
                 }
             }
-            (End::Untold, None) if wire == Wire::ConnectUnary => Self { rpc_status: Some(0), failure: None },
             (End::Untold, None) => Self {
                 rpc_status: Some(grpc::UNKNOWN),
                 failure: Some((Outcome::Error, error_type::MISSING_STATUS, missing(wire).into())),
@@ -76,10 +75,10 @@ impl Verdict {
 }
 
 fn missing(wire: Wire) -> &'static str {
-    if wire == Wire::ConnectStream {
-        "the response ended without an end of its stream"
-    } else {
-        "the response ended without a grpc-status"
+    match wire {
+        Wire::ConnectUnary => "the response is none of Connect's",
+        Wire::ConnectStream => "the response ended without an end of its stream",
+        _ => "the response ended without a grpc-status",
     }
 }
 
@@ -105,7 +104,8 @@ mod tests {
             (GrpcWeb, 200, Some(0), End::Garbage, Some(2), "frame", "no trailers"),
             (GrpcWeb, 200, None, End::Sealed, None, "", "nobody knows"),
             (GrpcWeb, 403, None, End::Untold, Some(7), "403", "a gatekeeper's answer"),
-            (ConnectUnary, 200, None, End::Untold, Some(0), "", "success"),
+            (ConnectUnary, 200, None, End::Status(0, words()), Some(0), "", "success"),
+            (ConnectUnary, 200, None, End::Untold, Some(2), "missing_status", "somebody's page"),
             (ConnectUnary, 404, None, End::Status(5, words()), Some(5), "NOT_FOUND", "told by the body"),
             (ConnectUnary, 404, None, End::Untold, Some(12), "UNIMPLEMENTED", "told by HTTP"),
             (ConnectUnary, 429, None, End::Untold, Some(14), "UNAVAILABLE", "told by HTTP"),

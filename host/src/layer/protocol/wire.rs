@@ -164,7 +164,8 @@ mod tests {
             ("POST", "/?connect=v1", "application/json", None, Wire::Http),
             ("GET", "/a.B/C?encoding=json&connect=v1&message=%7B%7D", "", None, Wire::ConnectUnary),
             ("GET", "/a.B/C?encoding=json&message=%7B%7D", "", None, Wire::Http),
-            ("GET", "/a.B/C?disconnect=v1", "", None, Wire::Http),
+            ("GET", "/a.B/C?disconnect=v1&encoding=json", "", None, Wire::Http),
+            ("GET", "/a.B/C?connect=v1", "", None, Wire::Http),
             ("GET", "/", "", None, Wire::Http),
         ] {
             let content_type = HeaderValue::from_static(content_type);
