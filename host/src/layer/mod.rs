@@ -5,6 +5,7 @@
 
 mod active;
 mod body;
+mod business;
 mod client;
 mod endpoint;
 mod exchange;
@@ -17,6 +18,7 @@ mod route;
 mod server;
 
 pub use body::{RequestBody, ResponseBody};
+pub use business::{BusinessStatus, Classify, ResponseHead};
 pub use client::{ClientBody, ClientLayer, ClientService};
 pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};
 pub use future::ResponseFuture;

@@ -2,10 +2,17 @@
 
 mod codec;
 mod echo;
+mod pair;
+mod peer;
 mod recorder;
 mod world;
 
+mod bad_input;
+mod business;
+mod connect;
+mod connections;
 mod endings;
+mod endpoints;
 mod events;
 mod grpc;
 mod handles;
@@ -14,3 +21,4 @@ mod naming;
 mod natives;
 mod python;
 mod traces;
+mod web;

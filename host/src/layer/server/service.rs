@@ -10,11 +10,12 @@ use tower_service::Service;
 
 use super::peer;
 use crate::layer::active::{Active, Owner, Start};
+use crate::layer::business::Classify;
 use crate::layer::exchange::{Direction, Tap};
-use crate::layer::protocol::{self, Head, grpc};
+use crate::layer::protocol::{self, Head};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{Ambient, Remote};
-use crate::rpc::{EventKind, Protocol, RpcHandle, Side, TraceContext};
+use crate::rpc::{EventKind, RpcHandle, Side, TraceContext};
 use crate::tracer::{Begun, Core, Hottap, Natives};
 
 /// A service whose calls are observed. Made by a [`ServerLayer`](super::ServerLayer).
@@ -24,11 +25,12 @@ pub struct ServerService<S> {
     tap: Hottap,
     /// The tracers of this layer alone.
     own: Option<Arc<Natives>>,
+    classify: Option<Arc<dyn Classify>>,
 }
 
 impl<S> ServerService<S> {
-    pub(super) fn new(inner: S, tap: Hottap, own: Option<Arc<Natives>>) -> Self {
-        Self { inner, tap, own }
+    pub(super) fn new(inner: S, tap: Hottap, own: Option<Arc<Natives>>, classify: Option<Arc<dyn Classify>>) -> Self {
+        Self { inner, tap, own, classify }
     }
 }
 
@@ -59,7 +61,7 @@ where
             };
             return ResponseFuture::new(inner, Owner::default(), ambient);
         };
-        let (mut active, tap, rpc) = observe(self.tap.core(), begun, &head, &request);
+        let (mut active, tap, rpc) = observe(self.tap.core(), begun, &head, self.classify.clone(), &request);
         active.start_plugins(request.headers_mut());
         let mut owner = Owner::new(active);
         if !rpc.extensions().is_empty() {
@@ -82,9 +84,9 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     if !Begun::may_be_wanted(core, Side::Server, own) {
         return None;
     }
-    let head = Head::of(request.headers());
-    let begun = if head.protocol == Protocol::Grpc {
-        Begun::new(core, Side::Server, &[grpc::method(request.uri().path())], own)
+    let head = Head::of(request);
+    let begun = if let Some(method) = head.wire.method(request.uri().path()) {
+        Begun::new(core, Side::Server, &[method], own)
     } else {
         let method = protocol::http::method(request.method());
         match protocol::http::route(request.extensions()) {
@@ -96,10 +98,16 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
 }
 
 /// Starts the call, and prepares all that will watch it; the last is what the handler sees of it.
-fn observe<B>(core: &Arc<Core>, begun: Begun, head: &Head<'_>, request: &Request<B>) -> (Box<Active>, Tap, RpcHandle) {
-    let (protocol, remote) = (head.protocol, head.given.remote());
+fn observe<B>(
+    core: &Arc<Core>,
+    begun: Begun,
+    head: &Head<'_>,
+    classify: Option<Arc<dyn Classify>>,
+    request: &Request<B>,
+) -> (Box<Active>, Tap, RpcHandle) {
+    let (wire, remote) = (head.wire, head.given.remote());
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
-    let start = Start { side: Side::Server, protocol, trace, to_head: request.method() == Method::HEAD };
+    let start = Start { side: Side::Server, wire, trace, to_head: request.method() == Method::HEAD, classify };
     let (mut active, exchange) = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
