@@ -229,24 +229,21 @@ impl Tap {
         let chunk = data.chunk();
         if chunk.len() == bytes {
             self.reader.feed(chunk, &mut message);
-            if self.reader.is_malformed() {
-                meter.malformed.store(true, Ordering::Relaxed);
+        } else {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let filled = data.chunks_vectored(&mut slices);
+            let slices = slices.get(..filled).unwrap_or_default();
+            if slices.iter().map(|slice| slice.len()).sum::<usize>() != bytes {
+                meter.forget_messages();
+                self.reader.give_up();
+                return;
             }
-            return;
-        }
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let filled = data.chunks_vectored(&mut slices);
-        let slices = slices.get(..filled).unwrap_or_default();
-        if slices.iter().map(|slice| slice.len()).sum::<usize>() == bytes {
             for slice in slices {
                 self.reader.feed(slice, &mut message);
             }
-            if self.reader.is_malformed() {
-                meter.malformed.store(true, Ordering::Relaxed);
-            }
-        } else {
-            meter.forget_messages();
-            self.reader = Reader::Opaque;
+        }
+        if self.reader.is_malformed() {
+            meter.malformed.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -294,5 +291,14 @@ mod tests {
         let expected = Traffic { bytes: 15, messages: 0, last_bytes: 0 };
         assert_eq!(tap.exchange.traffic(Direction::Request), expected);
         assert_eq!(tap.exchange.streaming(), Streaming::Unknown);
+    }
+    #[test]
+    fn an_end_that_cannot_be_looked_at_is_neither_there_nor_missing() {
+        let exchange = Exchange::new(Side::Client, Wire::GrpcWeb, None);
+        let mut tap = Tap::new(exchange, Direction::Response);
+        tap.respond(StatusCode::OK, &HeaderMap::new());
+        assert_eq!(tap.end(), End::Untold);
+        tap.data(&Shy(Bytes::from_static(b"\x80\0\0\0\x0fgrpc-status: 0\n")));
+        assert_eq!(tap.end(), End::Sealed);
     }
 }

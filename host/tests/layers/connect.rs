@@ -1,11 +1,20 @@
 //! What is recorded of Connect over HTTP/1 and HTTP/2: unary calls by POST and GET, streams, errors in JSON, deadlines.
 
+use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
+use hottap::RequestBody;
 use hottap::rpc::{Outcome, Protocol, Streaming, Traffic};
-use http::Request;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty, StreamBody};
+use tokio_stream::StreamExt;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::pair::{Http, Pair, answer, body, check_end, message};
+use crate::recorder::Recorder;
 
 const VERSION: (&str, &str) = ("connect-protocol-version", "1");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -157,4 +166,31 @@ async fn a_name_that_no_router_knows_is_other() {
         assert_eq!(server.invocation().method().as_str(), name, "{path}");
     }
     pair.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_end_was_read_is_no_cancellation() {
+    let last = message(2, br#"{"error":{"code":"aborted","message":"x"}}"#);
+    for (read, expected, reason) in [
+        (1, (None, Outcome::Cancelled, "cancelled"), "dropped after a message"),
+        (2, (Some(10), Outcome::Error, "ABORTED"), "dropped after its end, which it has told"),
+    ] {
+        let sent = Recorder::default();
+        let pieces = [message(0, b"a"), last.clone()].map(Bytes::from);
+        let service = service_fn(move |_: Request<RequestBody<Empty<Bytes>>>| {
+            let pieces = pieces.clone().map(|piece| Ok::<_, io::Error>(Frame::data(piece)));
+            let endless = tokio_stream::iter(pieces).chain(tokio_stream::pending());
+            let response = Response::builder().header(STREAM.0, STREAM.1).body(StreamBody::new(endless));
+            async { Ok::<_, Infallible>(response.expect("a response")) }
+        });
+        let request = Request::post(PATH).header(STREAM.0, STREAM.1).body(Empty::new()).expect("a request");
+        let response = sent.start("shop").client_layer().layer(service).oneshot(request).await.expect("succeeds");
+        let mut body = response.into_body();
+        for _ in 0..read {
+            body.frame().await.expect("a piece").expect("no error");
+        }
+        drop(body);
+        check_end(&sent.one().await, expected, reason);
+        sent.assert_each_finished_once();
+    }
 }

@@ -12,8 +12,10 @@ const MAX_ERROR_BYTES: usize = 16 * 1024;
 
 /// One body's reader. It never holds bytes back: what it keeps are copies, and bounded.
 pub(crate) enum Reader {
-    /// Nothing in it is looked at.
+    /// It is none of the protocol's: nothing in it is looked at.
     Opaque,
+    /// Some of it could not be looked at; `sealed` if that may have been the end.
+    Unread { sealed: bool },
     /// Messages with a length before each.
     Framed(Frames),
     /// The same, and a last envelope that tells the status; or in base64.
@@ -76,14 +78,19 @@ impl Reader {
             Self::Framed(frames) => frames.feed(bytes, message),
             Self::Envelopes(envelopes) => envelopes.feed(bytes, message),
             Self::Error(excerpt) => excerpt.feed(bytes),
-            Self::Opaque | Self::Whole { .. } => {}
+            Self::Opaque | Self::Unread { .. } | Self::Whole { .. } => {}
         }
     }
 
     /// It need not be fed.
     #[inline]
     pub(crate) fn is_blind(&self) -> bool {
-        matches!(self, Self::Opaque | Self::Whole { .. })
+        matches!(self, Self::Opaque | Self::Unread { .. } | Self::Whole { .. })
+    }
+
+    /// Some of the body could not be looked at: what follows means nothing.
+    pub(crate) fn give_up(&mut self) {
+        *self = Self::Unread { sealed: matches!(self, Self::Envelopes(_)) };
     }
 
     /// It is no body of the protocol.
@@ -97,6 +104,7 @@ impl Reader {
             Self::Envelopes(envelopes) => envelopes.end(),
             Self::Error(excerpt) if !excerpt.cut => connect::error(&excerpt.kept),
             Self::Whole { .. } => End::Status(0, String::new()),
+            Self::Unread { sealed: true } => End::Sealed,
             _ => End::Untold,
         }
     }
@@ -150,6 +158,7 @@ mod tests {
     fn name(reader: &Reader) -> &'static str {
         match reader {
             Reader::Opaque => "opaque",
+            Reader::Unread { .. } => "unread",
             Reader::Framed(_) => "framed",
             Reader::Envelopes(_) => "envelopes",
             Reader::Whole { .. } => "whole",
