@@ -211,10 +211,11 @@ fn the_operator_grants_headers_and_no_more_than_eight() {
     house.drop_in("herald.wasm", &module);
     let first = house.until_live("herald");
     let many: Vec<String> = (0..20).map(|i| format!("\"x-many-{i}\"")).collect();
-    house.configure(&format!(
-        "[tracers.herald]\nsee_headers = [\"x-tenant\", \"authorization\"]\nset_headers = [\"x-audit-id\", {}]\n",
+    let right = format!(
+        "[tracers.herald]\nsee_headers = [\"x-tenant\"]\nset_headers = [\"x-audit-id\", {}]\n",
         many.join(", ")
-    ));
+    );
+    house.configure(&right);
     house.until("herald", "loaded anew with its grants", |tracer| tracer["generation"] != first["generation"]);
     let arrived = exchange(&house, &[("x-tenant", "a"), ("authorization", "Bearer secret")]);
     house.settled("herald", 2);
@@ -222,6 +223,21 @@ fn the_operator_grants_headers_and_no_more_than_eight() {
     assert_eq!((set, arrived[0].contains_key("x-audit-id")), (5, true), "with x-b3-traceid and uber-trace-id eight");
     let seen = heralded(&house);
     assert!(seen.iter().all(|line| line.contains("x-tenant") && !line.contains("authorization")), "{seen:?}");
+
+    // Not even the operator can let it see or set who somebody is: such a configuration is refused as a whole.
+    for (right_key, wrong_key, key) in [
+        ("see_headers = [", "see_headers = [\"authorization\", ", "`tracers.herald.see_headers`"),
+        ("set_headers = [", "set_headers = [\"cookie\", ", "`tracers.herald.set_headers`"),
+    ] {
+        house.configure(&right.replace(right_key, wrong_key));
+        let error = house.until_config_error(key);
+        assert!(error.contains("never a tracer's") && error.contains("meanwhile nothing changes"), "{error}");
+        exchange(&house, &[("x-tenant", "a"), ("authorization", "Bearer secret"), ("cookie", "a=b")]);
+    }
+    house.settled("herald", 6);
+    let seen = heralded(&house);
+    let secret = |line: &String| line.contains("authorization") || line.contains("cookie");
+    assert!(seen.iter().all(|line| line.contains("x-tenant") && !secret(line)), "{seen:?}");
 }
 
 #[test]
