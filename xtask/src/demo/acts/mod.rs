@@ -3,13 +3,14 @@
 mod order;
 mod sinks;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use super::receiver::Receiver;
-use super::report::{COUNTED, Report};
+use super::report::{COUNTED, Counts, Payloads, Report};
 use super::screen::{Load, Row, Screen, short};
 use super::shop::{COUNTED_SCOPE, Shop, Tracer};
 use crate::guests;
@@ -213,16 +214,17 @@ pub(super) fn show_log(shop: &Shop, screen: &mut Screen) {
 pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
     screen.event(format_args!("{} RPCs by the load generator's own count", report.rpcs));
     for (name, counts) in &report.tracers {
-        let dropped: Vec<String> =
-            counts.dropped.iter().map(|(reason, count)| format!("{count} by {reason}")).collect();
+        let Counts { finished, committed, pending, dropped, dead } = counts;
+        let lost = lost(dropped);
         screen.event(format_args!(
-            "  {name}: {} finished = {} committed + {} pending + {} dropped{} + {} dead",
-            counts.finished,
-            counts.committed,
-            counts.pending,
-            counts.dropped.values().sum::<u64>(),
-            if dropped.is_empty() { String::new() } else { format!(" ({})", dropped.join(", ")) },
-            counts.dead
+            "  {name}: {finished} finished = {committed} committed + {pending} pending + {lost} + {dead} dead"
+        ));
+    }
+    for (name, payloads) in &report.destinations {
+        let Payloads { accepted, delivered, queued, dropped } = payloads;
+        let lost = lost(dropped);
+        screen.event(format_args!(
+            "  destination {name}: {accepted} payloads accepted = {delivered} delivered + {queued} queued + {lost}"
         ));
     }
     for swap in &report.swaps {
@@ -230,6 +232,16 @@ pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
         screen.event(format_args!("  {}: {from} \u{2192} {to} in {} ms", swap.tracer, swap.ms));
     }
     screen.event(YOUR_TURN);
+}
+
+/// `9 dropped (8 by trap, 1 by queue_full)`.
+fn lost(dropped: &BTreeMap<String, u64>) -> String {
+    let lost: u64 = dropped.values().sum();
+    if lost == 0 {
+        return "0 dropped".to_owned();
+    }
+    let reasons: Vec<String> = dropped.iter().map(|(reason, count)| format!("{count} by {reason}")).collect();
+    format!("{lost} dropped ({})", reasons.join(", "))
 }
 
 fn named<'a>(tracers: &'a [Tracer], name: &str) -> Option<&'a Tracer> {
