@@ -165,7 +165,9 @@ impl<'a> Acts<'a> {
         })?;
         let after = self.shop.count()?;
         show_log(self.shop, self.screen);
-        self.screen.event(format_args!("it is named after {}: {error}", milliseconds(took)));
+        // The log above has the whole of it.
+        let short = error.split(';').next().unwrap_or_default();
+        self.screen.event(format_args!("it is named after {}: {short}", milliseconds(took)));
         self.screen.event(format_args!(
             "the shop does not care: {} RPCs meanwhile, {} failed that should not have",
             after.rpcs.saturating_sub(before.rpcs),
@@ -213,6 +215,9 @@ pub(super) fn show_log(shop: &Shop, screen: &mut Screen) {
 /// What stays on the screen.
 pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
     screen.event(format_args!("{} RPCs by the load generator's own count", report.rpcs));
+    screen.event(format_args!(
+        "calls, each in one place; {COUNTED} sees what the load generator counts, others also the calls between services:"
+    ));
     for (name, counts) in &report.tracers {
         let Counts { finished, committed, pending, dropped, dead } = counts;
         let lost = lost(dropped);
@@ -220,12 +225,16 @@ pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
             "  {name}: {finished} finished = {committed} committed + {pending} pending + {lost} + {dead} dead"
         ));
     }
+    if !report.destinations.is_empty() {
+        screen.event("payloads that tracers sent, by destination, each in one place:");
+    }
     for (name, payloads) in &report.destinations {
         let Payloads { accepted, delivered, queued, dropped } = payloads;
         let lost = lost(dropped);
-        screen.event(format_args!(
-            "  destination {name}: {accepted} payloads accepted = {delivered} delivered + {queued} queued + {lost}"
-        ));
+        screen.event(format_args!("  {name}: {accepted} accepted = {delivered} delivered + {queued} queued + {lost}"));
+    }
+    if !report.swaps.is_empty() {
+        screen.event("generations replaced under load:");
     }
     for swap in &report.swaps {
         let (from, to) = (short(&swap.from), short(&swap.to));
