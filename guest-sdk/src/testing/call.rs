@@ -188,6 +188,7 @@ impl TestCall {
             ("deadline_nanos", (self.deadline != 0).then_some(self.deadline)),
             ("http_status", self.http_status.map(u64::from)),
             ("rpc_status", self.rpc_status.map(u64::from)),
+            ("token", (self.token != 0).then_some(self.token)),
         ];
         for (key, value) in optional {
             if let Some(value) = value {

@@ -38,6 +38,8 @@ struct Record<'a> {
     span_id: String,
     parent_span_id: String,
     sampled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<u64>,
     events: Vec<Event>,
     events_elided: u32,
 }
@@ -72,7 +74,8 @@ impl View {
             };
             events.push(Event { kind: symbol(kind), nanos, status, info: info.to_owned() });
         });
-        let record = Record::new(row, rest.peer(&mut buffer), rest.message(), events);
+        let token = Some(row.tokens.of(self.slot)).filter(|&token| token != 0);
+        let record = Record { token, ..Record::new(row, rest.peer(&mut buffer), rest.message(), events) };
         serde_json::to_string(&record).ok()
     }
 }
@@ -115,6 +118,7 @@ impl<'a> Record<'a> {
                 format!("{:016x}", row.parent_span_id)
             },
             sampled: row.sampled != 0,
+            token: None,
             events,
             events_elided: row.events_elided,
         }

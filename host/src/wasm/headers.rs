@@ -35,6 +35,16 @@ impl HeaderGrants {
     }
 }
 
+/// Why a header was not added; the numbers are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    NotAllowed = 0,
+    Present = 1,
+    Full = 2,
+    NoRequest = 3,
+    Malformed = 4,
+}
+
 /// The request's headers while a starter runs.
 #[derive(Debug)]
 pub(super) struct Starting {
@@ -59,19 +69,28 @@ impl Starting {
         self.headers.get(name)?.to_str().ok().map(str::to_owned)
     }
 
-    /// Adds a header to a request that is about to leave. False if it may not, or if somebody has set it already.
-    pub(super) fn set(&mut self, name: &str, value: &str, grants: &HeaderGrants) -> bool {
-        let bytes = name.len() + value.len();
-        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return false };
-        let Ok(value) = HeaderValue::from_str(value) else { return false };
-        let room = self.set < MAX_HEADERS && self.bytes + bytes <= MAX_BYTES;
-        if self.side != Side::Client || !room || !grants.may_set(&name) || self.headers.contains_key(&name) {
-            return false;
+    /// Adds a header to a request that is about to leave.
+    pub(super) fn set(&mut self, name: &str, value: &str, grants: &HeaderGrants) -> Result<(), Refusal> {
+        if self.side != Side::Client {
+            return Err(Refusal::NoRequest);
         }
+        let bytes = name.len() + value.len();
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Refusal::Malformed)?;
+        let value = HeaderValue::from_str(value).map_err(|_| Refusal::Malformed)?;
+        if !grants.may_set(&name) {
+            return Err(Refusal::NotAllowed);
+        }
+        if self.headers.contains_key(&name) {
+            return Err(Refusal::Present);
+        }
+        if self.set == MAX_HEADERS || self.bytes + bytes > MAX_BYTES {
+            return Err(Refusal::Full);
+        }
+        // A map that can hold no more refuses; the request leaves as it was.
+        self.headers.try_insert(name, value).map_err(|_| Refusal::Full)?;
         self.set += 1;
         self.bytes += bytes;
-        // A map that can hold no more refuses; the request leaves as it was.
-        self.headers.try_insert(name, value).is_ok()
+        Ok(())
     }
 }
 
@@ -119,27 +138,27 @@ mod tests {
             &["x-audit-id", "authorization", "cookie", "host", "traceparent", "te", "grpc-encoding", "x-tenant"],
         );
         for (name, value, expected, reason) in [
-            ("x-b3-traceid", "1", true, "propagation needs no grant"),
-            ("uber-trace-id", "1:2:0:1", true, "propagation needs no grant"),
-            ("x-audit-id", "7", true, "granted"),
-            ("x-other", "7", false, "not granted"),
-            ("b3", "1", false, "it is there already"),
-            ("x-tenant", "b", false, "granted, and there already"),
-            ("traceparent", "00-1-1-01", false, "the host's"),
-            ("authorization", "Bearer x", false, "who somebody is"),
-            ("cookie", "a=b", false, "who somebody is"),
-            ("host", "elsewhere", false, "where the request goes"),
-            ("te", "trailers", false, "of the connection"),
-            ("grpc-encoding", "gzip", false, "how the message is read"),
-            ("keep-alive", "1", false, "of the connection"),
-            (":authority", "elsewhere", false, "a pseudo-header"),
-            ("x-b3-spanid", "a\r\nb: c", false, "two headers in one"),
-            ("", "", false, "no name"),
+            ("x-b3-traceid", "1", Ok(()), "propagation needs no grant"),
+            ("uber-trace-id", "1:2:0:1", Ok(()), "propagation needs no grant"),
+            ("x-audit-id", "7", Ok(()), "granted"),
+            ("x-other", "7", Err(Refusal::NotAllowed), "not granted"),
+            ("b3", "1", Err(Refusal::Present), "it is there already"),
+            ("x-tenant", "b", Err(Refusal::Present), "granted, and there already"),
+            ("traceparent", "00-1-1-01", Err(Refusal::NotAllowed), "the host's"),
+            ("authorization", "Bearer x", Err(Refusal::NotAllowed), "who somebody is"),
+            ("cookie", "a=b", Err(Refusal::NotAllowed), "who somebody is"),
+            ("host", "elsewhere", Err(Refusal::NotAllowed), "where the request goes"),
+            ("te", "trailers", Err(Refusal::NotAllowed), "of the connection"),
+            ("grpc-encoding", "gzip", Err(Refusal::NotAllowed), "how the message is read"),
+            ("keep-alive", "1", Err(Refusal::NotAllowed), "of the connection"),
+            (":authority", "elsewhere", Err(Refusal::Malformed), "a pseudo-header"),
+            ("x-b3-spanid", "a\r\nb: c", Err(Refusal::Malformed), "two headers in one"),
+            ("", "", Err(Refusal::Malformed), "no name"),
         ] {
             assert_eq!(client().set(name, value, &all), expected, "{reason}: {name:?}");
         }
         let mut server = Starting::new(HeaderMap::new(), Side::Server);
-        assert!(!server.set("b3", "1", &all), "a server sends no request");
+        assert_eq!(server.set("b3", "1", &all), Err(Refusal::NoRequest), "a server sends no request");
     }
 
     #[test]
@@ -150,10 +169,10 @@ mod tests {
             set: names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).expect("a name")).collect(),
         };
         let mut starting = client();
-        assert_eq!(names.iter().filter(|name| starting.set(name, "v", &all)).count(), MAX_HEADERS);
+        assert_eq!(names.iter().filter(|name| starting.set(name, "v", &all).is_ok()).count(), MAX_HEADERS);
         let mut starting = client();
-        assert!(!starting.set("x-many-0", &"v".repeat(MAX_BYTES), &all));
-        assert!(starting.set("x-many-0", &"v".repeat(MAX_BYTES - 20), &all));
-        assert!(!starting.set("x-many-1", "and twenty bytes more", &all));
+        assert_eq!(starting.set("x-many-0", &"v".repeat(MAX_BYTES), &all), Err(Refusal::Full));
+        assert_eq!(starting.set("x-many-0", &"v".repeat(MAX_BYTES - 20), &all), Ok(()));
+        assert_eq!(starting.set("x-many-1", "and twenty bytes more", &all), Err(Refusal::Full));
     }
 }

@@ -41,6 +41,13 @@ const EATS_MEMORY: Wat = Wat {
 };
 const WELL: Wat = Wat { start: "(drop (local.get 0))", ..QUIET };
 
+/// How often a tracer was to start a call: on a machine that has no time for the test, the calls' budget may be over
+/// before the last starter's turn, and that is counted too.
+fn asked(tracer: &Value) -> u64 {
+    let skipped = tracer["start"]["skipped"].as_object().into_iter().flatten();
+    start(tracer, "calls") + skipped.filter_map(|(_, calls)| calls.as_u64()).sum::<u64>()
+}
+
 fn start(tracer: &Value, what: &str) -> u64 {
     tracer.pointer(&format!("/start/{what}")).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {what}: {tracer:#}"))
 }
@@ -122,7 +129,7 @@ fn a_fifth_starter_is_refused_by_name() {
     house.until_live("e");
     house.calls(10);
     for name in ["a", "b", "c", "d"] {
-        assert_eq!(start(&house.settled(name, 10), "calls"), 10);
+        assert_eq!(asked(&house.settled(name, 10)), 10);
     }
     assert!(house.settled("e", 10)["start"].is_null());
 }
@@ -137,7 +144,7 @@ fn a_starter_that_is_replaced_goes_on_counting() {
     house.drop_in("a.toml", "[config]\n");
     house.until("a", "swapped", |tracer| tracer["generation"] != first["generation"]);
     house.calls(5);
-    assert_eq!(start(&house.settled("a", 15), "calls"), 15);
+    assert_eq!(asked(&house.settled("a", 15)), 15);
 }
 
 /// Sends one request with these headers through a client layer and one through a server layer; gives the headers that
