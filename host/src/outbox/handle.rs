@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use super::account::Refusal;
+use super::account::{Refusal, Refused};
 use super::destination::Destination;
 use super::parcel::{Parcel, Payload, cost};
 use super::state::{DestinationState, Fault};
@@ -18,6 +18,9 @@ use crate::config::Definition;
 
 /// Removed destinations whose counts are kept. Of more, those that were removed longest ago are forgotten.
 const MAX_REMOVED: usize = 64;
+
+/// Tracers whose refused payloads are counted, as many as have an account of their calls; those of more are not.
+const MAX_TRACERS: usize = 1_000;
 
 /// The host's queues towards destinations. Cloning it is cheap, and all clones are one.
 ///
@@ -35,6 +38,8 @@ struct Shared {
 #[derive(Default)]
 struct House {
     destinations: BTreeMap<String, Arc<Destination>>,
+    /// What was not taken, by tracer: a destination that is not there has no books of its own.
+    refused: BTreeMap<String, Refused>,
     thread: Option<Thread>,
     closed: bool,
 }
@@ -115,9 +120,23 @@ impl Outbox {
         content_type: &str,
         payload: Vec<u8>,
     ) -> Result<Parcel, Refusal> {
-        let destination = self.0.lock().destinations.get(destination).cloned().ok_or(Refusal::Unknown)?;
-        destination.reserve(tracer, payload.len(), cost(&payload))?;
-        Ok(Parcel::new(destination, Payload::new(content_type, payload)))
+        let destination = self.0.lock().destinations.get(destination).cloned();
+        let reserved = destination.ok_or(Refusal::Unknown).and_then(|destination| {
+            destination.reserve(tracer, payload.len(), cost(&payload))?;
+            Ok(destination)
+        });
+        match reserved {
+            Ok(destination) => Ok(Parcel::new(destination, Payload::new(content_type, payload))),
+            Err(refusal) => {
+                self.0.lock().refuse(tracer, refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Payloads of a tracer that no destination took, by reason.
+    pub(crate) fn refused(&self, tracer: &str) -> BTreeMap<&'static str, u64> {
+        self.0.lock().refused.get(tracer).map(Refused::by_reason).unwrap_or_default()
     }
 
     /// Delivers what is queued, but not longer than `until`; what is left is dropped and counted, and so is what is
@@ -174,6 +193,14 @@ impl House {
         })?;
         self.thread = Some(Thread { tasks: tasks.clone(), stop, join });
         Ok(tasks)
+    }
+
+    fn refuse(&mut self, tracer: &str, refusal: Refusal) {
+        if let Some(refused) = self.refused.get_mut(tracer) {
+            refused.count(refusal);
+        } else if self.refused.len() < MAX_TRACERS {
+            self.refused.entry(tracer.to_owned()).or_default().count(refusal);
+        }
     }
 
     fn forget(&mut self) {

@@ -297,6 +297,12 @@ fn assert_tracer(house: &House, name: &str, points: u64, refused: u64) {
         metric(format!("influxdb_points_refused_total{{tracer=\"{name}\",reason=\"not_allowed\"}}")),
     );
     assert_eq!(found, (points as f64, refused as f64), "{name}");
+
+    // The host counts payloads that are in no destination's books, whatever the tracer says of them.
+    let lost = tracer["payloads_refused"]["not_allowed"].as_u64();
+    assert!(if refused > 0 { lost >= Some(WAVES) } else { tracer["payloads_refused"].is_null() }, "{tracer:#}");
+    let series = format!("hottap_tracer_payloads_refused_total{{tracer=\"{name}\",reason=\"not_allowed\"}}");
+    assert_eq!(house.metric(&series), lost.map(|lost| lost as f64));
 }
 
 /// Lines that arrived.
