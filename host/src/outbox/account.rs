@@ -17,14 +17,18 @@ pub(crate) enum Refusal {
 }
 
 /// Payloads of one tracer that were not taken, whatever destination they were meant for: by [`Refusal`].
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Refused([u64; 3]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refused([u64; 3]);
 
 impl Refused {
-    pub(super) fn count(&mut self, refusal: Refusal) {
+    pub(crate) fn count(&mut self, refusal: Refusal) {
         if let Some(count) = self.0.get_mut(refusal as usize) {
             *count += 1;
         }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
     }
 
     /// The reasons that occurred, in the words that tracers have for them.

@@ -120,17 +120,15 @@ impl Outbox {
         content_type: &str,
         payload: Vec<u8>,
     ) -> Result<Parcel, Refusal> {
-        let destination = self.0.lock().destinations.get(destination).cloned();
-        let reserved = destination.ok_or(Refusal::Unknown).and_then(|destination| {
-            destination.reserve(tracer, payload.len(), cost(&payload))?;
-            Ok(destination)
-        });
-        match reserved {
-            Ok(destination) => Ok(Parcel::new(destination, Payload::new(content_type, payload))),
-            Err(refusal) => {
-                self.0.lock().refuse(tracer, refusal);
-                Err(refusal)
-            }
+        let destination = self.0.lock().destinations.get(destination).cloned().ok_or(Refusal::Unknown)?;
+        destination.reserve(tracer, payload.len(), cost(&payload))?;
+        Ok(Parcel::new(destination, Payload::new(content_type, payload)))
+    }
+
+    /// Counts what a tracer could not hand over in one transaction; what is tried and not committed does not count.
+    pub(crate) fn refuse(&self, tracer: &str, refused: Refused) {
+        if refused != Refused::default() {
+            self.0.lock().refuse(tracer, refused);
         }
     }
 
@@ -195,11 +193,11 @@ impl House {
         Ok(tasks)
     }
 
-    fn refuse(&mut self, tracer: &str, refusal: Refusal) {
+    fn refuse(&mut self, tracer: &str, more: Refused) {
         if let Some(refused) = self.refused.get_mut(tracer) {
-            refused.count(refusal);
+            refused.add(more);
         } else if self.refused.len() < MAX_TRACERS {
-            self.refused.entry(tracer.to_owned()).or_default().count(refusal);
+            self.refused.insert(tracer.to_owned(), more);
         }
     }
 
