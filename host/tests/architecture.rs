@@ -78,6 +78,11 @@ fn what_is_known_of_an_rpc_knows_nothing_of_who_reads_it() {
 }
 
 #[test]
+fn the_operators_words_know_nothing_of_who_carries_them_out() {
+    never_in("config", &["crate::wasm", "crate::plugin", "crate::outbox", "crate::tracer", "hyper", "tokio"]);
+}
+
+#[test]
 fn nothing_in_the_layers_blocks_or_reads_files() {
     never_in("layer", &["std::fs", "block_on", "thread::sleep", "std::net::Tcp", "crate::plugin", "crate::wasm"]);
 }

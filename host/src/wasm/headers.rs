@@ -1,7 +1,8 @@
 //! Which headers a plugin's starter may see and set. What decides is pure; the headers are the request's own.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::config::{may_be_seen, may_be_set};
 use crate::rpc::Side;
 
 /// Headers that one starter may add to one request.
@@ -15,24 +16,6 @@ const PROPAGATION: &[&str] =
     &["b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "uber-trace-id"];
 /// The host's own propagation; starters may see it, and only the host sets it.
 const OWN: &[&str] = &["traceparent", "tracestate"];
-/// Never seen and never set, whatever was granted: who somebody is, and what belongs to one connection.
-const NEVER: &[HeaderName] = &[
-    header::AUTHORIZATION,
-    header::PROXY_AUTHORIZATION,
-    header::PROXY_AUTHENTICATE,
-    header::WWW_AUTHENTICATE,
-    header::COOKIE,
-    header::SET_COOKIE,
-    header::CONNECTION,
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-const NEVER_EITHER: &[&str] = &["keep-alive", "proxy-connection", "http2-settings"];
-
 /// What the operator allows beyond the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeaderGrants {
@@ -40,21 +23,16 @@ pub(crate) struct HeaderGrants {
     pub(crate) set: Vec<HeaderName>,
 }
 
+// The configuration refuses such grants already; here nothing depends on where the grants came from.
 impl HeaderGrants {
     fn may_see(&self, name: &HeaderName) -> bool {
-        !is_never(name)
+        may_be_seen(name)
             && (PROPAGATION.contains(&name.as_str()) || OWN.contains(&name.as_str()) || self.see.contains(name))
     }
 
     fn may_set(&self, name: &HeaderName) -> bool {
-        !is_never(name)
-            && !OWN.contains(&name.as_str())
-            && (PROPAGATION.contains(&name.as_str()) || self.set.contains(name))
+        may_be_set(name) && (PROPAGATION.contains(&name.as_str()) || self.set.contains(name))
     }
-}
-
-fn is_never(name: &HeaderName) -> bool {
-    NEVER.contains(name) || NEVER_EITHER.contains(&name.as_str())
 }
 
 /// Why a header was not added; the numbers are the contract's.
@@ -155,7 +133,10 @@ mod tests {
 
     #[test]
     fn forbidden_headers_are_not_set_whatever_was_granted() {
-        let all = grants(&[], &["x-audit-id", "authorization", "cookie", "host", "traceparent", "te", "x-tenant"]);
+        let all = grants(
+            &[],
+            &["x-audit-id", "authorization", "cookie", "host", "traceparent", "te", "grpc-encoding", "x-tenant"],
+        );
         for (name, value, expected, reason) in [
             ("x-b3-traceid", "1", Ok(()), "propagation needs no grant"),
             ("uber-trace-id", "1:2:0:1", Ok(()), "propagation needs no grant"),
@@ -168,6 +149,7 @@ mod tests {
             ("cookie", "a=b", Err(Refusal::NotAllowed), "who somebody is"),
             ("host", "elsewhere", Err(Refusal::NotAllowed), "where the request goes"),
             ("te", "trailers", Err(Refusal::NotAllowed), "of the connection"),
+            ("grpc-encoding", "gzip", Err(Refusal::NotAllowed), "how the message is read"),
             ("keep-alive", "1", Err(Refusal::NotAllowed), "of the connection"),
             (":authority", "elsewhere", Err(Refusal::Malformed), "a pseudo-header"),
             ("x-b3-spanid", "a\r\nb: c", Err(Refusal::Malformed), "two headers in one"),

@@ -97,6 +97,21 @@ impl House {
         }
     }
 
+    /// Waits until the configuration is refused in these words, and returns all that is said of it.
+    #[track_caller]
+    pub(crate) fn until_config_error(&self, words: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let error = self.tap.destinations()["config_error"].clone();
+            match error.as_str() {
+                Some(error) if error.contains(words) => return error.to_owned(),
+                _ => {}
+            }
+            assert!(began.elapsed() < PATIENCE, "nobody says {words:?}: {error}");
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.file(name)).expect("removed");
     }

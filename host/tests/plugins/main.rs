@@ -7,11 +7,14 @@ mod destinations;
 mod facts;
 mod guests;
 mod house;
+mod log;
 mod peers;
+mod sink;
 
 mod accounting;
 mod bad_input;
 mod columns;
+mod failures;
 mod influxdb;
 mod metrics;
 mod prometheus;
