@@ -162,9 +162,10 @@ async fn an_endpoint_is_a_child_of_its_handler_and_the_parent_of_what_it_calls()
 async fn an_endpoint_that_panics_or_is_dropped_has_finished_once() {
     let recorder = Recorder::default();
     let tap = recorder.start("checkout");
-    let at_once = tap
-        .endpoint_layer("at_once")
-        .layer(service_fn(|(): ()| -> std::future::Ready<Result<(), Infallible>> { panic!("before there is a future") }));
+    let at_once =
+        tap.endpoint_layer("at_once").layer(service_fn(|(): ()| -> std::future::Ready<Result<(), Infallible>> {
+            panic!("before there is a future")
+        }));
     let later = tap.endpoint_layer("later").layer(service_fn(|(): ()| async {
         assert!(RpcInfo::current().is_none(), "it is current");
         Ok::<_, Infallible>(())

@@ -12,7 +12,7 @@ impl Tracer for Scribe {
 
     fn finish_call(&mut self, call: &Call) {
         if let Err(refusal) = outbox::send("records", "application/json", format!("{}\n", call.info()).as_bytes()) {
-            log::warn(&format!("no record of call {}: {refusal}", call.id()));
+            log::warn(format_args!("no record of call {}: {refusal}", call.id()));
         }
     }
 }
