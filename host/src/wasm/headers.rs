@@ -57,22 +57,27 @@ fn is_never(name: &HeaderName) -> bool {
     NEVER.contains(name) || NEVER_EITHER.contains(&name.as_str())
 }
 
-/// The request's headers while a starter runs.
-#[derive(Debug)]
+/// The request's headers while a starter runs; none at any other time.
+#[derive(Debug, Default)]
 pub(super) struct Starting {
     headers: HeaderMap,
-    side: Side,
+    /// Of the call that starts, if one does.
+    side: Option<Side>,
     set: usize,
     bytes: usize,
 }
 
 impl Starting {
-    pub(super) fn new(headers: HeaderMap, side: Side) -> Self {
-        Self { headers, side, set: 0, bytes: 0 }
+    /// Takes the headers of a call that starts. What was there before lies in their place until [`end`](Self::end).
+    pub(super) fn begin(&mut self, headers: &mut HeaderMap, side: Side) {
+        std::mem::swap(&mut self.headers, headers);
+        (self.side, self.set, self.bytes) = (Some(side), 0, 0);
     }
 
-    pub(super) fn into_headers(self) -> HeaderMap {
-        self.headers
+    /// Gives the headers back, with what was added.
+    pub(super) fn end(&mut self, headers: &mut HeaderMap) {
+        std::mem::swap(&mut self.headers, headers);
+        self.side = None;
     }
 
     /// A header's first value, if the starter may see it and it is text.
@@ -87,7 +92,7 @@ impl Starting {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return false };
         let Ok(value) = HeaderValue::from_str(value) else { return false };
         let room = self.set < MAX_HEADERS && self.bytes + bytes <= MAX_BYTES;
-        if self.side != Side::Client || !room || !grants.may_set(&name) || self.headers.contains_key(&name) {
+        if self.side != Some(Side::Client) || !room || !grants.may_set(&name) || self.headers.contains_key(&name) {
             return false;
         }
         self.set += 1;
@@ -106,6 +111,12 @@ mod tests {
         HeaderGrants { see: names(see), set: names(set) }
     }
 
+    fn starting(mut headers: HeaderMap, side: Side) -> Starting {
+        let mut starting = Starting::default();
+        starting.begin(&mut headers, side);
+        starting
+    }
+
     fn client() -> Starting {
         let mut headers = HeaderMap::new();
         for (name, value) in
@@ -113,7 +124,7 @@ mod tests {
         {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        Starting::new(headers, Side::Client)
+        starting(headers, Side::Client)
     }
 
     #[test]
@@ -156,7 +167,7 @@ mod tests {
         ] {
             assert_eq!(client().set(name, value, &all), expected, "{reason}: {name:?}");
         }
-        let mut server = Starting::new(HeaderMap::new(), Side::Server);
+        let mut server = starting(HeaderMap::new(), Side::Server);
         assert!(!server.set("b3", "1", &all), "a server sends no request");
     }
 

@@ -8,7 +8,6 @@ use wasmtime::{Result, Store};
 
 use super::engine::Engine;
 use super::guest::{CallError, Cause, Guest, Settings, Surroundings};
-use super::headers;
 use super::host::{Host, Phase};
 use super::limits::Limits;
 use super::starter::Starter;
@@ -60,11 +59,11 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
     let mut starting = linker.instance(STARTING)?;
     starting.func_wrap("header", |store, (name,): (String,)| {
         let Host { starting, grants, .. } = store.data();
-        Ok((starting.as_ref().and_then(|starting| starting.header(&name, grants)),))
+        Ok((starting.header(&name, grants),))
     })?;
     starting.func_wrap("set-header", |mut store, (name, value): (String, String)| {
         let Host { starting, grants, .. } = store.data_mut();
-        Ok((starting.as_mut().is_some_and(|starting| starting.set(&name, &value, grants)),))
+        Ok((starting.set(&name, &value, grants),))
     })
 }
 
@@ -194,8 +193,8 @@ impl Starter for Starting {
         let method = call.invocation.method.symbol().unwrap_or(Symbol::NONE).id();
         let callee = call.to.service.id();
         host.handed.add([method, callee]);
-        // Taken and put back: a reference could not be kept in the store, and the headers themselves do not move.
-        host.starting = Some(headers::Starting::new(std::mem::take(headers), call.side));
+        // Swapped and swapped back: a reference could not be kept in the store, and the headers themselves do not move.
+        host.starting.begin(headers, call.side);
         self.store.set_epoch_deadline(1);
         let answer = self.store.set_fuel(fuel).and_then(|()| {
             let trace = &call.trace;
@@ -216,9 +215,7 @@ impl Starter for Starting {
             self.start.call(&mut self.store, call)
         });
         let host = self.store.data_mut();
-        if let Some(starting) = host.starting.take() {
-            *headers = starting.into_headers();
-        }
+        host.starting.end(headers);
         match answer {
             Ok((token,)) => {
                 host.write_log();
