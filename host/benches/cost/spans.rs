@@ -7,6 +7,7 @@
 //! which the batch processor drops nothing; a figure is given only if every span came on both sides, with attributes of
 //! the same names.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -31,13 +32,15 @@ pub(crate) const RECEIVED: u64 = 48;
 
 const METHODS: [&str; 4] =
     ["shop.v1.Checkout/Place", "shop.v1.Checkout/Watch", "shop.v1.Inventory/Reserve", "shop.v1.Pricing/Quote"];
-/// Calls of one turn: a second of a service with 25,000 a second, about. Every turn ends when its last span has come.
-const CALLS: u64 = 50 * BURST;
-/// Calls at once, and the pause after them. The batch processor has a queue of four times as many, and half of them at
-/// once would leave it as much to do: threads are woken fifty times a second on both sides.
+/// Calls at once, and the pause after them. The batch processor has a queue of four times as many.
 const BURST: u64 = 512;
 const PAUSE: Duration = Duration::from_millis(20);
-const ROUNDS: usize = 11;
+/// Calls of one turn, which lasts a second and a half. It ends when its last span has come; a plugin flushes once a
+/// second, so what waiting for that costs is spread over many calls.
+const CALLS: u64 = 75 * BURST;
+/// Hottap's threads stop looking around a second after the last call; the next turn is not to pay for that.
+const REST: Duration = Duration::from_millis(1_200);
+const ROUNDS: usize = 9;
 
 /// Start and finish of one call.
 fn call(tap: &Hottap, method: &str) {
@@ -74,21 +77,22 @@ pub(crate) fn against_otlp() -> Result<Vec<Figure>, String> {
     let live = Live::sending("rpc-span", "otlp", &format!("http://{}{}", server.address, paths[0]))?;
     let exporter = Exporter::new(server.address, paths[1])?;
 
-    let server = std::cell::RefCell::new(server);
+    let server = RefCell::new(server);
     let (mut ours, mut peer) = (0, 0);
     let mut our_turn = || {
         ours += CALLS;
-        turn(|method| call(&live.tap, method), || _ = server.borrow_mut().wait_for(paths[0], ours).expect(LIVES))
+        let delivered = || _ = server.borrow_mut().wait_for(paths[0], ours).expect(LIVES);
+        let cost = turn(|method| call(&live.tap, method), delivered);
+        std::thread::sleep(REST);
+        cost
     };
     let mut peer_turn = || {
         peer += CALLS;
-        turn(
-            |method| exporter.call(method),
-            || {
-                exporter.flush().expect("the exporter reaches the null server");
-                server.borrow_mut().wait_for(paths[1], peer).expect(LIVES);
-            },
-        )
+        let delivered = || {
+            exporter.flush().expect("the exporter reaches the null server");
+            server.borrow_mut().wait_for(paths[1], peer).expect(LIVES);
+        };
+        turn(|method| exporter.call(method), delivered)
     };
     let rounds = interleave(ROUNDS, &mut [&mut our_turn, &mut peer_turn]);
 

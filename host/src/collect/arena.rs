@@ -71,14 +71,18 @@ impl<'a> Rest<'a> {
         Self { row, bytes: arena.get(row.arena_start as usize..).unwrap_or(&[]) }
     }
 
+    /// The peer as it was written: the same for the same peer.
+    pub(crate) fn raw_peer(&self) -> (PeerKind, &'a [u8]) {
+        (self.row.peer_kind, self.bytes.get(..self.row.peer_len.into()).unwrap_or(&[]))
+    }
+
     /// The peer in words; `buffer` is for those that have to be put into words.
     pub(crate) fn peer<'b>(&self, buffer: &'b mut String) -> &'b str
     where
         'a: 'b,
     {
-        let bytes = self.bytes.get(..self.row.peer_len.into()).unwrap_or(&[]);
         buffer.clear();
-        match (self.row.peer_kind, bytes) {
+        match self.raw_peer() {
             (PeerKind::Text, bytes) => return text(bytes),
             (PeerKind::V4, &[a, b, c, d, high, low]) => {
                 let address = SocketAddr::from((Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])));
