@@ -10,15 +10,18 @@
 mod allocations;
 mod call;
 mod clock;
+mod exporter;
 mod figure;
 mod guests;
 mod layer;
 mod live;
+mod null_server;
 mod peer;
 mod rounds;
 mod rows;
 mod sdk;
 mod service;
+mod spans;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,7 @@ const GROUPS: &[Group] = &[
     Group { names: rows::SELECTION, measure: rows::selection },
     Group { names: rows::INFLUXDB, measure: rows::influxdb },
     Group { names: rows::PYTHON, measure: rows::python },
+    Group { names: spans::AGAINST_OTLP, measure: spans::against_otlp },
     Group { names: layer::UNWANTED, measure: layer::unwanted },
     Group { names: layer::AGAINST_TRACING, measure: layer::against_tracing },
     Group { names: layer::AT_A_RATE, measure: layer::at_a_rate },
@@ -54,6 +58,9 @@ fn main() -> ExitCode {
             "--json" => json = true,
             // cargo says so to every benchmark.
             "--bench" => {}
+            null_server::ARGUMENT => {
+                return null_server::serve().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+            }
             flag if flag.starts_with('-') => {
                 eprintln!("{flag} is not known; the arguments are [--json] [NAME…]");
                 return ExitCode::from(2);

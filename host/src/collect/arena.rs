@@ -99,12 +99,18 @@ impl<'a> Rest<'a> {
         Self { row, bytes: arena.get(row.arena_start as usize..).unwrap_or(&[]) }
     }
 
+    /// The peer as it was written: the same for the same peer.
+    pub(crate) fn raw_peer(&self) -> (PeerKind, &'a [u8]) {
+        (self.row.peer_kind, self.part(0, self.row.peer_len.into()))
+    }
+
     /// The peer in words; `buffer` is for those that have to be put into words.
     pub(crate) fn peer<'b>(&self, buffer: &'b mut String) -> &'b str
     where
         'a: 'b,
     {
-        address(self.row.peer_kind, self.part(0, self.row.peer_len.into()), buffer)
+        let (kind, bytes) = self.raw_peer();
+        address(kind, bytes, buffer)
     }
 
     /// This side's address in words, like [`peer`](Self::peer).

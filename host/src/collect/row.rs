@@ -7,7 +7,7 @@ use crate::tracer::Mask;
 pub(crate) const NO_STATUS: u16 = u16::MAX;
 
 /// What an address is made of in the arena.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum PeerKind {
     #[default]

@@ -48,8 +48,11 @@ impl Dictionary {
             }),
         };
         let mut buffer = String::new();
+        // Putting an address into words takes longer than all the rest, and few clients make most of the calls.
+        let mut peers = HashMap::new();
         for (i, rest) in view.rests().enumerate() {
-            dictionary.peers.push(index(rest.peer(&mut buffer)));
+            let peer = peers.entry(rest.raw_peer()).or_insert_with(|| index(rest.peer(&mut buffer)));
+            dictionary.peers.push(*peer);
             dictionary.messages.push(index(rest.message()));
             view.each_event(i, |_, _, _, info| dictionary.event_infos.push(index(info)));
             dictionary.tag_values.extend(rest.tags().map(|(_, value)| index(value)));

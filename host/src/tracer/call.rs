@@ -287,7 +287,7 @@ impl Call {
     pub(crate) fn start_plugins(&mut self, headers: &mut HeaderMap) {
         if self.core.live.has_starters() {
             let (core, method, info) = (&self.core, self.method, &mut self.context.info);
-            Local::with(core, |local| local.live(core).start(method, info, headers));
+            Local::with(core, |local| local.live(core).start(method, info, headers, core.clock));
         }
     }
 

@@ -45,22 +45,27 @@ pub(super) enum Refusal {
     Malformed = 4,
 }
 
-/// The request's headers while a starter runs.
-#[derive(Debug)]
+/// The request's headers while a starter runs; none at any other time.
+#[derive(Debug, Default)]
 pub(super) struct Starting {
     headers: HeaderMap,
-    side: Side,
+    /// Of the call that starts, if one does.
+    side: Option<Side>,
     set: usize,
     bytes: usize,
 }
 
 impl Starting {
-    pub(super) fn new(headers: HeaderMap, side: Side) -> Self {
-        Self { headers, side, set: 0, bytes: 0 }
+    /// Takes the headers of a call that starts. What was there before lies in their place until [`end`](Self::end).
+    pub(super) fn begin(&mut self, headers: &mut HeaderMap, side: Side) {
+        std::mem::swap(&mut self.headers, headers);
+        (self.side, self.set, self.bytes) = (Some(side), 0, 0);
     }
 
-    pub(super) fn into_headers(self) -> HeaderMap {
-        self.headers
+    /// Gives the headers back, with what was added.
+    pub(super) fn end(&mut self, headers: &mut HeaderMap) {
+        std::mem::swap(&mut self.headers, headers);
+        self.side = None;
     }
 
     /// A header's first value, if the starter may see it and it is text.
@@ -71,7 +76,7 @@ impl Starting {
 
     /// Adds a header to a request that is about to leave.
     pub(super) fn set(&mut self, name: &str, value: &str, grants: &HeaderGrants) -> Result<(), Refusal> {
-        if self.side != Side::Client {
+        if self.side != Some(Side::Client) {
             return Err(Refusal::NoRequest);
         }
         let bytes = name.len() + value.len();
@@ -103,6 +108,12 @@ mod tests {
         HeaderGrants { see: names(see), set: names(set) }
     }
 
+    fn starting(mut headers: HeaderMap, side: Side) -> Starting {
+        let mut starting = Starting::default();
+        starting.begin(&mut headers, side);
+        starting
+    }
+
     fn client() -> Starting {
         let mut headers = HeaderMap::new();
         for (name, value) in
@@ -110,7 +121,7 @@ mod tests {
         {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        Starting::new(headers, Side::Client)
+        starting(headers, Side::Client)
     }
 
     #[test]
@@ -157,7 +168,7 @@ mod tests {
         ] {
             assert_eq!(client().set(name, value, &all), expected, "{reason}: {name:?}");
         }
-        let mut server = Starting::new(HeaderMap::new(), Side::Server);
+        let mut server = starting(HeaderMap::new(), Side::Server);
         assert_eq!(server.set("b3", "1", &all), Err(Refusal::NoRequest), "a server sends no request");
     }
 

@@ -61,7 +61,7 @@ pub(super) struct Host {
     destinations: std::collections::BTreeSet<String>,
     view: Option<View>,
     /// The request's headers, while a starter runs.
-    pub(super) starting: Option<Starting>,
+    pub(super) starting: Starting,
     pub(super) grants: Arc<HeaderGrants>,
     outbox: Outbox,
     /// Payloads of the current transaction. Dropped with the instance, they give their space back.
@@ -89,7 +89,7 @@ impl Host {
             #[cfg(feature = "cli")]
             destinations: std::collections::BTreeSet::new(),
             view: None,
-            starting: None,
+            starting: Starting::default(),
             grants: surroundings.headers.clone(),
             outbox: surroundings.outbox.clone(),
             parcels: Vec::new(),
@@ -198,6 +198,9 @@ impl Host {
 
     /// Hands the staged lines to the host's log.
     pub(super) fn write_log(&mut self) {
+        if self.log.is_empty() {
+            return;
+        }
         let tracer = &*self.name;
         let (lines, dropped) = self.log.take();
         for line in lines {

@@ -8,7 +8,6 @@ use wasmtime::{Result, Store};
 
 use super::super::engine::Engine;
 use super::super::guest::CallError;
-use super::super::headers::{self, Refusal};
 use super::super::host::{Host, Phase};
 use super::super::starter::Starter;
 use crate::rpc::{RpcInfo, Symbol};
@@ -26,12 +25,11 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
     let mut starting = linker.instance(STARTING)?;
     starting.func_wrap("header", |store, (name,): (String,)| {
         let Host { starting, grants, .. } = store.data();
-        Ok((starting.as_ref().and_then(|starting| starting.header(&name, grants)),))
+        Ok((starting.header(&name, grants),))
     })?;
     starting.func_wrap("set-header", |mut store, (name, value): (String, String)| {
         let Host { starting, grants, .. } = store.data_mut();
-        let set = starting.as_mut().map_or(Err(Refusal::NoRequest), |starting| starting.set(&name, &value, grants));
-        Ok((set.map_err(|refusal| refusal as u32),))
+        Ok((starting.set(&name, &value, grants).map_err(|refusal| refusal as u32),))
     })
 }
 
@@ -61,8 +59,8 @@ impl Starter for Starting {
         let method = call.invocation.method.symbol().unwrap_or(Symbol::NONE).id();
         let callee = call.to.service.id();
         host.handed.add([method, callee]);
-        // Taken and put back: a reference could not be kept in the store, and the headers themselves do not move.
-        host.starting = Some(headers::Starting::new(std::mem::take(headers), call.side));
+        // Swapped and swapped back: a reference could not be kept in the store, and the headers themselves do not move.
+        host.starting.begin(headers, call.side);
         self.store.set_epoch_deadline(1);
         let answer = self.store.set_fuel(fuel).and_then(|()| {
             let trace = &call.trace;
@@ -83,9 +81,7 @@ impl Starter for Starting {
             self.start.call(&mut self.store, call)
         });
         let host = self.store.data_mut();
-        if let Some(starting) = host.starting.take() {
-            *headers = starting.into_headers();
-        }
+        host.starting.end(headers);
         match answer {
             Ok((token,)) => {
                 host.write_log();
