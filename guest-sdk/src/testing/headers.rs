@@ -10,22 +10,30 @@ const MOST_BYTES: usize = 1024;
 /// What every starter may set.
 const PROPAGATION: &[&str] =
     &["b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "uber-trace-id"];
-/// What none may set, whatever the operator says: the host's own, who somebody is, and what belongs to a connection.
+/// What none may see or set, whatever the operator says: who somebody is, and what belongs to a connection.
 const NEVER: &[&str] = &[
-    "traceparent",
-    "tracestate",
+    "authentication-info",
     "authorization",
-    "proxy-authorization",
-    "cookie",
-    "host",
     "connection",
-    "content-length",
+    "cookie",
+    "cookie2",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "set-cookie",
+    "set-cookie2",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "keep-alive",
+    "www-authenticate",
 ];
+/// What none may set beside: how a message is read and for whom it is, and the host's own.
+const NEVER_SET: &[&str] =
+    &["content-encoding", "content-length", "expect", "grpc-encoding", "host", "traceparent", "tracestate"];
 
 /// The headers of a call that starts.
 #[derive(Debug)]
@@ -46,8 +54,9 @@ impl Headers {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        let found = self.given.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.clone())
+        let name = name.to_ascii_lowercase();
+        let found = self.given.iter().find(|(given, _)| given.eq_ignore_ascii_case(&name));
+        found.filter(|_| !NEVER.contains(&name.as_str())).map(|(_, value)| value.clone())
     }
 
     /// The errors are the contract's.
@@ -76,7 +85,7 @@ impl Headers {
 
     fn may_set(&self, name: &str) -> bool {
         let granted = PROPAGATION.contains(&name) || self.may_set.iter().any(|set| set.eq_ignore_ascii_case(name));
-        granted && !NEVER.contains(&name)
+        granted && !NEVER.contains(&name) && !NEVER_SET.contains(&name)
     }
 }
 
@@ -87,7 +96,7 @@ mod tests {
     fn headers(side: Side) -> Headers {
         Headers::new(
             side,
-            vec![("X-Tenant".to_owned(), "acme".to_owned())],
+            vec![("X-Tenant".to_owned(), "acme".to_owned()), ("Cookie".to_owned(), "secret".to_owned())],
             &["x-audit".to_owned(), "x-tenant".to_owned(), "cookie".to_owned()],
         )
     }
@@ -116,6 +125,7 @@ mod tests {
         assert_eq!(headers(Side::Server).set("b3", "0"), Err(3), "nothing leaves on the server");
         assert_eq!(headers(Side::Server).get("x-TENANT").as_deref(), Some("acme"));
         assert_eq!(headers(Side::Server).get("b3"), None);
+        assert_eq!(headers(Side::Server).get("cookie"), None, "no tracer sees who somebody is");
     }
 
     #[test]
