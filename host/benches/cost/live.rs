@@ -51,6 +51,14 @@ impl Live {
         Self::configured(tracer, 1, &manifest, &config)
     }
 
+    /// With one copy of a tracer that may record every event.
+    ///
+    /// # Errors
+    /// See [`Live::start`].
+    pub(crate) fn detailed(tracer: &str, manifest: &str) -> Result<Self, String> {
+        Self::configured(tracer, 1, manifest, &format!("[tracers.{tracer}-0]\nlevel = \"detailed\"\n"))
+    }
+
     fn configured(tracer: &str, copies: usize, manifest: &str, config: &str) -> Result<Self, String> {
         let module = guests::rust(tracer)?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;

@@ -10,11 +10,14 @@
 mod allocations;
 mod call;
 mod clock;
+#[path = "../../tests/layers/codec.rs"]
+mod codec;
 mod exporter;
 mod figure;
 mod guests;
 mod layer;
 mod live;
+mod loopback;
 mod null_server;
 mod peer;
 mod rounds;
@@ -49,6 +52,7 @@ const GROUPS: &[Group] = &[
     Group { names: layer::AGAINST_TRACING, measure: layer::against_tracing },
     Group { names: layer::AT_A_RATE, measure: layer::at_a_rate },
     Group { names: layer::ALLOCATIONS, measure: layer::allocations },
+    Group { names: loopback::LOOPBACK, measure: loopback::loopback },
 ];
 
 fn main() -> ExitCode {
