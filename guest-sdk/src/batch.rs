@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::time::Duration;
 
 #[cfg(target_arch = "wasm32")]
-use crate::abi::{Pulled, Source};
+use crate::abi::{Pulled, Source, Texts};
 pub use crate::call::Call;
 use crate::column::{Column, Element};
 use crate::event::{EventKind, EventStatus};
@@ -28,7 +28,7 @@ pub struct Batch {
     #[cfg(target_arch = "wasm32")]
     len: OnceCell<usize>,
     #[cfg(target_arch = "wasm32")]
-    texts: OnceCell<Vec<String>>,
+    texts: Texts,
 }
 
 impl Batch {
@@ -40,7 +40,7 @@ impl Batch {
             #[cfg(target_arch = "wasm32")]
             len: OnceCell::new(),
             #[cfg(target_arch = "wasm32")]
-            texts: OnceCell::new(),
+            texts: Texts::default(),
         }
     }
 
@@ -71,19 +71,30 @@ impl Batch {
     }
 
     /// What a text stands for. "" if it is of another batch and means nothing in this one.
+    ///
+    /// The host is asked for each text once per batch; for many of them, [`texts`](Self::texts) asks once for all.
     #[must_use]
     pub fn text(&self, text: Text) -> &str {
-        if text.is_none() { "" } else { self.texts().get(text.index()).map_or("", String::as_str) }
+        #[cfg(target_arch = "wasm32")]
+        return self.texts.get(text.number(), &self.source);
+        #[cfg(not(target_arch = "wasm32"))]
+        self.source.text(text.number())
     }
 
-    /// The batch's own dictionary, which the columns of [`Text`] point into. Each text in it is copied when it is first
-    /// asked for.
-    #[must_use]
-    pub fn texts(&self) -> &[String] {
+    /// What several texts stand for, in the order given: one question to the host for all that are new.
+    ///
+    /// ```
+    /// # use hottap_guest::{Batch, Outcome};
+    /// fn failures(batch: &Batch) -> Vec<&str> {
+    ///     let failed = batch.error_messages().zip(batch.outcomes()).filter(|(_, outcome)| *outcome == Outcome::Error);
+    ///     batch.texts(failed.map(|(message, _)| message))
+    /// }
+    /// ```
+    pub fn texts(&self, texts: impl IntoIterator<Item = Text>) -> Vec<&str> {
+        let texts: Vec<Text> = texts.into_iter().collect();
         #[cfg(target_arch = "wasm32")]
-        return self.texts.get_or_init(|| self.source.texts());
-        #[cfg(not(target_arch = "wasm32"))]
-        self.source.texts()
+        self.texts.learn(texts.iter().map(|text| text.number()).collect(), &self.source);
+        texts.into_iter().map(|text| self.text(text)).collect()
     }
 
     /// All that is known of one call, as a JSON object: slow (microseconds), convenient, complete. "" if there is no
@@ -250,7 +261,8 @@ columns! {
         parent_span_ids: u64;
         /// Whether the trace is sampled (W3C trace flags).
         sampled: bool;
-        /// What the tracer returned when the call started; 0 if it was not asked.
+        /// What the tracer's starter returned when the call started; 0 if there is no token, because the start failed or
+        /// was skipped or the module has no starter.
         tokens: u64;
         /// How many events were left out of the middle of a call that had more than the host keeps; one element per call.
         events_elided: u32;

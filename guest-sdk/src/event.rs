@@ -120,6 +120,8 @@ events! {
     STREAM_SEND = 21, "stream_send";
     /// A stream ended.
     STREAM_FINISH = 22, "stream_finish";
+    /// One of several attempts failed; the words have its number and its error.
+    ATTEMPT_FAILED = 23, "attempt_failed";
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub use error::Error;
 pub use event::{Event, EventKind, EventStatus, Tag};
 pub use field::Field;
 pub use kinds::{Kind, Outcome, Protocol, Side, Streaming};
-pub use starter::{StartedCall, Starter};
+pub use starter::{HeaderRefusal, StartedCall, Starter};
 pub use symbol::{Symbol, Text, error_type, grpc_status_name};
 pub use tracer::{Cause, Flush, Tracer};
 

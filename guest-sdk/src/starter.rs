@@ -1,5 +1,6 @@
 //! The trait of what acts at the start of calls, and what it is told of a call that starts; finished calls are elsewhere.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::column::Element;
@@ -178,13 +179,67 @@ impl StartedCall {
         host::header(name)
     }
 
-    /// Adds a header to the request that is about to leave.
+    /// Adds a header to the request that is about to leave. B3's headers and `uber-trace-id` need no permission.
     ///
-    /// False, and nothing is added, if the operator does not let this tracer set it (B3's headers and
-    /// `uber-trace-id` need no permission), if the request has it already, if there are more than eight or they have
-    /// more than a kibibyte, and on the server side.
-    #[must_use = "false says that the header was not added"]
-    pub fn set_header(&self, name: &str, value: &str) -> bool {
-        host::set_header(name, value)
+    /// # Errors
+    /// [`HeaderRefusal`] says why nothing was added.
+    pub fn set_header(&self, name: &str, value: &str) -> Result<(), HeaderRefusal> {
+        host::set_header(name, value).map_err(|number| match number {
+            0 => HeaderRefusal::NotAllowed,
+            1 => HeaderRefusal::Present,
+            2 => HeaderRefusal::Full,
+            3 => HeaderRefusal::NoRequest,
+            4 => HeaderRefusal::Malformed,
+            other => HeaderRefusal::Other(other),
+        })
     }
 }
+
+/// Why a header was not added to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeaderRefusal {
+    /// The operator does not let this tracer set it, or no tracer may: it says who somebody is, belongs to the
+    /// connection, or is the host's own.
+    NotAllowed,
+    /// The request has it already.
+    Present,
+    /// A starter may add eight headers to a request, of a kibibyte of names and values together.
+    Full,
+    /// No request leaves from here: the call is seen on the server.
+    NoRequest,
+    /// The name or the value has bytes that no header may have.
+    Malformed,
+    /// A reason that this version does not know.
+    Other(u32),
+}
+
+impl HeaderRefusal {
+    /// A word for it, for a metric's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::Present => "present",
+            Self::Full => "full",
+            Self::NoRequest => "no_request",
+            Self::Malformed => "malformed",
+            Self::Other(_) => "other",
+        }
+    }
+}
+
+impl fmt::Display for HeaderRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed => f.write_str("this tracer may not set the header"),
+            Self::Present => f.write_str("the request has the header already"),
+            Self::Full => f.write_str("a request gets at most 8 headers and 1 KiB from a tracer"),
+            Self::NoRequest => f.write_str("no request leaves from a server"),
+            Self::Malformed => f.write_str("it is no header's name or value"),
+            Self::Other(number) => write!(f, "refused for reason {number}"),
+        }
+    }
+}
+
+impl std::error::Error for HeaderRefusal {}

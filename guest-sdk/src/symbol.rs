@@ -1,4 +1,4 @@
-//! Symbols (text that the host has interned) and texts (an index into the batch's own dictionary).
+//! Symbols (text that the host has interned) and texts (a number that its own batch resolves).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -62,8 +62,8 @@ impl fmt::Display for Symbol {
 pub struct Text(u32);
 
 impl Text {
-    pub(crate) const fn index(self) -> usize {
-        self.0 as usize
+    pub(crate) const fn number(self) -> u32 {
+        self.0
     }
 
     /// True for "".

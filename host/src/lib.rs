@@ -29,7 +29,7 @@ mod wasm;
 #[cfg(feature = "plugins")]
 pub use admin::AdminService;
 pub use layer::{
-    ClientBody, ClientLayer, ClientService, Probe, RequestBody, ResponseBody, ResponseFuture, Route, ServerLayer,
-    ServerService,
+    BusinessStatus, Classify, ClientBody, ClientLayer, ClientService, EndpointFuture, EndpointLayer, EndpointService,
+    Probe, RequestBody, ResponseBody, ResponseFuture, ResponseHead, Route, ServerLayer, ServerService,
 };
 pub use tracer::{Builder, Call, CallContext, Hottap, StartError, Tracer};

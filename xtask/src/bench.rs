@@ -34,7 +34,7 @@ pub(crate) fn command(workspace: &Workspace, json: bool, names: &[String]) -> an
         .args(["bench", "--package", "hottap", "--bench", "cost", "--features", FEATURES, "--", "--json"])
         .args(names)
         .env("HOTTAP_TEST_GUESTS", guests.folder());
-    match Venv::made(workspace, &python::TESTS).and_then(|venv| python::guest(workspace, &venv)) {
+    match Venv::made(workspace, &python::TESTS).and_then(|venv| python::guest(workspace, &venv, &python::RED_METRICS)) {
         Ok(guest) => {
             cargo.env("HOTTAP_TEST_PYTHON_GUEST", guest);
         }

@@ -59,8 +59,13 @@ fn python(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str
         None if real => Venv::made(workspace, &python::TESTS)?,
         None => bail!("no environment with the pinned packages; {INSTALL}"),
     };
-    let guest = python::guest(workspace, &venv)?;
-    Ok(vec![("HOTTAP_TEST_PYTHON", venv.program("python")), ("HOTTAP_TEST_PYTHON_GUEST", guest)])
+    let guest = python::guest(workspace, &venv, &python::RED_METRICS)?;
+    let scribe = python::guest(workspace, &venv, &python::SCRIBE)?;
+    Ok(vec![
+        ("HOTTAP_TEST_PYTHON", venv.program("python")),
+        ("HOTTAP_TEST_PYTHON_GUEST", guest),
+        ("HOTTAP_TEST_PYTHON_SCRIBE", scribe),
+    ])
 }
 
 fn prometheus(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {

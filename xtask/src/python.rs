@@ -1,4 +1,4 @@
-//! A Python environment of our own below the target directory, and the Python guest that is built with it.
+//! A Python environment of our own below the target directory, and the Python guests that are built with it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -86,23 +86,35 @@ fn stamp(venv: &Path) -> PathBuf {
     venv.join("installed.txt")
 }
 
-/// Builds examples/python-red-metrics as a wasm component; at once if nothing that goes into it has changed.
+/// The tracer that is measured and compared with the one in Rust.
+pub(crate) const RED_METRICS: Source = Source { name: "python-red-metrics", folder: "examples/python-red-metrics" };
+/// The tracer that writes down all that it is told.
+pub(crate) const SCRIBE: Source = Source { name: "python-scribe", folder: "xtask/python/scribe" };
+
+/// A guest written in Python: the module's name, and where its `app.py` is.
+pub(crate) struct Source {
+    name: &'static str,
+    folder: &'static str,
+}
+
+/// Builds a guest as a wasm component; at once if nothing that goes into it has changed.
 ///
 /// # Errors
 /// componentize-py refuses it.
-pub(crate) fn guest(workspace: &Workspace, venv: &Venv) -> anyhow::Result<PathBuf> {
-    let source = workspace.root().join("examples/python-red-metrics");
+pub(crate) fn guest(workspace: &Workspace, venv: &Venv, source: &Source) -> anyhow::Result<PathBuf> {
+    let Source { name, folder } = source;
+    let source = workspace.root().join(folder);
     let wit = workspace.root().join("wit");
     let folder = workspace.target().join("guests/python");
-    let module = folder.join("python-red-metrics.wasm");
-    let digest_path = folder.join("python-red-metrics.inputs");
+    let module = folder.join(format!("{name}.wasm"));
+    let digest_path = folder.join(format!("{name}.inputs"));
 
     let digest = digest(&[&source, &wit], TESTS.text)?;
     if module.is_file() && std::fs::read_to_string(&digest_path).is_ok_and(|noted| noted == digest) {
         return Ok(module);
     }
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let fresh = folder.join("python-red-metrics.fresh");
+    let fresh = folder.join(format!("{name}.fresh"));
     let mut command = Command::new(venv.program("componentize-py"));
     command
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -112,7 +124,7 @@ pub(crate) fn guest(workspace: &Workspace, venv: &Venv) -> anyhow::Result<PathBu
         .arg(&source)
         .arg("--output")
         .arg(&fresh);
-    step::run("building the Python guest for wasm", &mut command)?;
+    step::run(&format!("building {name} for wasm"), &mut command)?;
     guests::place(&fresh, &module)?;
     drop(std::fs::remove_file(&fresh));
     std::fs::write(&digest_path, digest).context("cannot note what the Python guest was made of")?;

@@ -12,6 +12,7 @@ use crate::load::Counted;
 pub(crate) struct Report {
     counted: Counted,
     tracers: BTreeMap<String, Tracer>,
+    destinations: BTreeMap<String, Destination>,
     loads: u64,
     swaps: Vec<Value>,
 }
@@ -28,17 +29,36 @@ struct Tracer {
     dead: u64,
 }
 
+/// Where tracers sent to, and what became of it, in payloads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Destination {
+    /// What went wrong last, if it goes wrong still.
+    error: Option<String>,
+    accepted: u64,
+    delivered: u64,
+    queued: u64,
+    dropped: BTreeMap<String, u64>,
+}
+
 impl Report {
-    /// Of the load generator's count, and of what Hottap says of its tracers (`/api/tracers`).
+    /// Of the load generator's count, and of what Hottap says of its tracers (`/api/tracers`) and of where they send to
+    /// (`/api/destinations`).
     ///
     /// # Errors
     /// Something that belongs to the accounting is not there.
-    pub(crate) fn new(counted: Counted, status: &Value) -> anyhow::Result<Self> {
-        let list = status["tracers"].as_array().context("Hottap's status has no list \"tracers\"")?;
-        let mut report = Self { counted, tracers: BTreeMap::new(), loads: 0, swaps: Vec::new() };
+    pub(crate) fn new(counted: Counted, tracers: &Value, destinations: &Value) -> anyhow::Result<Self> {
+        let list = tracers["tracers"].as_array().context("Hottap's status has no list \"tracers\"")?;
+        let mut report =
+            Self { counted, tracers: BTreeMap::new(), destinations: BTreeMap::new(), loads: 0, swaps: Vec::new() };
         for value in list {
             let name = value["name"].as_str().context("a tracer has no name")?;
             report.read(name, value).with_context(|| format!("the status of tracer {name}"))?;
+        }
+        let list = destinations["destinations"].as_array().context("Hottap's status has no list \"destinations\"")?;
+        for value in list {
+            let name = value["name"].as_str().context("a destination has no name")?;
+            let destination = Destination::read(value).with_context(|| format!("the status of destination {name}"))?;
+            report.destinations.insert(name.to_owned(), destination);
         }
         Ok(report)
     }
@@ -57,8 +77,13 @@ impl Report {
     pub(crate) fn json(&self) -> Value {
         let tracers: Map<String, Value> =
             self.tracers.iter().map(|(name, tracer)| (name.clone(), tracer.json())).collect();
+        let destinations: Map<String, Value> =
+            self.destinations.iter().map(|(name, destination)| (name.clone(), destination.json())).collect();
         let Counted { finished, failed, .. } = self.counted;
-        json!({"rpcs": finished, "failed": failed, "tracers": tracers, "loads": self.loads, "swaps": self.swaps})
+        json!({
+            "rpcs": finished, "failed": failed, "tracers": tracers, "destinations": destinations, "loads": self.loads,
+            "swaps": self.swaps,
+        })
     }
 
     /// For whoever looks on.
@@ -74,6 +99,10 @@ impl Report {
         if self.tracers.is_empty() {
             lines.push("  there was no tracer".to_owned());
         }
+        for (name, destination) in &self.destinations {
+            lines.push(format!("  destination {name}: {}", destination.line()));
+            lines.extend(destination.error.iter().map(|error| format!("    {error}")));
+        }
         for swap in &self.swaps {
             let text = |key: &str| swap[key].as_str().unwrap_or_default();
             let ms = swap["ms"].as_f64().unwrap_or_default();
@@ -85,16 +114,12 @@ impl Report {
 
 impl Tracer {
     fn read(value: &Value) -> anyhow::Result<Self> {
-        let mut dropped = BTreeMap::new();
-        for (reason, calls) in value["dropped"].as_object().context("has no object \"dropped\"")? {
-            dropped.insert(reason.clone(), calls.as_u64().with_context(|| format!("dropped {reason:?} is no count"))?);
-        }
         Ok(Self {
             error: value["last_error"]["message"].as_str().map(str::to_owned),
             finished: number(value, "finished")?,
             committed: number(value, "committed")?,
             pending: number(value, "pending")?,
-            dropped,
+            dropped: dropped(value)?,
             dead: number(value, "dead")?,
         })
     }
@@ -106,14 +131,54 @@ impl Tracer {
 
     fn line(&self) -> String {
         let Self { finished, committed, pending, dropped, dead, .. } = self;
-        let lost: u64 = dropped.values().sum();
-        let mut line = format!("{finished} finished = {committed} committed + {pending} pending + {lost} dropped");
-        if lost > 0 {
-            let reasons: Vec<String> = dropped.iter().map(|(reason, calls)| format!("{calls} by {reason}")).collect();
-            line += &format!(" ({})", reasons.join(", "));
-        }
-        line + &format!(" + {dead} dead")
+        let lost = lost(dropped);
+        format!("{finished} finished = {committed} committed + {pending} pending + {lost} + {dead} dead")
     }
+}
+
+impl Destination {
+    fn read(value: &Value) -> anyhow::Result<Self> {
+        // An error that is over is in the log, and nothing to look at any more.
+        let error = &value["last_error"];
+        let ongoing = error["message"].as_str().filter(|_| value["state"] != "ok");
+        let what_to_do = error["what_to_do"].as_str().unwrap_or_default();
+        Ok(Self {
+            error: ongoing.map(|message| format!("{message}; {what_to_do}")),
+            accepted: number(value, "accepted")?,
+            delivered: number(value, "delivered")?,
+            queued: number(&value["queued"], "payloads")?,
+            dropped: dropped(value)?,
+        })
+    }
+
+    fn json(&self) -> Value {
+        let Self { accepted, delivered, queued, dropped, .. } = self;
+        json!({"accepted": accepted, "delivered": delivered, "queued": queued, "dropped": dropped})
+    }
+
+    fn line(&self) -> String {
+        let Self { accepted, delivered, queued, dropped, .. } = self;
+        format!("{accepted} payloads accepted = {delivered} delivered + {queued} queued + {}", lost(dropped))
+    }
+}
+
+/// What was dropped, by reason.
+fn dropped(value: &Value) -> anyhow::Result<BTreeMap<String, u64>> {
+    let counts = value["dropped"].as_object().context("has no object \"dropped\"")?;
+    let count = |(reason, count): (&String, &Value)| {
+        Ok((reason.clone(), count.as_u64().with_context(|| format!("dropped {reason:?} is no count"))?))
+    };
+    counts.iter().map(count).collect()
+}
+
+/// `9 dropped (8 by trap, 1 by queue_full)`.
+fn lost(dropped: &BTreeMap<String, u64>) -> String {
+    let lost: u64 = dropped.values().sum();
+    if lost == 0 {
+        return "0 dropped".to_owned();
+    }
+    let reasons: Vec<String> = dropped.iter().map(|(reason, count)| format!("{count} by {reason}")).collect();
+    format!("{lost} dropped ({})", reasons.join(", "))
 }
 
 fn number(value: &Value, key: &str) -> anyhow::Result<u64> {
@@ -136,9 +201,18 @@ mod tests {
         ]})
     }
 
+    fn destinations() -> Value {
+        json!({"destinations": [
+            {"name": "influx", "state": "ok", "accepted": 9, "delivered": 9, "queued": {"payloads": 0, "bytes": 0},
+             "dropped": {}, "last_error": {"message": "no connection", "what_to_do": "start it", "at_unix_ms": 1}},
+            {"name": "otlp", "state": "stopped", "accepted": 5, "delivered": 1, "queued": {"payloads": 1, "bytes": 70},
+             "dropped": {"rejected": 3}, "last_error": {"message": "it answered 400", "what_to_do": "look", "at_unix_ms": 1}},
+        ]})
+    }
+
     #[test]
     fn the_report_has_the_load_generators_count_and_every_tracers() {
-        let report = Report::new(COUNTED, &status()).expect("it is complete");
+        let report = Report::new(COUNTED, &status(), &destinations()).expect("it is complete");
         assert_eq!(
             report.json(),
             json!({
@@ -147,6 +221,10 @@ mod tests {
                     "red-metrics": {"finished": 20, "committed": 20, "pending": 0, "dropped": {}, "dead": 0},
                     "spin": {"finished": 9, "committed": 0, "pending": 0,
                              "dropped": {"trap": 8, "queue_full": 1}, "dead": 0},
+                },
+                "destinations": {
+                    "influx": {"accepted": 9, "delivered": 9, "queued": 0, "dropped": {}},
+                    "otlp": {"accepted": 5, "delivered": 1, "queued": 1, "dropped": {"rejected": 3}},
                 },
                 "swaps": [{"tracer": "red-metrics", "from": "3fa1", "to": "77b0", "ms": 41.5}],
             })
@@ -158,6 +236,9 @@ mod tests {
                 "  red-metrics: 20 finished = 20 committed + 0 pending + 0 dropped + 0 dead",
                 "  spin: 9 finished = 0 committed + 0 pending + 9 dropped (1 by queue_full, 8 by trap) + 0 dead",
                 "    used up its CPU time in finish",
+                "  destination influx: 9 payloads accepted = 9 delivered + 0 queued + 0 dropped",
+                "  destination otlp: 5 payloads accepted = 1 delivered + 1 queued + 3 dropped (3 by rejected)",
+                "    it answered 400; look",
                 "  red-metrics: 3fa1 \u{2192} 77b0 in 42 ms",
             ]
         );
@@ -168,16 +249,24 @@ mod tests {
         for key in ["finished", "committed", "pending", "dropped", "dead", "loads", "swaps", "name"] {
             let mut status = status();
             status["tracers"][1].as_object_mut().expect("a tracer").remove(key);
-            let error = Report::new(COUNTED, &status).expect_err(key);
+            let error = Report::new(COUNTED, &status, &destinations()).expect_err(key);
             assert!(format!("{error:#}").contains(key), "{error:#}");
         }
-        assert!(Report::new(COUNTED, &json!([])).is_err());
+        for key in ["name", "accepted", "delivered", "queued", "dropped"] {
+            let mut destinations = destinations();
+            destinations["destinations"][1].as_object_mut().expect("a destination").remove(key);
+            let error = Report::new(COUNTED, &status(), &destinations).expect_err(key);
+            assert!(format!("{error:#}").contains(if key == "queued" { "payloads" } else { key }), "{error:#}");
+        }
+        assert!(Report::new(COUNTED, &json!([]), &destinations()).is_err());
+        assert!(Report::new(COUNTED, &status(), &json!([])).is_err());
     }
 
     #[test]
     fn without_tracers_there_is_still_a_count() {
-        let report = Report::new(COUNTED, &json!({"tracers": []})).expect("it is complete");
-        assert_eq!(report.json()["tracers"], json!({}));
+        let nothing = (json!({"tracers": []}), json!({"destinations": []}));
+        let report = Report::new(COUNTED, &nothing.0, &nothing.1).expect("it is complete");
+        assert_eq!((&report.json()["tracers"], &report.json()["destinations"]), (&json!({}), &json!({})));
         assert_eq!(report.lines().len(), 2);
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn run(settings: &Settings, tap: &Hottap) -> anyhow::Result<()>
     load.second();
     shop.close(DRAIN).await?;
     flush(tap).await?;
-    let report = Report::new(counted, &tap.tracers())?;
+    let report = Report::new(counted, &tap.tracers(), &tap.destinations())?;
     screen.report(&report, load.quantiles(), load.behind())
 }
 

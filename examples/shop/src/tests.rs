@@ -76,7 +76,7 @@ async fn the_load_comes_out_as_designed_and_every_layer_sees_every_call() {
     }
     assert_eq!(of(Side::Client, "Inventory/Reserve"), (place.0, place.0), "each a child of a Place: {counts:?}");
 
-    let report = Report::new(counted, &tap.tracers()).expect("it is complete");
+    let report = Report::new(counted, &tap.tracers(), &tap.destinations()).expect("it is complete");
     assert_eq!(report.json()["rpcs"], counted.finished);
     assert_eq!(report.json()["failed"], 0);
 }

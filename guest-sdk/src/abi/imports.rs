@@ -67,6 +67,6 @@ pub(crate) fn header(name: &str) -> Option<String> {
     starting::header(name)
 }
 
-pub(crate) fn set_header(name: &str, value: &str) -> bool {
+pub(crate) fn set_header(name: &str, value: &str) -> Result<(), u32> {
     starting::set_header(name, value)
 }

@@ -7,6 +7,7 @@
 mod arena;
 pub(crate) mod imports;
 pub mod start;
+mod texts;
 
 use std::cell::RefCell;
 
@@ -17,6 +18,7 @@ use crate::log;
 use crate::tracer::Flush;
 
 pub(crate) use arena::Pulled;
+pub(crate) use texts::Texts;
 
 #[cfg(not(target_os = "unknown"))]
 compile_error!("hottap-guest needs no system interface: build the tracer with `--target wasm32-unknown-unknown`");
@@ -89,8 +91,8 @@ impl Source {
         self.batch.len() as usize
     }
 
-    pub(crate) fn texts(&self) -> Vec<String> {
-        self.batch.texts()
+    pub(crate) fn texts(&self, of: &[u32]) -> Vec<String> {
+        self.batch.texts(of)
     }
 
     pub(crate) fn info(&self, index: u32) -> String {

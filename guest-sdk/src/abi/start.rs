@@ -5,20 +5,14 @@ use std::cell::OnceCell;
 use crate::export::Starts;
 use crate::starter::StartedCall;
 
-/// A world with nothing but what a starter has beyond a tracer, because a world that includes another exports its
+/// The world with nothing but what a starter has beyond a tracer: a world that includes the tracer's would export its
 /// functions a second time. wit-component makes one world of this and the tracer's.
 pub mod bindings {
     #![expect(missing_docs, reason = "generated, and seen by `export!` alone")]
 
     wit_bindgen::generate!({
-        inline: "
-            package hottap:guest;
-            world start {
-                import hottap:tracer/starting@0.1.0-draft;
-                export hottap:tracer/starter@0.1.0-draft;
-            }
-        ",
         path: "wit",
+        world: "start",
         with: {
             "hottap:tracer/rpc@0.1.0-draft": crate::abi::bindings::hottap::tracer::rpc,
             "hottap:tracer/starting@0.1.0-draft": generate,

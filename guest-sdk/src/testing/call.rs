@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::config::Level;
 use crate::event::{Event, EventKind, EventStatus};
@@ -167,8 +167,13 @@ impl TestCall {
             "caller": self.caller,
             "callee": self.callee,
             "peer": self.peer,
+            "local": "",
             "protocol": self.protocol.as_str(),
             "streaming": self.streaming.as_str(),
+            "transport": "unknown",
+            "codec": "unknown",
+            "interaction": "ping_pong",
+            "level": if level == Level::Detailed { "detailed" } else { "base" },
             "started_unix_nanos": self.started,
             "duration_nanos": self.duration,
             "sent": traffic(self.sent),
@@ -183,11 +188,13 @@ impl TestCall {
             "sampled": self.sampled,
             "events": events.collect::<Vec<_>>(),
             "events_elided": self.events_elided,
+            "tags": self.tags.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect::<Map<_, _>>(),
         });
         let optional = [
             ("deadline_nanos", (self.deadline != 0).then_some(self.deadline)),
             ("http_status", self.http_status.map(u64::from)),
             ("rpc_status", self.rpc_status.map(u64::from)),
+            ("token", (self.token != 0).then_some(self.token)),
         ];
         for (key, value) in optional {
             if let Some(value) = value {

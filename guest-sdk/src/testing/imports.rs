@@ -83,6 +83,6 @@ pub(crate) fn header(name: &str) -> Option<String> {
     host(|host| host.headers.as_ref()?.get(name))
 }
 
-pub(crate) fn set_header(name: &str, value: &str) -> bool {
-    host(|host| host.headers.as_mut().is_some_and(|headers| headers.set(name, value)))
+pub(crate) fn set_header(name: &str, value: &str) -> Result<(), u32> {
+    host(|host| host.headers.as_mut().map_or(Err(3), |headers| headers.set(name, value)))
 }

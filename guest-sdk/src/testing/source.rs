@@ -41,8 +41,8 @@ impl Source {
         self.calls.len()
     }
 
-    pub(crate) fn texts(&self) -> &[String] {
-        &self.texts
+    pub(crate) fn text(&self, number: u32) -> &str {
+        self.texts.get(number as usize).map_or("", String::as_str)
     }
 
     pub(crate) fn info(&self, index: u32) -> String {
@@ -59,7 +59,7 @@ impl Source {
         self.widened.get(field as usize).map_or(&[], |column| column.get_or_init(|| field.widen(columns)))
     }
 
-    fn text(&mut self, text: &str) -> u32 {
+    fn number(&mut self, text: &str) -> u32 {
         let index = self.texts.iter().position(|known| known == text).unwrap_or_else(|| {
             self.texts.push(text.to_owned());
             self.texts.len() - 1
@@ -68,9 +68,9 @@ impl Source {
     }
 
     fn push(&mut self, call: &TestCall, symbols: &mut Symbols) {
-        let (peer, message) = (self.text(&call.peer), self.text(&call.error_message));
+        let (peer, message) = (self.number(&call.peer), self.number(&call.error_message));
         for event in call.events_at(self.level) {
-            let info = self.text(&event.info);
+            let info = self.number(&event.info);
             let columns = &mut self.columns;
             columns.event_kinds.push(symbols.hand_over(&event.kind));
             columns.event_times.push(event.at);
@@ -78,7 +78,7 @@ impl Source {
             columns.event_infos.push(info);
         }
         for (key, value) in &call.tags {
-            let value = self.text(value);
+            let value = self.number(value);
             self.columns.tag_keys.push(symbols.hand_over(key));
             self.columns.tag_values.push(value);
         }

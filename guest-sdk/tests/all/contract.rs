@@ -60,7 +60,8 @@ impl Tracer for Everything {
         // Start and finish of both, and the one that the test made.
         assert_eq!(events, [5; 4]);
         assert_eq!([batch.tag_keys().len(), batch.tag_values().len()], [2; 2]);
-        assert_eq!(batch.texts().first().map(String::as_str), Some(""));
+        let peers = batch.texts(batch.peers());
+        assert_eq!(peers, batch.peers().map(|peer| batch.text(peer)).collect::<Vec<_>>());
     }
 }
 

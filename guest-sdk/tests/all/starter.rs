@@ -57,7 +57,7 @@ impl Starter for Sets {
     }
 
     fn start(&self, call: &StartedCall) -> u64 {
-        self.0.iter().map(|(name, value)| u64::from(call.set_header(name, value))).sum()
+        self.0.iter().map(|(name, value)| u64::from(call.set_header(name, value).is_ok())).sum()
     }
 }
 

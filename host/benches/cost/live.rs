@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Keeps the plugin dir for as long as it is used.
 pub(crate) struct Live {
     pub(crate) tap: Hottap,
-    _plugins: TempDir,
+    _folder: TempDir,
 }
 
 impl Live {
@@ -38,17 +38,41 @@ impl Live {
     /// # Errors
     /// See [`Live::start`].
     pub(crate) fn of(tracer: &str, copies: usize, manifest: &str) -> Result<Self, String> {
+        Self::configured(tracer, copies, manifest, "")
+    }
+
+    /// With one copy of a tracer, which sends what it makes to this URL by the destination's name.
+    ///
+    /// # Errors
+    /// See [`Live::start`].
+    pub(crate) fn sending(tracer: &str, destination: &str, url: &str) -> Result<Self, String> {
+        let manifest = format!("destinations = [\"{destination}\"]\n");
+        let config = format!("[destinations.{destination}]\nurl = \"{url}\"\ntracers = [\"{tracer}-0\"]\n");
+        Self::configured(tracer, 1, &manifest, &config)
+    }
+
+    /// With one copy of a tracer that may record every event.
+    ///
+    /// # Errors
+    /// See [`Live::start`].
+    pub(crate) fn detailed(tracer: &str, manifest: &str) -> Result<Self, String> {
+        Self::configured(tracer, 1, manifest, &format!("[tracers.{tracer}-0]\nlevel = \"detailed\"\n"))
+    }
+
+    fn configured(tracer: &str, copies: usize, manifest: &str, config: &str) -> Result<Self, String> {
         let module = guests::rust(tracer)?;
-        let plugins = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let (plugins, operators) = (folder.path().join("plugins"), folder.path().join("hottap.toml"));
+        std::fs::create_dir(&plugins).map_err(|error| error.to_string())?;
+        std::fs::write(&operators, config).map_err(|error| error.to_string())?;
         for copy in 0..copies {
-            let file = plugins.path().join(format!("{tracer}-{copy}"));
+            let file = plugins.join(format!("{tracer}-{copy}"));
             // The manifest first: a module without one would be live with another scope for a moment.
             std::fs::write(file.with_extension("toml"), manifest).map_err(|error| error.to_string())?;
             std::fs::write(file.with_extension("wasm"), &module).map_err(|error| error.to_string())?;
         }
-        let tap =
-            Hottap::builder().service("bench").plugin_dir(plugins.path()).start().map_err(|error| error.to_string())?;
-        let live = Self { tap, _plugins: plugins };
+        let builder = Hottap::builder().service("bench").plugin_dir(plugins).config(operators);
+        let live = Self { tap: builder.start().map_err(|error| error.to_string())?, _folder: folder };
         let began = Instant::now();
         while live.count("/state", |state| state == "live") < copies {
             if began.elapsed() > PATIENCE {

@@ -10,15 +10,21 @@
 mod allocations;
 mod call;
 mod clock;
+#[path = "../../tests/layers/codec.rs"]
+mod codec;
+mod exporter;
 mod figure;
 mod guests;
 mod layer;
 mod live;
+mod loopback;
+mod null_server;
 mod peer;
 mod rounds;
 mod rows;
 mod sdk;
 mod service;
+mod spans;
 
 use std::process::ExitCode;
 
@@ -41,10 +47,12 @@ const GROUPS: &[Group] = &[
     Group { names: rows::SELECTION, measure: rows::selection },
     Group { names: rows::INFLUXDB, measure: rows::influxdb },
     Group { names: rows::PYTHON, measure: rows::python },
+    Group { names: spans::AGAINST_OTLP, measure: spans::against_otlp },
     Group { names: layer::UNWANTED, measure: layer::unwanted },
     Group { names: layer::AGAINST_TRACING, measure: layer::against_tracing },
     Group { names: layer::AT_A_RATE, measure: layer::at_a_rate },
     Group { names: layer::ALLOCATIONS, measure: layer::allocations },
+    Group { names: loopback::LOOPBACK, measure: loopback::loopback },
 ];
 
 fn main() -> ExitCode {
@@ -54,6 +62,9 @@ fn main() -> ExitCode {
             "--json" => json = true,
             // cargo says so to every benchmark.
             "--bench" => {}
+            null_server::ARGUMENT => {
+                return null_server::serve().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+            }
             flag if flag.starts_with('-') => {
                 eprintln!("{flag} is not known; the arguments are [--json] [NAME…]");
                 return ExitCode::from(2);

@@ -138,18 +138,18 @@ impl View {
         self.map(|row| row.tokens.of(self.slot))
     }
 
-    /// Tags are ragged too; layers record none yet, so every call has none.
+    /// The tags of all calls: where each call's begin, and their keys.
     pub(crate) fn tag_offsets(&self) -> Vec<u32> {
-        vec![0; self.len() + 1]
+        let mut sum = 0;
+        let ends = self.rows().into_iter().map(|row| {
+            sum += u32::from(row.tags);
+            sum
+        });
+        std::iter::once(0).chain(ends.collect::<Vec<_>>()).collect()
     }
 
     /// See [`tag_offsets`](Self::tag_offsets).
     pub(crate) fn tag_keys(&self) -> Vec<u32> {
-        Vec::new()
-    }
-
-    /// See [`tag_offsets`](Self::tag_offsets).
-    pub(crate) fn tag_values(&self) -> Vec<u32> {
-        Vec::new()
+        self.rests().flat_map(|rest| rest.tags()).map(|(key, _)| key).collect()
     }
 }

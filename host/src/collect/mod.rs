@@ -5,6 +5,7 @@ mod arena;
 mod batch;
 mod collector;
 mod columns;
+mod details;
 mod merge;
 mod queue;
 mod record;

@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
+use serde_json::{Map, Value};
+
+use super::arena::Rest;
 use super::row::{NO_STATUS, Row};
 use super::view::View;
-use crate::rpc::{Outcome, Protocol, Side, Streaming, Symbol};
+use crate::rpc::{Codec, Interaction, Level, Outcome, Protocol, Side, Streaming, Symbol, Transport};
 
 /// The JSON shape of a call, the same wherever a call is shown.
 #[derive(Serialize)]
@@ -18,8 +21,13 @@ struct Record<'a> {
     caller: &'static str,
     callee: &'static str,
     peer: &'a str,
+    local: &'a str,
     protocol: &'static str,
     streaming: &'static str,
+    transport: &'static str,
+    codec: &'static str,
+    interaction: &'static str,
+    level: &'static str,
     started_unix_nanos: u64,
     duration_nanos: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,8 +46,14 @@ struct Record<'a> {
     span_id: String,
     parent_span_id: String,
     sampled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<u64>,
     events: Vec<Event>,
     events_elided: u32,
+    tags: Map<String, Value>,
+    /// What few calls have.
+    #[serde(flatten)]
+    details: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -62,7 +76,7 @@ impl View {
     /// One call as JSON; none if there is no such row.
     pub(crate) fn info(&self, index: usize) -> Option<String> {
         let (row, rest) = (self.row(index)?, self.rest(index)?);
-        let mut buffer = String::new();
+        let (mut peer, mut local) = (String::new(), String::new());
         let mut events = Vec::new();
         self.each_event(index, |kind, nanos, status, info| {
             let status = match status {
@@ -72,13 +86,15 @@ impl View {
             };
             events.push(Event { kind: symbol(kind), nanos, status, info: info.to_owned() });
         });
-        let record = Record::new(row, rest.peer(&mut buffer), rest.message(), events);
+        let token = Some(row.tokens.of(self.slot)).filter(|&token| token != 0);
+        let (peer, local) = (rest.peer(&mut peer), rest.local(&mut local));
+        let record = Record { peer, local, token, events, ..Record::new(row, rest) };
         serde_json::to_string(&record).ok()
     }
 }
 
 impl<'a> Record<'a> {
-    fn new(row: &Row, peer: &'a str, error_message: &'a str, events: Vec<Event>) -> Self {
+    fn new(row: &Row, rest: Rest<'a>) -> Self {
         let status = |status: u16| (status != NO_STATUS).then_some(status);
         Self {
             id: row.id,
@@ -89,9 +105,14 @@ impl<'a> Record<'a> {
             method: symbol(row.method),
             caller: symbol(row.caller),
             callee: symbol(row.callee),
-            peer,
+            peer: "",
+            local: "",
             protocol: Protocol::from_number(row.protocol).map_or("", Protocol::as_str),
             streaming: Streaming::from_number(row.streaming).map_or("", Streaming::as_str),
+            transport: Transport::from_number(row.transport).map_or("", Transport::as_str),
+            codec: Codec::from_number(row.codec).map_or("", Codec::as_str),
+            interaction: Interaction::from_number(row.interaction).map_or("", Interaction::as_str),
+            level: if row.level == Level::Detailed { "detailed" } else { "base" },
             started_unix_nanos: row.started_unix,
             duration_nanos: row.duration,
             deadline_nanos: (row.deadline != 0).then_some(row.deadline),
@@ -106,7 +127,7 @@ impl<'a> Record<'a> {
             rpc_status: status(row.rpc_status),
             business_status: row.business_status,
             error_type: symbol(row.error_type),
-            error_message,
+            error_message: rest.message(),
             trace_id: format!("{:016x}{:016x}", row.trace_high, row.trace_low),
             span_id: format!("{:016x}", row.span_id),
             parent_span_id: if row.parent_span_id == 0 {
@@ -115,8 +136,11 @@ impl<'a> Record<'a> {
                 format!("{:016x}", row.parent_span_id)
             },
             sampled: row.sampled != 0,
-            events,
+            token: None,
+            events: Vec::new(),
             events_elided: row.events_elided,
+            tags: rest.tags().map(|(key, value)| (symbol(key).to_owned(), value.into())).collect(),
+            details: serde_json::from_slice(rest.details()).unwrap_or_default(),
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::tracer::Mask;
 /// No HTTP or RPC status.
 pub(crate) const NO_STATUS: u16 = u16::MAX;
 
-/// What a row's peer is made of in the arena.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+/// What an address is made of in the arena.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum PeerKind {
     #[default]
@@ -63,8 +63,15 @@ pub(crate) struct Row {
     pub(crate) events_elided: u32,
     pub(crate) arena_start: u32,
     pub(crate) message_len: u16,
+    pub(crate) local_len: u16,
     pub(crate) events: u16,
     pub(crate) tags: u16,
+    /// Bytes of what few calls have, as JSON.
+    pub(crate) details_len: u32,
+    pub(crate) local_kind: PeerKind,
+    pub(crate) transport: u8,
+    pub(crate) codec: u8,
+    pub(crate) interaction: u8,
     pub(crate) tokens: Tokens,
 }
 
@@ -103,12 +110,18 @@ impl Row {
             arena_start: 0,
             http_status: stats.http_status.unwrap_or(NO_STATUS),
             rpc_status: stats.rpc_status.unwrap_or(NO_STATUS),
-            attempts: 1,
+            attempts: info.attempts,
             peer_len: 0,
             message_len: 0,
+            local_len: 0,
             events: 0,
             tags: 0,
+            details_len: 0,
             peer_kind: PeerKind::None,
+            local_kind: PeerKind::None,
+            transport: info.config.transport as u8,
+            codec: info.config.codec as u8,
+            interaction: info.config.interaction as u8,
             kind: 0,
             side: info.side as u8,
             protocol: invocation.protocol as u8,

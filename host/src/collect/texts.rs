@@ -16,6 +16,7 @@ pub(crate) struct Dictionary {
     pub(crate) peers: Vec<u32>,
     pub(crate) messages: Vec<u32>,
     pub(crate) event_infos: Vec<u32>,
+    pub(crate) tag_values: Vec<u32>,
 }
 
 impl View {
@@ -30,8 +31,13 @@ impl View {
 
 impl Dictionary {
     fn of(view: &View) -> Self {
-        let mut dictionary =
-            Self { texts: vec![String::new()], peers: Vec::new(), messages: Vec::new(), event_infos: Vec::new() };
+        let mut dictionary = Self {
+            texts: vec![String::new()],
+            peers: Vec::new(),
+            messages: Vec::new(),
+            event_infos: Vec::new(),
+            tag_values: Vec::new(),
+        };
         let mut known = HashMap::<String, u32>::new();
         let mut texts = std::mem::take(&mut dictionary.texts);
         let mut index = |text: &str| match text {
@@ -42,10 +48,14 @@ impl Dictionary {
             }),
         };
         let mut buffer = String::new();
+        // Putting an address into words takes longer than all the rest, and few clients make most of the calls.
+        let mut peers = HashMap::new();
         for (i, rest) in view.rests().enumerate() {
-            dictionary.peers.push(index(rest.peer(&mut buffer)));
+            let peer = peers.entry(rest.raw_peer()).or_insert_with(|| index(rest.peer(&mut buffer)));
+            dictionary.peers.push(*peer);
             dictionary.messages.push(index(rest.message()));
             view.each_event(i, |_, _, _, info| dictionary.event_infos.push(index(info)));
+            dictionary.tag_values.extend(rest.tags().map(|(_, value)| index(value)));
         }
         dictionary.texts = texts;
         dictionary

@@ -6,7 +6,7 @@ use http::HeaderName;
 use toml::{Table, Value};
 
 use super::amount::{self, DURATION, SIZE};
-use super::{ConfigError, check_keys};
+use super::{ConfigError, check_keys, may_be_seen, may_be_set};
 use crate::rpc::Level;
 
 const KEYS: &[&str] = &["see_headers", "set_headers", "level", "limits"];
@@ -21,28 +21,11 @@ const MAX_TABLE_ELEMENTS: usize = 10_000_000;
 /// CPU time of one call into a guest: a worker is not there for the others meanwhile.
 const MAX_TIME: Duration = Duration::from_secs(60);
 
-/// Headers that no grant lets a tracer set: they decide how a request is read, or who it is from.
-const NEVER_SET: &[&str] = &[
-    "authorization",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "cookie",
-    "cookie2",
-    "expect",
-    "grpc-encoding",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "www-authenticate",
-];
+/// Why a header cannot be seen.
+const UNSEEN: &str =
+    "headers of authentication, cookies and the connection are never a tracer's to see; leave them out";
+/// Why a header cannot be set.
+const UNSET: &str = "headers of authentication, cookies, the connection, how a message is read, and traceparent and tracestate are never a tracer's to set; leave them out";
 
 /// What one tracer may do beyond the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,16 +59,9 @@ impl Grants {
         let at = |word: &str| format!("{key}.{word}");
         let table = value.as_table().ok_or_else(|| ConfigError::value(key, "write a table of grants"))?;
         check_keys(table, KEYS, &at(""))?;
-        let set_headers = headers(table.get("set_headers"), &at("set_headers"))?;
-        if set_headers.iter().any(|name| NEVER_SET.contains(&name.as_str())) {
-            return Err(ConfigError::value(
-                at("set_headers"),
-                "headers of the connection, of authentication and cookies are never a tracer's to set; leave them out",
-            ));
-        }
         Ok(Self {
-            see_headers: headers(table.get("see_headers"), &at("see_headers"))?,
-            set_headers,
+            see_headers: headers(table.get("see_headers"), &at("see_headers"), may_be_seen, UNSEEN)?,
+            set_headers: headers(table.get("set_headers"), &at("set_headers"), may_be_set, UNSET)?,
             level: match table.get("level") {
                 None => None,
                 Some(Value::String(word)) if word == "base" => Some(Level::Base),
@@ -103,7 +79,13 @@ impl Grants {
     }
 }
 
-fn headers(value: Option<&Value>, key: &str) -> Result<Vec<HeaderName>, ConfigError> {
+/// Reads a list of headers. `forbidden` says why those are refused that `may_be` refuses.
+fn headers(
+    value: Option<&Value>,
+    key: &str,
+    may_be: fn(&HeaderName) -> bool,
+    forbidden: &'static str,
+) -> Result<Vec<HeaderName>, ConfigError> {
     let expected = "write a list of headers' names, such as [\"x-tenant\"]";
     let Some(value) = value else { return Ok(Vec::new()) };
     let names = value.as_array().ok_or_else(|| ConfigError::value(key, expected))?;
@@ -115,6 +97,9 @@ fn headers(value: Option<&Value>, key: &str) -> Result<Vec<HeaderName>, ConfigEr
         .map(|name| name.as_str().and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok()))
         .collect::<Option<_>>()
         .ok_or_else(|| ConfigError::value(key, expected))?;
+    if !headers.iter().all(may_be) {
+        return Err(ConfigError::value(key, forbidden));
+    }
     headers.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     headers.dedup();
     Ok(headers)
@@ -186,10 +171,15 @@ mod tests {
             ("see_header = []", "did you mean `tracers.audit.see_headers`?"),
             ("see_headers = \"x\"", "`tracers.audit.see_headers`"),
             ("see_headers = [\"a b\"]", "`tracers.audit.see_headers`"),
+            ("see_headers = [\"x-tenant\", \"Authorization\"]", "`tracers.audit.see_headers`"),
+            ("see_headers = [\"authorization\"]", "never a tracer's to see"),
+            ("see_headers = [\"cookie\"]", "never a tracer's to see"),
+            ("see_headers = [\"connection\"]", "never a tracer's to see"),
             ("set_headers = [\":path\"]", "`tracers.audit.set_headers`"),
-            ("set_headers = [\"Authorization\"]", "never a tracer's"),
-            ("set_headers = [\"cookie\"]", "never a tracer's"),
-            ("set_headers = [\"transfer-encoding\"]", "never a tracer's"),
+            ("set_headers = [\"Authorization\"]", "never a tracer's to set"),
+            ("set_headers = [\"cookie\"]", "never a tracer's to set"),
+            ("set_headers = [\"transfer-encoding\"]", "never a tracer's to set"),
+            ("set_headers = [\"traceparent\"]", "never a tracer's to set"),
             ("level = \"all\"", "\"base\" or \"detailed\""),
             ("limits = 3", "table"),
             ("limits = { memry = 3 }", "did you mean `tracers.audit.limits.memory`?"),

@@ -6,20 +6,9 @@ use std::path::PathBuf;
 use http::{HeaderName, HeaderValue};
 use toml::Value;
 
+use super::ungrantable::is_the_transports;
 use super::{ConfigError, check_keys};
 
-/// Headers that belong to the transport: with one of them wrong, a request could be read as two.
-const FRAMING: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 const KEYS: &[&str] = &["env", "file", "prefix"];
 const EXPECTED: &str = "write text, { env = \"NAME\" } or { file = \"/path\" }; a `prefix`, such as \"Token \", may stand beside env or file";
 
@@ -47,7 +36,7 @@ impl Header {
         let key = format!("{key}.{name}");
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| ConfigError::value(&key, "this is no name of a header"))?;
-        if FRAMING.contains(&name.as_str()) {
+        if is_the_transports(&name) {
             return Err(ConfigError::value(&key, "the transport itself sets this header; leave it out"));
         }
         let source = match value {

@@ -11,6 +11,7 @@ mod keys;
 mod operator;
 mod place;
 mod stamp;
+mod ungrantable;
 
 pub(crate) use definition::Definition;
 pub(crate) use error::ConfigError;
@@ -21,3 +22,4 @@ pub(crate) use keys::{UnknownKey, check_keys};
 pub(crate) use operator::OperatorConfig;
 pub(crate) use place::{HttpPlace, Place};
 pub(crate) use stamp::Stamp;
+pub(crate) use ungrantable::{may_be_seen, may_be_set};

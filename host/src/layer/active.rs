@@ -6,11 +6,13 @@ use std::sync::Arc;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 
+use super::business::{self, Classify};
 use super::exchange::{Direction, Exchange, Tap};
 use super::failure::Failure;
 use super::log::Log;
-use super::protocol::{self, grpc};
-use crate::rpc::{EventKind, Level, Outcome, Protocol, RpcInfo, RpcStats, Side, TraceContext, error_type};
+use super::protocol::{self, End, Verdict, Wire, grpc};
+use crate::BusinessStatus;
+use crate::rpc::{EventKind, Level, Outcome, RpcHandle, RpcInfo, RpcStats, Side, TraceContext, error_type};
 use crate::tracer::{Begun, Call, Core};
 
 /// How much earlier than by our clock a deadline may pass: whoever set it started counting before us, by the time that
@@ -26,15 +28,20 @@ pub(crate) struct Active {
     to_head: bool,
     /// The status of HTTP, once there is a response.
     status: Option<StatusCode>,
+    /// What the handler has of the call.
+    rpc: Option<RpcHandle>,
+    /// Finds the application's own status in a response's head.
+    classify: Option<Arc<dyn Classify>>,
 }
 
 /// What is known of a call before anything watches it.
 pub(crate) struct Start {
     pub(crate) side: Side,
-    pub(crate) protocol: Protocol,
+    pub(crate) wire: Wire,
     pub(crate) trace: TraceContext,
     /// The request's method is HEAD.
     pub(crate) to_head: bool,
+    pub(crate) classify: Option<Arc<dyn Classify>>,
 }
 
 /// How a call came to its end.
@@ -59,15 +66,17 @@ impl Active {
         start: Start,
         fill: impl FnOnce(&mut RpcInfo),
     ) -> (Box<Self>, Arc<Exchange>) {
-        let Start { side, protocol, trace, to_head } = start;
+        let Start { side, wire, trace, to_head, classify } = start;
         let log = (begun.level() == Level::Detailed).then(|| Log::new(core.clone(), begun.started()));
-        let exchange = Exchange::new(side, protocol, log);
+        let exchange = Exchange::new(side, wire, log);
         let active = Box::new(Self {
             tap: Tap::new(exchange.clone(), Direction::Response),
             to_head,
             status: None,
+            rpc: None,
+            classify,
             call: begun.start(core.clone(), side, trace, |info| {
-                info.invocation.protocol = protocol;
+                info.invocation.protocol = wire.protocol();
                 fill(info);
             }),
         });
@@ -84,6 +93,11 @@ impl Active {
         self.call.start_plugins(headers);
     }
 
+    /// The handler has this of the call; what it says is taken when the call ends.
+    pub(crate) fn handled_by(&mut self, rpc: RpcHandle) {
+        self.rpc = Some(rpc);
+    }
+
     pub(crate) fn exchange(&self) -> &Arc<Exchange> {
         self.tap.exchange()
     }
@@ -92,8 +106,8 @@ impl Active {
         &mut self.tap
     }
 
-    fn is_grpc(&self) -> bool {
-        self.exchange().protocol() == Protocol::Grpc
+    fn wire(&self) -> Wire {
+        self.exchange().wire()
     }
 
     /// The response's head is there. True if nothing follows it.
@@ -102,12 +116,13 @@ impl Active {
         let status = response.status();
         match side {
             Side::Server => self.exchange().record(EventKind::SERVER_HANDLE_FINISH),
-            _ if self.is_grpc() => self.exchange().record(EventKind::STREAM_RECV_HEADER),
+            _ if self.wire().is_framed() => self.exchange().record(EventKind::STREAM_RECV_HEADER),
             _ => {}
         }
         self.status = Some(status);
         self.call.set_http_status(status.as_u16());
-        if self.exchange().protocol() == Protocol::Http {
+        self.business_status(response);
+        if self.wire() == Wire::Http {
             if side == Side::Server
                 && let Some(route) = response.extensions().get::<super::Route>()
             {
@@ -117,6 +132,7 @@ impl Active {
             }
             self.fail_by_http(status);
         } else {
+            self.tap.respond(status, response.headers());
             self.grpc_status(response.headers());
         }
         protocol::http::has_no_body(self.to_head, status)
@@ -130,9 +146,25 @@ impl Active {
         }
     }
 
-    /// Takes gRPC's status from headers or trailers.
+    /// Takes the application's own status: a handler put it into the response, or the application finds it there.
+    #[inline]
+    fn business_status<B>(&mut self, response: &Response<B>) {
+        let told = match self.exchange().side() {
+            Side::Server => response.extensions().get::<BusinessStatus>(),
+            _ => None,
+        };
+        if let Some(status) = told {
+            self.call.set_business_status(status.code(), status.message());
+        } else if let Some(classify) = &self.classify
+            && let Some(status) = business::ask(&**classify, response)
+        {
+            self.call.set_business_status(status.code(), status.message());
+        }
+    }
+
+    /// Takes gRPC's status from headers or trailers. A failure that was told is not taken back.
     pub(crate) fn grpc_status(&mut self, headers: &HeaderMap) {
-        if self.exchange().protocol() == Protocol::Http {
+        if !self.wire().is_grpc_family() || self.stats().rpc_status().is_some_and(|status| status != 0) {
             return;
         }
         if let Some(status) = grpc::status(headers) {
@@ -150,8 +182,19 @@ impl Active {
 
     #[inline(never)]
     fn end(mut self: Box<Self>, ending: Ending) {
+        let ending = if ending == Ending::Dropped && self.has_said_all() { Ending::Complete } else { ending };
+        let told = ending == Ending::Complete && self.conclude();
+        let wire = self.wire();
+        for (direction, words) in [
+            (Direction::Request, "the request is no sequence of the protocol's messages"),
+            (Direction::Response, "the response is no sequence of the protocol's messages"),
+        ] {
+            if self.exchange().is_malformed(direction) {
+                self.call.fail(Outcome::Error, error_type::FRAME, words);
+            }
+        }
         match ending {
-            Ending::Complete => self.end_without_status(),
+            Ending::Complete => {}
             Ending::Panicked => {
                 let what = if self.exchange().side() == Side::Server { "the handler" } else { "the inner service" };
                 self.call.fail(Outcome::Panicked, error_type::PANIC, format!("{what} panicked"));
@@ -161,10 +204,10 @@ impl Active {
             }
             Ending::Dropped => self.call.fail(Outcome::Cancelled, error_type::CANCELLED, "dropped before it ended"),
         }
-        if self.exchange().side() == Side::Server && self.is_grpc() && !self.is_routed(ending) {
+        if self.exchange().side() == Side::Server && wire != Wire::Http && !self.is_routed(ending, told) {
             self.call.set_unrouted();
         }
-        let Self { call, tap, .. } = &mut *self;
+        let Self { call, tap, rpc, .. } = &mut *self;
         let exchange = tap.exchange();
         let (request, response) = (exchange.traffic(Direction::Request), exchange.traffic(Direction::Response));
         match exchange.side() {
@@ -175,21 +218,38 @@ impl Active {
         if let Some(log) = exchange.log() {
             log.replay(&mut call.info_mut().stats);
         }
+        if let Some(notes) = rpc.as_ref().and_then(RpcHandle::close) {
+            notes.apply(call.info_mut());
+        }
         call.end();
     }
 
-    /// A gRPC response must give a status. Where one came without, HTTP's says more, if it is not 200.
-    fn end_without_status(&mut self) {
-        let Some(status) = self.status.filter(|_| self.is_grpc() && self.stats().rpc_status().is_none()) else {
-            return;
-        };
-        if status == StatusCode::OK {
-            self.call.set_rpc_status(grpc::UNKNOWN);
-            self.call.fail(Outcome::Error, error_type::MISSING_STATUS, "the response ended without a grpc-status");
-        } else {
-            self.call.set_rpc_status(grpc::status_of_http(status));
-            self.call.fail(Outcome::Error, error_type::http(status.as_u16()), "");
+    /// The rest of a response does not matter: it has told how the call ended, in its body or by a status of HTTP that is
+    /// an RPC's failure.
+    fn has_said_all(&self) -> bool {
+        self.tap.has_ended()
+            || (self.wire() != Wire::Http && self.status.is_some_and(|status| status != StatusCode::OK))
+    }
+
+    /// Records how a response says that the call ended. True if it did so in the words of the protocol.
+    fn conclude(&mut self) -> bool {
+        self.tap.complete();
+        let Some(status) = self.status else { return false };
+        let before = self.stats().rpc_status();
+        if self.wire() == Wire::Grpc && status == StatusCode::OK && before.is_some() {
+            // As nearly every call of gRPC ends: there is nothing to weigh.
+            return true;
         }
+        let end = self.tap.end();
+        let told = before.is_some() || matches!(end, End::Status(..) | End::Sealed);
+        let verdict = Verdict::of(self.wire(), status, before, end);
+        if let Some(code) = verdict.rpc_status {
+            self.call.set_rpc_status(code);
+        }
+        if let Some((outcome, error_type, words)) = verdict.failure {
+            self.call.fail(outcome, error_type, words);
+        }
+        told
     }
 
     /// The call's deadline has passed. Who dropped it has seen the same clock.
@@ -201,12 +261,15 @@ impl Active {
     }
 
     /// A name that came over the wire is believed if it is known, or if something but a router or gatekeeper answered.
-    fn is_routed(&self, ending: Ending) -> bool {
+    fn is_routed(&self, ending: Ending, told: bool) -> bool {
         if self.info().invocation().method().symbol().is_some() || ending == Ending::Panicked {
             return true;
         }
         let refused = self.stats().rpc_status().is_some_and(grpc::needs_no_method);
-        self.status == Some(StatusCode::OK) && !(refused && self.exchange().traffic(Direction::Response).messages == 0)
+        // A page that answers every path is nobody's word for a name.
+        let under_way = self.status == Some(StatusCode::OK) && !self.tap.is_foreign();
+        let answered = if ending == Ending::Complete { told } else { under_way };
+        answered && !(refused && self.exchange().traffic(Direction::Response).messages == 0)
     }
 
     fn info(&self) -> &RpcInfo {

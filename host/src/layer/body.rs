@@ -20,8 +20,16 @@ pin_project! {
     }
 }
 
-impl<B> RequestBody<B> {
-    pub(crate) fn new(inner: B, tap: Option<Tap>) -> Self {
+impl<B: Body> RequestBody<B> {
+    #[inline]
+    pub(crate) fn new(inner: B, mut tap: Option<Tap>) -> Self {
+        if let Some(tap) = &mut tap
+            && tap.is_whole()
+            && inner.is_end_stream()
+        {
+            // An empty message: nobody need ask for more.
+            tap.complete();
+        }
         Self { inner, tap }
     }
 }
@@ -67,7 +75,7 @@ impl<B: Body> Body for RequestBody<B> {
 
 impl<B: Default> Default for RequestBody<B> {
     fn default() -> Self {
-        Self::new(B::default(), None)
+        Self { inner: B::default(), tap: None }
     }
 }
 
@@ -85,7 +93,7 @@ pin_project! {
         #[pin]
         inner: B,
         owner: Owner,
-        ambient: Option<Box<Ambient>>,
+        ambient: Option<Ambient>,
     }
 
     impl<B: Body> PinnedDrop for ResponseBody<B> {
@@ -104,7 +112,7 @@ fn is_over<B: Body>(body: &B) -> bool {
 }
 
 impl<B: Body> ResponseBody<B> {
-    pub(crate) fn new(inner: B, owner: Owner, ambient: Option<Box<Ambient>>) -> Self {
+    pub(crate) fn new(inner: B, owner: Owner, ambient: Option<Ambient>) -> Self {
         Self { inner, owner, ambient }
     }
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use bytes::Buf;
+use http::{HeaderMap, StatusCode};
 
 use super::log::Log;
-use super::protocol::Frames;
-use crate::rpc::{EventKind, Protocol, Side, Streaming, Traffic};
+use super::protocol::{End, Reader, Wire};
+use crate::rpc::{EventKind, Side, Streaming, Traffic};
 
 /// One call's traffic. Each meter has one writer, the body it belongs to; whoever ends the call reads both.
 pub(crate) struct Exchange {
     side: Side,
-    protocol: Protocol,
+    wire: Wire,
     request: Meter,
     response: Meter,
     log: Option<Box<Log>>,
@@ -35,6 +36,8 @@ struct Meter {
     last_bytes: AtomicU64,
     /// Messages could not be counted.
     unread: AtomicBool,
+    /// It was no sequence of the protocol's messages.
+    malformed: AtomicBool,
 }
 
 impl Meter {
@@ -64,16 +67,16 @@ impl Meter {
 }
 
 impl Exchange {
-    pub(crate) fn new(side: Side, protocol: Protocol, log: Option<Box<Log>>) -> Arc<Self> {
-        Arc::new(Self { side, protocol, request: Meter::default(), response: Meter::default(), log })
+    pub(crate) fn new(side: Side, wire: Wire, log: Option<Box<Log>>) -> Arc<Self> {
+        Arc::new(Self { side, wire, request: Meter::default(), response: Meter::default(), log })
     }
 
     pub(crate) fn side(&self) -> Side {
         self.side
     }
 
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.protocol
+    pub(crate) fn wire(&self) -> Wire {
+        self.wire
     }
 
     pub(crate) fn log(&self) -> Option<&Log> {
@@ -92,11 +95,16 @@ impl Exchange {
         self.meter(direction).traffic()
     }
 
+    /// The body could not be what its protocol says: a flag that does not exist, an end inside of a message.
+    pub(crate) fn is_malformed(&self, direction: Direction) -> bool {
+        self.meter(direction).malformed.load(Ordering::Relaxed)
+    }
+
     /// What the counted messages say: more than one is a stream.
     pub(crate) fn streaming(&self) -> Streaming {
         let (request, response) = (&self.request, &self.response);
         let unread = request.unread.load(Ordering::Relaxed) || response.unread.load(Ordering::Relaxed);
-        if self.protocol != Protocol::Grpc || unread {
+        if self.wire == Wire::Http || unread {
             return Streaming::Unknown;
         }
         match (request.traffic().messages > 1, response.traffic().messages > 1) {
@@ -128,14 +136,55 @@ pub(crate) struct Tap {
     direction: Direction,
     asked: bool,
     ended: bool,
-    /// None for protocols that do not frame messages.
-    frames: Option<Frames>,
+    reader: Reader,
 }
 
 impl Tap {
     pub(crate) fn new(exchange: Arc<Exchange>, direction: Direction) -> Self {
-        let frames = (exchange.protocol == Protocol::Grpc).then(Frames::default);
-        Self { exchange, direction, asked: false, ended: false, frames }
+        let reader = Reader::of_request(exchange.wire);
+        Self { exchange, direction, asked: false, ended: false, reader }
+    }
+
+    /// The response's head says what its body is.
+    #[inline]
+    pub(crate) fn respond(&mut self, status: StatusCode, headers: &HeaderMap) {
+        if self.exchange.wire != Wire::Grpc || status != StatusCode::OK {
+            self.reader = Reader::of_response(self.exchange.wire, status, headers);
+        }
+    }
+
+    /// The body is one message.
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.reader, Reader::Whole { .. })
+    }
+
+    /// The body is none of the protocol's.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.reader.is_foreign()
+    }
+
+    /// What the body has said of how the call ended.
+    pub(crate) fn end(&self) -> End {
+        self.reader.end()
+    }
+
+    /// The body has said how the call ended, and nothing that matters follows.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.reader.has_ended()
+    }
+
+    /// There is no more of the body, whether it was asked for or not.
+    #[inline]
+    pub(crate) fn complete(&mut self) {
+        let meter = self.exchange.meter(self.direction);
+        if let Reader::Whole { counted } = &mut self.reader {
+            if !std::mem::replace(counted, true) {
+                meter.add_message(meter.bytes.load(Ordering::Relaxed));
+            }
+        } else if self.reader.is_inside() {
+            meter.malformed.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn exchange(&self) -> &Arc<Exchange> {
@@ -155,6 +204,7 @@ impl Tap {
     /// The body has yielded its last piece.
     #[inline]
     pub(crate) fn ended(&mut self) {
+        self.complete();
         if self.asked && !self.ended {
             self.ended = true;
             let incoming = self.exchange.is_incoming(self.direction);
@@ -168,7 +218,9 @@ impl Tap {
         let bytes = data.remaining();
         let meter = self.exchange.meter(self.direction);
         meter.add_bytes(bytes as u64);
-        let Some(frames) = &mut self.frames else { return };
+        if self.reader.is_blind() {
+            return;
+        }
         let incoming = self.exchange.is_incoming(self.direction);
         let mut message = |size| {
             meter.add_message(size);
@@ -176,19 +228,22 @@ impl Tap {
         };
         let chunk = data.chunk();
         if chunk.len() == bytes {
-            frames.feed(chunk, &mut message);
-            return;
-        }
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let filled = data.chunks_vectored(&mut slices);
-        let slices = slices.get(..filled).unwrap_or_default();
-        if slices.iter().map(|slice| slice.len()).sum::<usize>() == bytes {
-            for slice in slices {
-                frames.feed(slice, &mut message);
-            }
+            self.reader.feed(chunk, &mut message);
         } else {
-            meter.forget_messages();
-            self.frames = None;
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let filled = data.chunks_vectored(&mut slices);
+            let slices = slices.get(..filled).unwrap_or_default();
+            if slices.iter().map(|slice| slice.len()).sum::<usize>() != bytes {
+                meter.forget_messages();
+                self.reader.give_up();
+                return;
+            }
+            for slice in slices {
+                self.reader.feed(slice, &mut message);
+            }
+        }
+        if self.reader.is_malformed() {
+            meter.malformed.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -199,7 +254,7 @@ mod tests {
     use bytes::Bytes;
 
     fn tap() -> Tap {
-        Tap::new(Exchange::new(Side::Server, Protocol::Grpc, None), Direction::Request)
+        Tap::new(Exchange::new(Side::Server, Wire::Grpc, None), Direction::Request)
     }
 
     #[test]
@@ -236,5 +291,14 @@ mod tests {
         let expected = Traffic { bytes: 15, messages: 0, last_bytes: 0 };
         assert_eq!(tap.exchange.traffic(Direction::Request), expected);
         assert_eq!(tap.exchange.streaming(), Streaming::Unknown);
+    }
+    #[test]
+    fn an_end_that_cannot_be_looked_at_is_neither_there_nor_missing() {
+        let exchange = Exchange::new(Side::Client, Wire::GrpcWeb, None);
+        let mut tap = Tap::new(exchange, Direction::Response);
+        tap.respond(StatusCode::OK, &HeaderMap::new());
+        assert_eq!(tap.end(), End::Untold);
+        tap.data(&Shy(Bytes::from_static(b"\x80\0\0\0\x0fgrpc-status: 0\n")));
+        assert_eq!(tap.end(), End::Sealed);
     }
 }

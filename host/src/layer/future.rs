@@ -18,12 +18,12 @@ pin_project! {
         #[pin]
         inner: F,
         owner: Owner,
-        ambient: Option<Box<Ambient>>,
+        ambient: Option<Ambient>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, owner: Owner, ambient: Option<Box<Ambient>>) -> Self {
+    pub(crate) fn new(inner: F, owner: Owner, ambient: Option<Ambient>) -> Self {
         Self { inner, owner, ambient }
     }
 }

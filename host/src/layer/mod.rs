@@ -5,7 +5,9 @@
 
 mod active;
 mod body;
+mod business;
 mod client;
+mod endpoint;
 mod exchange;
 mod failure;
 mod future;
@@ -16,7 +18,9 @@ mod route;
 mod server;
 
 pub use body::{RequestBody, ResponseBody};
+pub use business::{BusinessStatus, Classify, ResponseHead};
 pub use client::{ClientBody, ClientLayer, ClientService};
+pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};
 pub use future::ResponseFuture;
 pub use probe::Probe;
 pub use route::Route;

@@ -16,6 +16,28 @@ pub(crate) enum Refusal {
     TooLarge,
 }
 
+/// Payloads of one tracer that were not taken, whatever destination they were meant for: by [`Refusal`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refused([u64; 3]);
+
+impl Refused {
+    pub(crate) fn count(&mut self, refusal: Refusal) {
+        if let Some(count) = self.0.get_mut(refusal as usize) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
+    }
+
+    /// The reasons that occurred, in the words that tracers have for them.
+    pub(super) fn by_reason(&self) -> BTreeMap<&'static str, u64> {
+        let reasons = ["not_allowed", "full", "too_large"];
+        reasons.into_iter().zip(self.0).filter(|(_, count)| *count > 0).collect()
+    }
+}
+
 /// Why a payload that had been accepted was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use super::account::Refusal;
+use super::account::{Refusal, Refused};
 use super::destination::Destination;
 use super::parcel::{Parcel, Payload, cost};
 use super::state::{DestinationState, Fault};
@@ -18,6 +18,9 @@ use crate::config::Definition;
 
 /// Removed destinations whose counts are kept. Of more, those that were removed longest ago are forgotten.
 const MAX_REMOVED: usize = 64;
+
+/// Tracers whose refused payloads are counted, as many as have an account of their calls; those of more are not.
+const MAX_TRACERS: usize = 1_000;
 
 /// The host's queues towards destinations. Cloning it is cheap, and all clones are one.
 ///
@@ -35,6 +38,8 @@ struct Shared {
 #[derive(Default)]
 struct House {
     destinations: BTreeMap<String, Arc<Destination>>,
+    /// What was not taken, by tracer: a destination that is not there has no books of its own.
+    refused: BTreeMap<String, Refused>,
     thread: Option<Thread>,
     closed: bool,
 }
@@ -120,6 +125,18 @@ impl Outbox {
         Ok(Parcel::new(destination, Payload::new(content_type, payload)))
     }
 
+    /// Counts what a tracer could not hand over in one transaction; what is tried and not committed does not count.
+    pub(crate) fn refuse(&self, tracer: &str, refused: Refused) {
+        if refused != Refused::default() {
+            self.0.lock().refuse(tracer, refused);
+        }
+    }
+
+    /// Payloads of a tracer that no destination took, by reason.
+    pub(crate) fn refused(&self, tracer: &str) -> BTreeMap<&'static str, u64> {
+        self.0.lock().refused.get(tracer).map(Refused::by_reason).unwrap_or_default()
+    }
+
     /// Delivers what is queued, but not longer than `until`; what is left is dropped and counted, and so is what is
     /// committed later. Blocks until then at most. True if nothing was dropped for it.
     pub(crate) fn shutdown(&self, until: Instant) -> bool {
@@ -174,6 +191,14 @@ impl House {
         })?;
         self.thread = Some(Thread { tasks: tasks.clone(), stop, join });
         Ok(tasks)
+    }
+
+    fn refuse(&mut self, tracer: &str, more: Refused) {
+        if let Some(refused) = self.refused.get_mut(tracer) {
+            refused.add(more);
+        } else if self.refused.len() < MAX_TRACERS {
+            self.refused.insert(tracer.to_owned(), more);
+        }
     }
 
     fn forget(&mut self) {

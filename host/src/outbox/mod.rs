@@ -18,7 +18,7 @@ mod tests;
 mod verdict;
 mod worker;
 
-pub(crate) use account::Refusal;
+pub(crate) use account::{Refusal, Refused};
 pub(crate) use handle::Outbox;
 pub(crate) use parcel::Parcel;
 pub(crate) use state::DestinationState;

@@ -47,7 +47,7 @@ pub(super) fn what_to_do(status: StatusCode) -> &'static str {
         400 | 415 | 422 => "check that the tracer's format is the one that the server expects at this `url`",
         429 => "the server limits the rate: let it take more, or let tracers flush less often",
         501 | 505 => "check `url`: this is no server for HTTP/1.1 POST requests",
-        408 | 425 | 500..=599 => "look at the server; the payload is tried again",
+        408 | 425 | 500..=599 => "look at the server; a payload is tried again for as long as `retry_for` says",
         _ => "check `url` and the server",
     }
 }

@@ -160,7 +160,7 @@ impl Files {
     /// for anything. Runs the guest on this thread, which must have [`crate::wasm::WORKER_STACK`].
     pub(crate) fn try_out(self, module: Module, given: Given) -> Result<(Generation, Box<dyn Guest>), Refusal> {
         let id = self.id(&given.grants);
-        let clock = Clock::new();
+        let clock = Clock::get();
         let now = clock.unix(clock.now());
         Generation::try_out(id, self.name, self.manifest, module, given, now)
             .map_err(|error| Refusal::Canary { path: self.path, error })

@@ -2,6 +2,7 @@
 
 mod books;
 mod breaker;
+mod facts;
 mod generation;
 mod loader;
 mod manifest;

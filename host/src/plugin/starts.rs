@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
 
 use http::HeaderMap;
 use serde::Serialize;
@@ -21,6 +22,10 @@ const LEAST_BUDGET: u64 = 20_000;
 /// Of so many starts the CPU time of one is measured: the thread's clock takes longer to read than a start should. Wall
 /// time would count whatever else the machine was doing against the tracer.
 const MEASURE_EVERY: u64 = 32;
+/// The same as long as starts are so quick, in nanoseconds, that none is suspended for it: then the clock would be a good
+/// part of what they cost.
+const MEASURE_QUICK_EVERY: u64 = 256;
+const QUICK: u64 = 10_000;
 
 /// What came of the starts of one plugin, over all its generations.
 #[derive(Debug, Default)]
@@ -77,6 +82,8 @@ struct Place {
     calls: u64,
     measured: u64,
     nanos: u64,
+    /// Starts until one is measured.
+    unmeasured: u64,
 }
 
 /// Who is told that something needs doing: instances are missing, or `start` was suspended.
@@ -85,11 +92,11 @@ type Tell = Box<dyn Fn(Option<CallError>, Option<Cause>) + Send + Sync>;
 /// The starters of one generation.
 pub(crate) struct Starts {
     name: Name,
-    clock: Clock,
+    clock: &'static Clock,
     places: Box<[Mutex<Place>]>,
     counts: OnceLock<Arc<StartCounts>>,
     breaker: Mutex<Breaker>,
-    /// By `clock`; before it nothing is started.
+    /// By `clock`; before it nothing is started. 0 where nothing was suspended yet: then the clock need not be asked.
     suspended_until: AtomicU64,
     lacking: AtomicBool,
     tell: OnceLock<Tell>,
@@ -101,7 +108,7 @@ impl Starts {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             name,
-            clock: Clock::new(),
+            clock: Clock::get(),
             places: (0..(threads + 2).min(MAX_INSTANCES)).map(|_| Mutex::default()).collect(),
             counts: OnceLock::new(),
             breaker: Mutex::default(),
@@ -190,13 +197,27 @@ impl Starts {
     /// A free place with an instance in it. Threads begin to look at different places, and mostly find theirs free.
     fn take(&self) -> Option<MutexGuard<'_, Place>> {
         let begin = thread_number() % self.places.len();
-        let (after, first) = (self.places.iter().skip(begin), self.places.iter().take(begin));
-        let mut places = after.chain(first).filter_map(|place| match place.try_lock() {
-            Ok(place) => Some(place),
-            Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        });
-        places.find(|place| place.starter.is_some())
+        let own = self.places.get(begin).and_then(try_lock).filter(|place| place.starter.is_some());
+        own.or_else(|| self.places.iter().filter_map(try_lock).find(|place| place.starter.is_some()))
+    }
+
+    fn is_suspended(&self) -> bool {
+        let until = self.suspended_until.load(Ordering::Relaxed);
+        until != 0 && self.clock.now() < until
+    }
+
+    /// A start took so much CPU time.
+    #[cold]
+    fn measured(&self, mut place: MutexGuard<'_, Place>, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        place.measured += 1;
+        place.nanos += nanos;
+        place.unmeasured = if nanos < QUICK { MEASURE_QUICK_EVERY } else { MEASURE_EVERY } - 1;
+        drop(place);
+        let verdict = lock(&self.breaker).took(self.clock.now(), nanos);
+        if let Some(cause) = self.suspend(verdict) {
+            self.tell(None, Some(cause));
+        }
     }
 
     fn suspend(&self, verdict: Option<(u64, Cause)>) -> Option<Cause> {
@@ -211,12 +232,11 @@ impl Start for Starts {
         self.name.as_str()
     }
 
-    fn start(&self, call: &RpcInfo, headers: &mut HeaderMap, budget: &mut u64) -> Option<u64> {
-        let began = self.clock.now();
-        if began < self.suspended_until.load(Ordering::Relaxed) {
+    fn start(&self, call: &RpcInfo, headers: &mut HeaderMap, budget: u64) -> Option<u64> {
+        if self.is_suspended() {
             return self.skip(|counts| &counts.suspended);
         }
-        if *budget < LEAST_BUDGET {
+        if budget < LEAST_BUDGET {
             return self.skip(|counts| &counts.budget);
         }
         // Where it is not known how much is left, there is no knowing that it is enough.
@@ -224,23 +244,14 @@ impl Start for Starts {
             return self.skip(|counts| &counts.stack);
         }
         let Some(mut place) = self.take() else { return self.skip(|counts| &counts.busy) };
-        let cpu = place.calls.is_multiple_of(MEASURE_EVERY).then(thread_cpu_time);
-        let Place { starter: Some(starter), .. } = &mut *place else { return None };
-        let answer = starter.start(call, headers, *budget * FUEL_PER_NANO);
-        let now = self.clock.now();
-        *budget = budget.saturating_sub(now - began);
-        match answer {
+        let Place { starter: Some(starter), calls, unmeasured, .. } = &mut *place else { return None };
+        let cpu = (*unmeasured == 0).then(thread_cpu_time);
+        match starter.start(call, headers, budget * FUEL_PER_NANO) {
             Ok(token) => {
-                place.calls += 1;
-                if let Some(cpu) = cpu {
-                    let nanos = u64::try_from(thread_cpu_time().saturating_sub(cpu).as_nanos()).unwrap_or(u64::MAX);
-                    place.measured += 1;
-                    place.nanos += nanos;
-                    drop(place);
-                    let verdict = lock(&self.breaker).took(now, nanos);
-                    if let Some(cause) = self.suspend(verdict) {
-                        self.tell(None, Some(cause));
-                    }
+                *calls += 1;
+                match cpu {
+                    None => *unmeasured -= 1,
+                    Some(cpu) => self.measured(place, thread_cpu_time().saturating_sub(cpu)),
                 }
                 Some(token)
             }
@@ -248,7 +259,7 @@ impl Start for Starts {
                 place.starter = None;
                 drop(place);
                 self.lacking.store(true, Ordering::Release);
-                let cause = self.suspend(lock(&self.breaker).missed(now));
+                let cause = self.suspend(lock(&self.breaker).missed(self.clock.now()));
                 self.skip(|counts| &counts.misses);
                 self.tell(Some(error), cause);
                 None
@@ -278,6 +289,15 @@ fn thread_number() -> usize {
         static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
     NUMBER.try_with(|number| *number).unwrap_or(0)
+}
+
+/// None if another thread has it.
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

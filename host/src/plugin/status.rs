@@ -45,6 +45,9 @@ pub(crate) struct TracerStatus {
     /// Destinations that its manifest names, and whether it can use them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     destinations: BTreeMap<String, Access>,
+    /// Payloads that it could not hand over, by reason: they are in no destination's books.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    payloads_refused: BTreeMap<&'static str, u64>,
     /// What it does at the start of calls, if it does anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<StartStatus>,
@@ -101,6 +104,7 @@ impl TracerStatus {
                 .map(|swap| SwapStatus { from: swap.from.to_string(), to: swap.to.to_string(), ms: swap.millis })
                 .collect(),
             destinations: operator.access(name, &current.destinations),
+            payloads_refused: operator.outbox.refused(name.as_str()),
             start: current.starts.map(|starts| starts.status()),
             last_error: current.problem.map(|problem| ErrorStatus {
                 message: problem.message,
@@ -190,6 +194,16 @@ fn write(all: &[TracerStatus], native_panics: u64, writer: &mut Writer) {
     for tracer in all {
         for (reason, calls) in tracer.terms.dropped.iter() {
             dropped.sample([("tracer", tracer.name.as_str()), ("reason", reason)], calls as f64);
+        }
+    }
+    let refused = writer.family(
+        "hottap_tracer_payloads_refused_total",
+        counter,
+        "Payloads that the tracer could not hand over to a destination, by reason.",
+    );
+    for tracer in all {
+        for (reason, payloads) in &tracer.payloads_refused {
+            refused.sample([("tracer", tracer.name.as_str()), ("reason", *reason)], *payloads as f64);
         }
     }
     let starting = || all.iter().filter_map(|tracer| Some((tracer.name.as_str(), tracer.start.as_ref()?)));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::books::{Book, Books, Problem, State, Swap};
+use super::books::{Books, Problem, State, Swap};
+use super::facts::{Facts, Swapped};
 use super::generation::{Generation, GenerationId};
 use super::loader::{Job, Loaded, Refusal, SETTLE};
 use super::name::Name;
@@ -14,14 +15,13 @@ use super::operator::Operator;
 use super::plan::{Action, Known, plan};
 use super::pool::Handle;
 use super::scan::{Found, scan};
-use super::starts::Starts;
 use super::watch::Watch;
 use super::worker::{Order, Worker};
 use crate::collect::Collector;
 use crate::config::ConfigFile;
 use crate::metrics::Registry;
 use crate::rpc::{Level, MAX_STARTERS};
-use crate::tracer::{Core, MAX_PLUGINS, Rule, Start};
+use crate::tracer::{Core, MAX_PLUGINS};
 use crate::wasm::CallError;
 
 /// How often the directory is looked at without a hint: network file systems and replaced parents give none.
@@ -43,31 +43,11 @@ pub(crate) enum Event {
     Shutdown(Instant, Sender<bool>),
 }
 
-/// What came of a swap.
-pub(crate) struct Swapped {
-    result: Result<Rule, CallError>,
-    facts: Facts,
-}
-
-/// What is shown of a generation that is live.
-struct Facts {
-    id: GenerationId,
-    level: Level,
-    starts: Option<Arc<Starts>>,
-    destinations: Vec<String>,
-}
-
 /// A live plugin as the supervisor knows it.
 struct Live {
     slot: usize,
     generation: GenerationId,
     worker: Arc<Worker>,
-}
-
-/// Who gets which calls, and who acts at their start.
-fn rule(slot: usize, generation: &Generation, level: Level) -> Rule {
-    let start = generation.starts.clone().map(|starts| starts as Arc<dyn Start>);
-    Rule { slot, scope: Arc::new(generation.manifest.scope.clone()), level, start }
 }
 
 /// Everything that the supervisor works with.
@@ -255,19 +235,14 @@ impl Supervisor {
     /// A generation is ready: it takes the place of the live one, or a free slot.
     fn go_live(&mut self, name: &Name, generation: Box<Generation>, since: Instant) {
         let id = generation.id;
-        let facts = Facts {
-            id,
-            level: generation.settings.level.min(generation.level_cap.unwrap_or(self.max_level)),
-            starts: generation.starts.clone(),
-            destinations: generation.manifest.destinations.clone(),
-        };
+        let facts = Facts::of(&generation, self.max_level);
         self.operator.declare(name, generation.manifest.defines.clone());
         if let Some(limit) = self.too_many_starts(name, &generation) {
             self.loading.remove(name);
             return self.no_room(name, |path| Refusal::NoStart { path, limit });
         }
         if let Some(live) = self.live.get(name) {
-            let rule = rule(live.slot, &generation, facts.level);
+            let rule = facts.rule(live.slot, &generation);
             let (events, name) = (self.events.clone(), name.clone());
             let answer = move |result: Result<(), CallError>| {
                 let swapped = Swapped { result: result.map(|()| rule), facts };
@@ -281,7 +256,7 @@ impl Supervisor {
         let Some(slot) = (0..MAX_PLUGINS).find(|slot| !taken.contains(slot)) else {
             return self.no_room(name, |path| Refusal::NoSlot { path, limit: MAX_PLUGINS });
         };
-        let rule = rule(slot, &generation, facts.level);
+        let rule = facts.rule(slot, &generation);
         let book = self.books.open(name);
         let worker = Worker::new(self.core.clone(), book.clone(), self.registry.clone(), generation, self.pool.clone());
         // The inbox is there before the first row can come.
@@ -289,7 +264,7 @@ impl Supervisor {
         self.core.live.update(|rules| rules.plugins.push(rule));
         worker.schedule();
         self.live.insert(name.clone(), Live { slot, generation: id, worker });
-        self.entered(&book, facts);
+        facts.enter(&book, self.millis());
         let millis = since.elapsed().as_millis();
         tracing::info!(tracer = name.as_str(), generation = %id, millis, "live");
     }
@@ -314,18 +289,6 @@ impl Supervisor {
         }
     }
 
-    fn entered(&self, book: &Book, facts: Facts) {
-        let Facts { id, level, starts, destinations } = facts;
-        let mut current = book.current();
-        (current.starts, current.destinations) = (starts, destinations);
-        current.generation = Some(id);
-        current.level = level;
-        current.problem = None;
-        current.loads += 1;
-        current.state = State::Live;
-        current.since = self.millis();
-    }
-
     fn swapped(&mut self, name: &Name, swapped: Swapped) {
         let since = self.loading.remove(name);
         let Some(live) = self.live.get_mut(name) else { return };
@@ -338,7 +301,7 @@ impl Supervisor {
                     Some(old) => *old = rule,
                     None => rules.plugins.push(rule),
                 });
-                self.entered(&book, swapped.facts);
+                swapped.facts.enter(&book, self.millis());
                 let millis = since.map_or(0.0, |since| since.elapsed().as_secs_f64() * 1e3);
                 book.current().swapped(Swap { from, to, millis });
                 tracing::info!(tracer = name.as_str(), %from, %to, millis, "swapped");

@@ -329,7 +329,7 @@ impl Runner {
 /// makes the instances that are missing.
 fn go_live(generation: &Generation, book: &Arc<Book>, worker: Weak<Worker>) {
     let Some(starts) = &generation.starts else { return };
-    let (name, id, clock) = (generation.name.clone(), generation.id, Clock::new());
+    let (name, id, clock) = (generation.name.clone(), generation.id, Clock::get());
     let told = book.clone();
     starts.go_live(
         book.starts.clone(),

@@ -8,70 +8,75 @@ use std::cell::RefCell;
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::{Given, Remote, tracestate};
-use crate::rpc::TraceContext;
+use crate::rpc::{Clock, RpcHandle, RpcInfo, TraceContext};
 
 thread_local! {
-    static AMBIENT: RefCell<Option<Box<Ambient>>> = const { RefCell::new(None) };
+    static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
 }
 
 /// What client calls inside a handler continue.
 #[derive(Debug)]
-pub(crate) struct Ambient {
-    /// The handler's own call, or, if that is not traced, its caller's span.
-    trace: TraceContext,
-    /// `trace` is the handler's own call.
-    traced: bool,
-    /// What came with the request, for whoever continues its trace.
-    tracestate: Option<HeaderValue>,
-    /// What native tracers attached to the handler's call.
-    extensions: Extensions,
+pub(crate) enum Ambient {
+    /// The handler's own call.
+    Traced(RpcHandle),
+    /// The handler's call is not traced: its caller's span, and the state that goes with it.
+    Passing(Box<(TraceContext, Option<HeaderValue>)>),
 }
 
 impl Ambient {
-    /// For a handler whose call is traced.
+    /// For a handler whose call is traced. `info` is the call, `extensions` what native tracers attached to it.
     pub(crate) fn traced(
-        trace: TraceContext,
+        info: RpcInfo,
+        clock: &'static Clock,
         remote: Option<Remote>,
         headers: &HeaderMap,
         extensions: Extensions,
-    ) -> Box<Self> {
+    ) -> RpcHandle {
         // A state belongs to the trace that it came with: not to one that a tracer has put in its place, nor to a new
         // one that stands for a traceparent that can't be read.
-        let continued = remote.is_some_and(|remote| remote.trace_id == trace.trace_id);
+        let continued = remote.is_some_and(|remote| remote.trace_id == info.trace.trace_id);
         let tracestate = if continued { tracestate::extract(headers) } else { None };
-        Box::new(Self { trace, traced: true, tracestate, extensions })
+        RpcHandle::new(info, clock, tracestate, extensions)
     }
 
     /// For a handler whose call nobody wants: what its caller sent, if it sent a trace.
     #[inline]
-    pub(crate) fn passing(headers: &HeaderMap) -> Option<Box<Self>> {
+    pub(crate) fn passing(headers: &HeaderMap) -> Option<Self> {
         let trace = Given::of(headers).remote()?.as_context();
-        let tracestate = tracestate::extract(headers);
-        Some(Box::new(Self { trace, traced: false, tracestate, extensions: Extensions::new() }))
+        Some(Self::Passing(Box::new((trace, tracestate::extract(headers)))))
     }
 
     /// What is handed to a client call: where it belongs, the state that goes with it, and the handler's extensions.
     pub(super) fn with<R>(read: impl FnOnce(&Self) -> R) -> Option<R> {
-        AMBIENT.try_with(|ambient| ambient.try_borrow().ok()?.as_deref().map(read)).ok().flatten()
+        AMBIENT.try_with(|ambient| ambient.try_borrow().ok()?.as_ref().map(read)).ok().flatten()
     }
 
     pub(super) fn trace(&self) -> TraceContext {
-        self.trace
+        match self {
+            Self::Traced(rpc) => rpc.info().trace,
+            Self::Passing(passing) => passing.0,
+        }
     }
 
     pub(super) fn tracestate(&self) -> Option<&HeaderValue> {
-        self.tracestate.as_ref()
+        match self {
+            Self::Traced(rpc) => rpc.tracestate(),
+            Self::Passing(passing) => passing.1.as_ref(),
+        }
     }
 
-    pub(super) fn extensions(&self) -> &Extensions {
-        &self.extensions
+    pub(super) fn extensions(&self) -> Extensions {
+        match self {
+            Self::Traced(rpc) => rpc.extensions().clone(),
+            Self::Passing(_) => Extensions::new(),
+        }
     }
 
     /// Makes it this thread's until the guard is dropped; then it is put back, also if what runs in between panics.
     ///
     /// With none, everything stays as it is.
     #[inline]
-    pub(crate) fn enter(slot: &mut Option<Box<Self>>) -> Entered<'_> {
+    pub(crate) fn enter(slot: &mut Option<Self>) -> Entered<'_> {
         if slot.is_some() {
             swap(slot);
             return Entered(Some(slot));
@@ -81,7 +86,7 @@ impl Ambient {
 }
 
 /// Puts back what was there before.
-pub(crate) struct Entered<'a>(Option<&'a mut Option<Box<Ambient>>>);
+pub(crate) struct Entered<'a>(Option<&'a mut Option<Ambient>>);
 
 impl Drop for Entered<'_> {
     #[inline]
@@ -93,7 +98,7 @@ impl Drop for Entered<'_> {
 }
 
 /// While it is entered, the slot keeps what the thread had before: handlers that are polled inside another's poll nest.
-fn swap(slot: &mut Option<Box<Ambient>>) {
+fn swap(slot: &mut Option<Ambient>) {
     // While a thread ends its thread-locals are gone; then nothing is swapped, neither on the way in nor out.
     let _ = AMBIENT.try_with(|ambient| {
         if let Ok(mut ambient) = ambient.try_borrow_mut() {
@@ -115,17 +120,42 @@ impl TraceContext {
     /// handler become its children by themselves.
     #[must_use]
     pub fn current() -> Option<Self> {
-        Ambient::with(|ambient| ambient.traced.then_some(ambient.trace)).flatten()
+        RpcInfo::current().map(|rpc| rpc.info().trace)
     }
+}
+
+impl RpcInfo {
+    /// The call that the current task handles: what is known of it, and a place for what the handler has to say.
+    ///
+    /// Some and none like [`TraceContext::current`]. The request's extensions hold the same [`RpcHandle`]; take it from
+    /// there, or from here before, into tasks that the handler spawns.
+    #[must_use]
+    pub fn current() -> Option<RpcHandle> {
+        Ambient::with(|ambient| match ambient {
+            Ambient::Traced(rpc) => Some(rpc.clone()),
+            Ambient::Passing(_) => None,
+        })
+        .flatten()
+    }
+}
+
+/// A call with this identity that is being handled.
+#[cfg(test)]
+pub(super) fn rpc(trace: TraceContext, headers: &HeaderMap) -> RpcHandle {
+    use crate::rpc::{Level, Method, RpcStats, Side};
+
+    let stats = RpcStats::new(Level::Detailed, 0, 0);
+    let info = RpcInfo::new(1, Side::Server, Method::new("a.B/C"), trace, stats);
+    Ambient::traced(info, Clock::get(), Given::of(headers).remote(), headers, Extensions::new())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn traced() -> (TraceContext, Option<Box<Ambient>>) {
+    fn traced() -> (TraceContext, Option<Ambient>) {
         let trace = TraceContext::root();
-        (trace, Some(Ambient::traced(trace, None, &HeaderMap::new(), Extensions::new())))
+        (trace, Some(Ambient::Traced(rpc(trace, &HeaderMap::new()))))
     }
 
     fn with_traceparent(trace: &TraceContext) -> HeaderMap {
@@ -150,7 +180,7 @@ mod tests {
             assert_eq!(TraceContext::current(), Some(outer));
         }
         assert_eq!(TraceContext::current(), None);
-        assert!(first.is_some_and(|ambient| ambient.trace == outer));
+        assert!(first.is_some_and(|ambient| ambient.trace() == outer));
     }
 
     #[test]
@@ -177,9 +207,7 @@ mod tests {
     fn a_tracestate_stays_with_its_trace() {
         let caller = TraceContext::root();
         let headers = with_traceparent(&caller);
-        let same = Ambient::traced(caller.child(), Given::of(&headers).remote(), &headers, Extensions::new());
-        assert!(same.tracestate.is_some());
-        let other = Ambient::traced(TraceContext::root(), Given::of(&headers).remote(), &headers, Extensions::new());
-        assert!(other.tracestate.is_none());
+        assert!(rpc(caller.child(), &headers).tracestate().is_some());
+        assert!(rpc(TraceContext::root(), &headers).tracestate().is_none());
     }
 }

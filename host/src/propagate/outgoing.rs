@@ -5,7 +5,7 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use super::ambient::Ambient;
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
-use crate::rpc::TraceContext;
+use crate::rpc::{Clock, RpcHandle, RpcInfo, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -29,7 +29,7 @@ impl Parent {
         let orphan = given == Given::Unreadable;
         let mut parent = Ambient::with(|ambient| Self {
             trace: ambient.trace(),
-            extensions: ambient.extensions().clone(),
+            extensions: ambient.extensions(),
             tracestate: ambient.tracestate().cloned(),
             orphan: false,
         });
@@ -45,6 +45,12 @@ impl Parent {
                 orphan,
             },
         }
+    }
+
+    /// What the handler of a call inside this process has of it: the trace's state goes on with it.
+    pub(crate) fn handle(self, info: RpcInfo, clock: &'static Clock, extensions: Extensions) -> RpcHandle {
+        let tracestate = self.tracestate.filter(|_| info.trace.trace_id == self.trace.trace_id);
+        RpcHandle::new(info, clock, tracestate, extensions)
     }
 
     /// Writes the headers of a call with the identity `trace`, which a tracer may have set in the meantime.
@@ -82,6 +88,7 @@ fn write(trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut He
 
 #[cfg(test)]
 mod tests {
+    use super::super::ambient::rpc;
     use super::*;
 
     fn request(traceparent: Option<&str>, tracestate: Option<&'static str>) -> HeaderMap {
@@ -140,7 +147,7 @@ mod tests {
         let caller = TraceContext::root();
         let incoming = request(Some(&text(&caller)), Some("a=1"));
         let handled = caller.child();
-        let mut slot = Some(Ambient::traced(handled, Given::of(&incoming).remote(), &incoming, Extensions::new()));
+        let mut slot = Some(Ambient::Traced(rpc(handled, &incoming)));
         let _entered = Ambient::enter(&mut slot);
 
         let (headers, trace) = send(request(None, None));

@@ -1,10 +1,12 @@
 //! One cheap clock for both questions: how long (monotonic) and when (Unix time).
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Reads the time-stamp counter once per question (9 ns here, against 22 ns for each of the standard clocks). Unix time
 /// is the monotonic time plus an offset, which the collector sets anew every second, so it follows clock adjustments.
+/// There is one in a process.
 #[derive(Debug)]
 pub(crate) struct Clock {
     source: quanta::Clock,
@@ -13,7 +15,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new() -> Self {
+    /// The clock.
+    pub(crate) fn get() -> &'static Self {
+        static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::new);
+        &CLOCK
+    }
+
+    fn new() -> Self {
         let source = quanta::Clock::new();
         let clock = Self { origin: source.raw(), source, unix_at_origin: AtomicU64::new(0) };
         clock.resync();

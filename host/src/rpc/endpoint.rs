@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::{Symbol, cut};
+use super::{Symbol, Tags, cut};
 
 /// Bytes kept of a peer that is not a socket address.
 const MAX_PEER_BYTES: usize = 256;
@@ -13,6 +13,7 @@ const MAX_PEER_BYTES: usize = 256;
 pub struct EndpointInfo {
     pub(crate) service: Symbol,
     pub(crate) address: Peer,
+    pub(crate) tags: Tags,
 }
 
 impl EndpointInfo {
@@ -26,6 +27,12 @@ impl EndpointInfo {
     #[must_use]
     pub fn address(&self) -> &Peer {
         &self.address
+    }
+
+    /// What is known of it beside: cluster, zone and the like.
+    #[must_use]
+    pub fn tags(&self) -> &Tags {
+        &self.tags
     }
 }
 

@@ -21,6 +21,42 @@ pub enum Level {
 }
 
 /// What happened: a built-in event or one of the application's own.
+///
+/// The built-in ones are Kitex's. Each is recorded when the layer sees it happen, and none is inferred from another:
+///
+/// | event | server | client | endpoint |
+/// |---|---|---|---|
+/// | `rpc_start` | the layer gets the request | the layer gets the request | the layer gets the request |
+/// | `server_handle_start` | the service inside is called | | |
+/// | `read_start` | the handler asks for the request's body | somebody asks for the response's body | |
+/// | `read_finish` | the request's body has ended | the response's body has ended | |
+/// | `server_handle_finish` | the response's head is there | | |
+/// | `write_start` | the transport asks for the response's body | the transport asks for the request's body | |
+/// | `write_finish` | the transport has the last piece of it | the transport has the last piece of it | |
+/// | `stream_recv_header` | | gRPC, gRPC-web, Connect streams: the response's head is there | |
+/// | `stream_recv` | gRPC, gRPC-web, Connect streams: all of a message was received | the same | |
+/// | `stream_send` | gRPC, gRPC-web, Connect streams: the transport has all of a message | the same | |
+/// | `attempt_failed` | | | whoever tries again says so |
+/// | `rpc_finish` | the response has passed as a whole, or nobody wants the rest | the same | the answer is there |
+///
+/// `rpc_start` and `rpc_finish` are recorded at every level, the others at [`Level::Detailed`]. A body that nobody reads
+/// has no `read_start`, a response without a body no `write_start`. Where the RPC's protocol has no messages, as plain
+/// HTTP and Connect's unary calls, there are no `stream_*` events.
+///
+/// Not observed by a tower layer: `client_conn_start` and `client_conn_finish` (the service that it wraps has its
+/// connections to itself), `wait_read_start` and `wait_read_finish` (a layer sees bodies, not sockets), and
+/// `stream_start` and `stream_finish` (they would be `rpc_start` and `rpc_finish` under another name). The
+/// `checksum_*` events belong to protocols that have checksums; HTTP has none.
+///
+/// ```
+/// use hottap::rpc::EventKind;
+/// # fn current() -> Option<hottap::rpc::RpcHandle> { None }
+///
+/// let cache_miss = EventKind::new("cache_miss");
+/// if let Some(rpc) = current() {
+///     rpc.record(cache_miss);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EventKind(pub(crate) Symbol);
 
@@ -33,20 +69,43 @@ impl EventKind {
     pub const SERVER_HANDLE_START: Self = Self(Symbol::fixed(4));
     /// The handler answered: its response is there, its body perhaps not yet.
     pub const SERVER_HANDLE_FINISH: Self = Self(Symbol::fixed(5));
+    /// A connection was asked for.
+    pub const CLIENT_CONN_START: Self = Self(Symbol::fixed(6));
+    /// A connection was there.
+    pub const CLIENT_CONN_FINISH: Self = Self(Symbol::fixed(7));
     /// The first piece of the incoming body was asked for.
     pub const READ_START: Self = Self(Symbol::fixed(8));
     /// The incoming body ended.
     pub const READ_FINISH: Self = Self(Symbol::fixed(9));
+    /// Waiting for something to read began.
+    pub const WAIT_READ_START: Self = Self(Symbol::fixed(10));
+    /// There was something to read.
+    pub const WAIT_READ_FINISH: Self = Self(Symbol::fixed(11));
     /// The first piece of the outgoing body was asked for by the transport.
     pub const WRITE_START: Self = Self(Symbol::fixed(12));
     /// The transport took the last piece of the outgoing body.
     pub const WRITE_FINISH: Self = Self(Symbol::fixed(13));
+    /// The making of a checksum began.
+    pub const CHECKSUM_GENERATE_START: Self = Self(Symbol::fixed(14));
+    /// A checksum was made.
+    pub const CHECKSUM_GENERATE_FINISH: Self = Self(Symbol::fixed(15));
+    /// The check of a checksum began.
+    pub const CHECKSUM_VALIDATE_START: Self = Self(Symbol::fixed(16));
+    /// A checksum was checked.
+    pub const CHECKSUM_VALIDATE_FINISH: Self = Self(Symbol::fixed(17));
+    /// A stream was opened, by a runtime that knows it from the call's start.
+    pub const STREAM_START: Self = Self(Symbol::fixed(18));
     /// A streaming call's response head was received (client).
     pub const STREAM_RECV_HEADER: Self = Self(Symbol::fixed(19));
     /// A message was received.
     pub const STREAM_RECV: Self = Self(Symbol::fixed(20));
     /// A message was sent.
     pub const STREAM_SEND: Self = Self(Symbol::fixed(21));
+
+    /// A stream was closed, by a runtime that knows it from the call's end.
+    pub const STREAM_FINISH: Self = Self(Symbol::fixed(22));
+    /// One of several attempts failed; the words have its number and its error.
+    pub const ATTEMPT_FAILED: Self = Self(Symbol::fixed(23));
 
     /// An event of the application's own. Interns the name: keep the result.
     #[must_use]
@@ -87,6 +146,13 @@ pub struct Event {
     pub info: Option<Box<str>>,
 }
 
+impl Event {
+    pub(crate) fn new(kind: EventKind, at: u64, status: EventStatus, info: &str) -> Self {
+        let info = cut(info, MAX_INFO_BYTES);
+        Self { kind, at, status, info: (!info.is_empty()).then(|| info.into()) }
+    }
+}
+
 /// The events of one call, without its start and finish: the first 24, the last 8, and a count of those between.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
@@ -99,12 +165,7 @@ pub struct Events {
 
 impl Events {
     /// Records an event. The first allocation of a call is here; a call without events has none.
-    pub(crate) fn push(&mut self, mut event: Event) {
-        if let Some(info) = &event.info
-            && info.len() > MAX_INFO_BYTES
-        {
-            event.info = Some(cut(info, MAX_INFO_BYTES).into());
-        }
+    pub(crate) fn push(&mut self, event: Event) {
         if self.first.len() < FIRST {
             self.first.push(event);
         } else if self.last.len() < LAST {
@@ -114,6 +175,18 @@ impl Events {
             self.oldest = (self.oldest + 1) % LAST;
             self.elided = self.elided.saturating_add(1);
         }
+    }
+
+    /// Adds those of another list, each in its place by time.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        let mut events: Vec<Event> = self.iter().chain(other.iter()).cloned().collect();
+        events.sort_by_key(|event| event.at);
+        let elided = self.elided.saturating_add(other.elided);
+        *self = Self { elided, ..Self::default() };
+        events.into_iter().for_each(|event| self.push(event));
     }
 
     /// Says that so many more happened between the first and the last.
@@ -166,5 +239,20 @@ mod tests {
         let expected: Vec<u64> = (0..24).chain(92..100).collect();
         assert_eq!(kept, expected);
         assert_eq!((events.len(), events.elided()), (32, 68));
+    }
+
+    #[test]
+    fn two_lists_become_one_in_the_order_of_their_times() {
+        let of = |times: &[u64]| {
+            let mut events = Events::default();
+            times.iter().for_each(|&at| events.push(Event::new(EventKind::STREAM_RECV, at, EventStatus::Info, "")));
+            events
+        };
+        let mut events = of(&[1, 4, 9]);
+        events.merge(&of(&[2, 3, 10]));
+        assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [1, 2, 3, 4, 9, 10]);
+        let many: Vec<u64> = (0..60).collect();
+        events.merge(&of(&many));
+        assert_eq!((events.len(), events.len() as u32 + events.elided()), (32, 66), "none is lost uncounted");
     }
 }

@@ -1,8 +1,8 @@
 //! RpcInfo: all that is known of one call.
 
-use std::time::Duration;
-
-use super::{EndpointInfo, Level, Method, Peer, Protocol, RpcStats, Side, Streaming, Symbol, Tokens, TraceContext};
+use super::{
+    EndpointInfo, Invocation, Level, Method, Peer, RpcConfig, RpcStats, Side, Symbol, Tags, Tokens, TraceContext,
+};
 
 /// All that is known of one call, seen from one side (Kitex's RPCInfo).
 ///
@@ -17,6 +17,8 @@ pub struct RpcInfo {
     pub(crate) config: RpcConfig,
     pub(crate) stats: RpcStats,
     pub(crate) trace: TraceContext,
+    pub(crate) tags: Tags,
+    pub(crate) attempts: u16,
     pub(crate) tokens: Tokens,
 }
 
@@ -69,6 +71,34 @@ impl RpcInfo {
         &self.trace
     }
 
+    /// What the application says of the call; the tags of either end are [`EndpointInfo::tags`].
+    #[must_use]
+    pub fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    /// How many attempts it took, as far as whoever made them has said; at least 1.
+    #[must_use]
+    pub fn attempts(&self) -> u16 {
+        self.attempts
+    }
+
+    /// The address of this side; [`Peer::Unknown`] if not known.
+    #[must_use]
+    pub fn local(&self) -> &Peer {
+        match self.side {
+            Side::Server => &self.to.address,
+            _ => &self.from.address,
+        }
+    }
+
+    pub(crate) fn set_local(&mut self, local: Peer) {
+        match self.side {
+            Side::Server => self.to.address = local,
+            _ => self.from.address = local,
+        }
+    }
+
     /// The address of the other side.
     #[must_use]
     pub fn peer(&self) -> &Peer {
@@ -91,15 +121,12 @@ impl RpcInfo {
             side,
             from: EndpointInfo::default(),
             to: EndpointInfo::default(),
-            invocation: Invocation {
-                method,
-                protocol: Protocol::Http,
-                streaming: Streaming::Unknown,
-                business_status: 0,
-            },
-            config: RpcConfig { deadline: 0 },
+            invocation: Invocation::new(method),
+            config: RpcConfig::default(),
             stats,
             trace,
+            tags: Tags::default(),
+            attempts: 1,
             tokens: Tokens::default(),
         }
     }
@@ -113,54 +140,5 @@ impl RpcInfo {
     pub(crate) fn set_services(&mut self, caller: Symbol, callee: Symbol) {
         self.from.service = caller;
         self.to.service = callee;
-    }
-}
-
-/// What is called, and how (Kitex's Invocation).
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    pub(crate) method: Method,
-    pub(crate) protocol: Protocol,
-    pub(crate) streaming: Streaming,
-    pub(crate) business_status: i32,
-}
-
-impl Invocation {
-    /// The method: `package.Service/Method` or `GET /route`.
-    #[must_use]
-    pub fn method(&self) -> &Method {
-        &self.method
-    }
-
-    /// The protocol.
-    #[must_use]
-    pub fn protocol(&self) -> Protocol {
-        self.protocol
-    }
-
-    /// Which sides stream; known once the call has finished.
-    #[must_use]
-    pub fn streaming(&self) -> Streaming {
-        self.streaming
-    }
-
-    /// The status that the application gave itself; 0 is success or none.
-    #[must_use]
-    pub fn business_status(&self) -> i32 {
-        self.business_status
-    }
-}
-
-/// A call's settings (Kitex's RPCConfig).
-#[derive(Clone, Debug)]
-pub struct RpcConfig {
-    pub(crate) deadline: u64,
-}
-
-impl RpcConfig {
-    /// The deadline that the call has, from its start; none if it has none.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Duration> {
-        (self.deadline != 0).then(|| Duration::from_nanos(self.deadline))
     }
 }

@@ -1,27 +1,38 @@
 //! What is known of an RPC: plain data, which knows nothing of hyper, tokio or wasm.
 
 mod clock;
+mod config;
 mod endpoint;
 mod event;
+mod handle;
 mod info;
+mod invocation;
 mod method;
+mod notes;
 mod stats;
 mod status;
 mod symbol;
+mod tags;
 mod text;
 mod tokens;
 mod trace;
 
+pub use config::RpcConfig;
 pub use endpoint::{EndpointInfo, Peer};
 pub use event::{Event, EventKind, EventStatus, Events, Level};
-pub use info::{Invocation, RpcConfig, RpcInfo};
+pub use handle::RpcHandle;
+pub use info::RpcInfo;
+pub use invocation::Invocation;
 pub use method::Method;
+pub use notes::RpcNotes;
 pub use stats::{RpcStats, Traffic};
-pub use status::{Outcome, Protocol, Side, Streaming};
+pub use status::{Codec, Interaction, Outcome, Protocol, Side, Streaming, Transport};
 pub use symbol::Symbol;
+pub use tags::Tags;
 pub use trace::TraceContext;
 
 pub(crate) use clock::Clock;
+pub(crate) use config::nanos;
 pub(crate) use method::MAX_METHOD_BYTES;
 pub(crate) use symbol::error_type;
 pub(crate) use text::cut;

@@ -143,8 +143,11 @@ impl RpcStats {
     }
 
     pub(crate) fn record(&mut self, kind: EventKind, at: u64) {
-        let at = at.saturating_sub(self.started);
-        self.events.push(Event { kind, at, status: EventStatus::Info, info: None });
+        self.record_with(kind, at, EventStatus::Info, "");
+    }
+
+    pub(crate) fn record_with(&mut self, kind: EventKind, at: u64, status: EventStatus, info: &str) {
+        self.events.push(Event::new(kind, at.saturating_sub(self.started), status, info));
     }
 
     /// Says how the call ended. The first error stays: what follows from it says less.

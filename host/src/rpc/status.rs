@@ -71,6 +71,52 @@ numbered! {
 }
 
 numbered! {
+    /// What carries a call (Kitex's TransportProtocol).
+    #[derive(Default)]
+    Transport {
+        /// Not known.
+        #[default]
+        Unknown = 0, "unknown";
+        /// HTTP/1.0 or HTTP/1.1.
+        Http1 = 1, "http/1.1";
+        /// HTTP/2.
+        Http2 = 2, "http/2";
+        /// HTTP/3.
+        Http3 = 3, "http/3";
+    }
+}
+
+numbered! {
+    /// How messages are encoded (Kitex's PayloadCodec).
+    #[derive(Default)]
+    Codec {
+        /// Not known.
+        #[default]
+        Unknown = 0, "unknown";
+        /// Protocol Buffers.
+        Protobuf = 1, "protobuf";
+        /// JSON.
+        Json = 2, "json";
+        /// Thrift.
+        Thrift = 3, "thrift";
+    }
+}
+
+numbered! {
+    /// How the two sides take turns (Kitex's InteractionMode).
+    #[derive(Default)]
+    Interaction {
+        /// One request, one response.
+        #[default]
+        PingPong = 0, "ping_pong";
+        /// One request, and nobody waits for a response.
+        Oneway = 1, "oneway";
+        /// Messages in any order.
+        Streaming = 2, "streaming";
+    }
+}
+
+numbered! {
     /// How a call ended.
     Outcome {
         /// It succeeded.

@@ -181,6 +181,7 @@ const FIXED: &[(u8, &str)] = &[
     (20, "stream_recv"),
     (21, "stream_send"),
     (22, "stream_finish"),
+    (23, "attempt_failed"),
     (64, "OK"),
     (65, "CANCELLED"),
     (66, "UNKNOWN"),
@@ -222,6 +223,8 @@ pub(crate) mod error_type {
     pub(crate) const PANIC: Symbol = Symbol::fixed(99);
     /// A gRPC response ended without a status.
     pub(crate) const MISSING_STATUS: Symbol = Symbol::fixed(100);
+    /// A body was no sequence of its protocol's messages, or its end could not be read.
+    pub(crate) const FRAME: Symbol = Symbol::fixed(102);
 
     /// gRPC's name of a status code, as OpenTelemetry's `error.type` has it.
     pub(crate) fn grpc(code: u16) -> Symbol {

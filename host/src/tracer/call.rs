@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Extensions, HeaderMap};
 
@@ -11,8 +12,8 @@ use super::local::{Decided, Local};
 use super::natives::{Natives, Started};
 use super::{CallContext, Core};
 use crate::rpc::{
-    EventKind, Level, MAX_METHOD_BYTES, Method, Outcome, Peer, Protocol, RpcInfo, RpcStats, Side, Streaming, Symbol,
-    TraceContext, Traffic, error_type,
+    Codec, EventKind, EventStatus, Interaction, Level, MAX_METHOD_BYTES, Method, Outcome, Peer, Protocol, RpcInfo,
+    RpcNotes, RpcStats, Side, Streaming, Symbol, TraceContext, Traffic, Transport, error_type, nanos,
 };
 
 /// One call under observation.
@@ -171,7 +172,11 @@ impl Call {
 
     /// Says which sides stream. Default unknown.
     pub fn set_streaming(&mut self, streaming: Streaming) {
-        self.info_mut().invocation.streaming = streaming;
+        let info = self.info_mut();
+        info.invocation.streaming = streaming;
+        if matches!(streaming, Streaming::Client | Streaming::Server | Streaming::Both) {
+            info.config.interaction = Interaction::Streaming;
+        }
     }
 
     /// Says who is on the other side.
@@ -200,9 +205,57 @@ impl Call {
         self.info_mut().stats.rpc_status = Some(status);
     }
 
-    /// Gives the application's own status; one that is not 0 makes the outcome a business error.
-    pub fn set_business_status(&mut self, status: i32) {
-        self.info_mut().invocation.business_status = status;
+    /// Gives the application's own status, and what it says with it; one that is not 0 makes the outcome a business
+    /// error.
+    pub fn set_business_status(&mut self, status: i32, message: &str) {
+        self.info_mut().invocation.set_business(status, message);
+    }
+
+    /// Says at which of this side's addresses.
+    pub fn set_local(&mut self, local: Peer) {
+        self.info_mut().set_local(local);
+    }
+
+    /// Says what carries the call and how its messages are encoded. Default unknown.
+    pub fn set_transport(&mut self, transport: Transport, codec: Codec) {
+        let config = &mut self.info_mut().config;
+        (config.transport, config.codec) = (transport, codec);
+    }
+
+    /// Says how the sides take turns. Default one request and one response, or streaming if [`Call::set_streaming`] says
+    /// so.
+    pub fn set_interaction(&mut self, interaction: Interaction) {
+        self.info_mut().config.interaction = interaction;
+    }
+
+    /// Says until when the call has to be done, from its start.
+    pub fn set_deadline(&mut self, deadline: Duration) {
+        self.info_mut().config.deadline = nanos(deadline);
+    }
+
+    /// Says how long connecting may take.
+    pub fn set_connect_timeout(&mut self, timeout: Duration) {
+        self.info_mut().config.connect_timeout = nanos(timeout);
+    }
+
+    /// Says how long one read or write may take.
+    pub fn set_read_write_timeout(&mut self, timeout: Duration) {
+        self.info_mut().config.read_write_timeout = nanos(timeout);
+    }
+
+    /// Says how long a stream may wait for its next message.
+    pub fn set_stream_recv_timeout(&mut self, timeout: Duration) {
+        self.info_mut().config.stream_recv_timeout = nanos(timeout);
+    }
+
+    /// Gives the number that the protocol has for the call on its connection.
+    pub fn set_sequence_id(&mut self, sequence_id: i32) {
+        self.info_mut().invocation.sequence_id = sequence_id;
+    }
+
+    /// Adds tags and what else an application has to say.
+    pub fn note(&mut self, notes: &RpcNotes) {
+        notes.apply(self.info_mut());
     }
 
     /// Says that no router knows the method: it is reported as `_OTHER`, so that made-up names fill no table.
@@ -217,9 +270,14 @@ impl Call {
 
     /// Records an event now, if the call's level is [`Detailed`](Level::Detailed).
     pub fn record(&mut self, kind: EventKind) {
+        self.record_with(kind, EventStatus::Info, "");
+    }
+
+    /// Records an event now, how serious it is, and in words, of which at most 256 bytes are kept.
+    pub fn record_with(&mut self, kind: EventKind, status: EventStatus, info: &str) {
         if self.context.info.stats.level == Level::Detailed {
             let now = self.core.clock.now();
-            self.context.info.stats.record(kind, now);
+            self.context.info.stats.record_with(kind, now, status, info);
         }
     }
 
@@ -229,7 +287,7 @@ impl Call {
     pub(crate) fn start_plugins(&mut self, headers: &mut HeaderMap) {
         if self.core.live.has_starters() {
             let (core, method, info) = (&self.core, self.method, &mut self.context.info);
-            Local::with(core, |local| local.live(core).start(method, info, headers));
+            Local::with(core, |local| local.live(core).start(method, info, headers, core.clock));
         }
     }
 

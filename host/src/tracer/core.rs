@@ -15,7 +15,7 @@ pub(crate) struct Core {
     pub(crate) id: u64,
     /// `service.name`.
     pub(crate) service: Symbol,
-    pub(crate) clock: Clock,
+    pub(crate) clock: &'static Clock,
     pub(crate) live: LiveCell,
     pub(crate) natives: Natives,
     /// How much is recorded for native tracers.
@@ -30,7 +30,7 @@ impl Core {
         Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             service,
-            clock: Clock::new(),
+            clock: Clock::get(),
             live,
             natives,
             native_level,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::{Begun, Builder, Call, Core};
-use crate::layer::{ClientLayer, ServerLayer};
+use crate::layer::{ClientLayer, EndpointLayer, ServerLayer};
 use crate::propagate;
 use crate::rpc::{Side, TraceContext};
 #[cfg(feature = "plugins")]
@@ -60,6 +60,14 @@ impl Hottap {
     #[must_use]
     pub fn client_layer(&self) -> ClientLayer {
         ClientLayer::new(self.clone())
+    }
+
+    /// The layer for an endpoint: any tower service inside the process, whatever its requests are.
+    pub fn endpoint_layer<Req, Res, Err>(
+        &self,
+        name: impl Into<std::borrow::Cow<'static, str>>,
+    ) -> EndpointLayer<Req, Res, Err> {
+        EndpointLayer::new(self.clone(), name.into())
     }
 
     /// Starts observing a call, for RPC runtimes that are not tower services. None if no tracer wants it.

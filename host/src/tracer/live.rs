@@ -13,7 +13,7 @@ use http::HeaderMap;
 use super::mask::Mask;
 use super::scope::Scope;
 use super::start::{BUDGET, Start};
-use crate::rpc::{Level, Outcome, RpcInfo, Side, Symbol};
+use crate::rpc::{Clock, Level, Outcome, RpcInfo, Side, Symbol};
 
 /// How long methods that were just learned may wait for the next snapshot. Until then their calls take the slow path;
 /// a shorter time would copy the table too often while a large service warms up.
@@ -152,9 +152,11 @@ impl Live {
     }
 
     /// Lets every plugin act that has this call in its scope, as far as that is known before it ends.
-    pub(crate) fn start(&self, id: Option<MethodId>, info: &mut RpcInfo, headers: &mut HeaderMap) {
+    pub(crate) fn start(&self, id: Option<MethodId>, info: &mut RpcInfo, headers: &mut HeaderMap, clock: &Clock) {
         let known = id.and_then(|id| self.methods.get(id.place()));
         let mut budget = BUDGET;
+        // Who is alone leaves nothing to others, and bounds its own time without a clock.
+        let shared = self.starters.len() > 1;
         for rule in &self.starters {
             let wanted = match known {
                 Some(known) => known.interest[info.side as usize].mask.has(rule.slot),
@@ -162,9 +164,15 @@ impl Live {
             };
             if wanted
                 && rule.scope.wants_trace(info.trace.trace_id)
-                && let Some(token) = rule.start.as_ref().and_then(|start| start.start(info, headers, &mut budget))
+                && let Some(start) = &rule.start
             {
-                info.tokens.add(rule.slot, token);
+                let began = shared.then(|| clock.now());
+                if let Some(token) = start.start(info, headers, budget) {
+                    info.tokens.add(rule.slot, token);
+                }
+                if let Some(began) = began {
+                    budget = budget.saturating_sub(clock.now().saturating_sub(began));
+                }
             }
         }
     }

@@ -15,8 +15,8 @@ pub(crate) trait Start: Send + Sync + fmt::Debug {
     /// The token that is handed to the plugin with the finished call; none if it was not asked or failed.
     ///
     /// `headers` are the request's. `budget` is the time in nanoseconds that all plugins together have left for this
-    /// call; what this one used is taken off.
-    fn start(&self, call: &RpcInfo, headers: &mut HeaderMap, budget: &mut u64) -> Option<u64>;
+    /// call.
+    fn start(&self, call: &RpcInfo, headers: &mut HeaderMap, budget: u64) -> Option<u64>;
 }
 
 /// Nanoseconds that all plugins together may use at the start of one call. What a client waits for its request to leave

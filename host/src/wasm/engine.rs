@@ -1,4 +1,4 @@
-//! The one engine of a host, and the ticker that lets guests be interrupted.
+//! The engines of a host, and the one ticker that lets their guests be interrupted.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -38,7 +38,7 @@ pub(crate) enum EngineError {
 
 /// What an engine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+enum Use {
     /// Instances that collect, on threads of the host's own.
     Collect,
     /// Starters, on the RPC's threads: with a small stack, and stopped by counting instructions.
@@ -48,6 +48,12 @@ pub(crate) enum Use {
 /// Compiles and runs guests.
 pub(crate) struct Engine {
     wasmtime: wasmtime::Engine,
+    ticking: Arc<Ticking>,
+}
+
+/// The ticker's thread, which ends with the last of its engines. Both have one, because a thread that looks around fifty
+/// times a second costs a busy service more than most tracers do.
+struct Ticking {
     ticker: Arc<Ticker>,
     thread: Thread,
 }
@@ -65,36 +71,30 @@ struct Ticker {
 pub(crate) struct Running<'e>(&'e Ticker);
 
 impl Engine {
-    pub(crate) fn new(of: Use) -> Result<Self, EngineError> {
-        Self::with_cache(of, cache())
+    /// The engine of those that collect, and that of starters.
+    pub(crate) fn pair() -> Result<[Self; 2], EngineError> {
+        Self::with_cache(cache())
     }
 
-    /// Compiles everything itself, so that the time it takes is that of compiling.
+    /// Engines that compile everything themselves, so that the time it takes is that of compiling.
     #[cfg(feature = "cli")]
-    pub(crate) fn without_cache(of: Use) -> Result<Self, EngineError> {
-        Self::with_cache(of, None)
+    pub(crate) fn pair_without_cache() -> Result<[Self; 2], EngineError> {
+        Self::with_cache(None)
     }
 
-    fn with_cache(of: Use, cache: Option<Cache>) -> Result<Self, EngineError> {
-        let mut config = Config::new();
-        config
-            .epoch_interruption(true)
-            .concurrency_support(false)
-            .max_wasm_stack(if of == Use::Start { START_STACK } else { WASM_STACK })
-            .consume_fuel(of == Use::Start)
-            .wasm_memory64(false)
-            .wasm_relaxed_simd(false)
-            .cache(cache);
-        let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Config)?;
+    fn with_cache(cache: Option<Cache>) -> Result<[Self; 2], EngineError> {
+        let collect = engine(Use::Collect, cache.clone())?;
+        let start = engine(Use::Start, cache)?;
         let ticker = Arc::new(Ticker::default());
         let thread = std::thread::Builder::new()
-            .name(if of == Use::Start { "hottap-epoch-s" } else { "hottap-epoch" }.into())
+            .name("hottap-epoch".into())
             .spawn({
-                let (ticker, engine) = (ticker.clone(), wasmtime.clone());
-                move || ticker.run(&engine)
+                let (ticker, engines) = (ticker.clone(), [collect.clone(), start.clone()]);
+                move || ticker.run(&engines)
             })
             .map_err(EngineError::Thread)?;
-        Ok(Self { wasmtime, ticker, thread: thread.thread().clone() })
+        let ticking = Arc::new(Ticking { ticker, thread: thread.thread().clone() });
+        Ok([collect, start].map(|wasmtime| Self { wasmtime, ticking: ticking.clone() }))
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -104,21 +104,23 @@ impl Engine {
     /// To be called before a starter runs. Counting instructions does not bound those that copy much memory, so the
     /// ticker looks after them too; it costs the RPC's threads one read that they share.
     pub(super) fn touch(&self) {
-        if !self.ticker.touched.load(Ordering::Relaxed) {
-            self.ticker.touched.store(true, Ordering::SeqCst);
-            if self.ticker.asleep.swap(false, Ordering::SeqCst) {
-                self.thread.unpark();
+        let Ticking { ticker, thread } = &*self.ticking;
+        if !ticker.touched.load(Ordering::Relaxed) {
+            ticker.touched.store(true, Ordering::SeqCst);
+            if ticker.asleep.swap(false, Ordering::SeqCst) {
+                thread.unpark();
             }
         }
     }
 
     /// To be held while a guest runs: the ticker ticks.
     pub(super) fn enter(&self) -> Running<'_> {
-        self.ticker.running.fetch_add(1, Ordering::SeqCst);
-        if self.ticker.asleep.swap(false, Ordering::SeqCst) {
-            self.thread.unpark();
+        let Ticking { ticker, thread } = &*self.ticking;
+        ticker.running.fetch_add(1, Ordering::SeqCst);
+        if ticker.asleep.swap(false, Ordering::SeqCst) {
+            thread.unpark();
         }
-        Running(&self.ticker)
+        Running(ticker)
     }
 }
 
@@ -128,7 +130,7 @@ impl Drop for Running<'_> {
     }
 }
 
-impl Drop for Engine {
+impl Drop for Ticking {
     fn drop(&mut self) {
         self.ticker.stop.store(true, Ordering::SeqCst);
         self.thread.unpark();
@@ -136,11 +138,11 @@ impl Drop for Engine {
 }
 
 impl Ticker {
-    fn run(&self, engine: &wasmtime::Engine) {
+    fn run(&self, engines: &[wasmtime::Engine]) {
         let (mut used, mut running) = (Instant::now(), false);
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::park_timeout(if running { TICK } else { LOOK });
-            engine.increment_epoch();
+            engines.iter().for_each(wasmtime::Engine::increment_epoch);
             running = self.running.load(Ordering::SeqCst) > 0;
             if running || self.touched.swap(false, Ordering::SeqCst) {
                 used = Instant::now();
@@ -159,6 +161,19 @@ impl Ticker {
             }
         }
     }
+}
+
+fn engine(of: Use, cache: Option<Cache>) -> Result<wasmtime::Engine, EngineError> {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .max_wasm_stack(if of == Use::Start { START_STACK } else { WASM_STACK })
+        .consume_fuel(of == Use::Start)
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .cache(cache);
+    wasmtime::Engine::new(&config).map_err(EngineError::Config)
 }
 
 /// The cache of compiled guests. What stands in it is run as native code, so it must be a directory that only this user

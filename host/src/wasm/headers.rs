@@ -1,7 +1,8 @@
 //! Which headers a plugin's starter may see and set. What decides is pure; the headers are the request's own.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::config::{may_be_seen, may_be_set};
 use crate::rpc::Side;
 
 /// Headers that one starter may add to one request.
@@ -15,24 +16,6 @@ const PROPAGATION: &[&str] =
     &["b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "uber-trace-id"];
 /// The host's own propagation; starters may see it, and only the host sets it.
 const OWN: &[&str] = &["traceparent", "tracestate"];
-/// Never seen and never set, whatever was granted: who somebody is, and what belongs to one connection.
-const NEVER: &[HeaderName] = &[
-    header::AUTHORIZATION,
-    header::PROXY_AUTHORIZATION,
-    header::PROXY_AUTHENTICATE,
-    header::WWW_AUTHENTICATE,
-    header::COOKIE,
-    header::SET_COOKIE,
-    header::CONNECTION,
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-const NEVER_EITHER: &[&str] = &["keep-alive", "proxy-connection", "http2-settings"];
-
 /// What the operator allows beyond the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeaderGrants {
@@ -40,39 +23,49 @@ pub(crate) struct HeaderGrants {
     pub(crate) set: Vec<HeaderName>,
 }
 
+// The configuration refuses such grants already; here nothing depends on where the grants came from.
 impl HeaderGrants {
     fn may_see(&self, name: &HeaderName) -> bool {
-        !is_never(name)
+        may_be_seen(name)
             && (PROPAGATION.contains(&name.as_str()) || OWN.contains(&name.as_str()) || self.see.contains(name))
     }
 
     fn may_set(&self, name: &HeaderName) -> bool {
-        !is_never(name)
-            && !OWN.contains(&name.as_str())
-            && (PROPAGATION.contains(&name.as_str()) || self.set.contains(name))
+        may_be_set(name) && (PROPAGATION.contains(&name.as_str()) || self.set.contains(name))
     }
 }
 
-fn is_never(name: &HeaderName) -> bool {
-    NEVER.contains(name) || NEVER_EITHER.contains(&name.as_str())
+/// Why a header was not added; the numbers are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    NotAllowed = 0,
+    Present = 1,
+    Full = 2,
+    NoRequest = 3,
+    Malformed = 4,
 }
 
-/// The request's headers while a starter runs.
-#[derive(Debug)]
+/// The request's headers while a starter runs; none at any other time.
+#[derive(Debug, Default)]
 pub(super) struct Starting {
     headers: HeaderMap,
-    side: Side,
+    /// Of the call that starts, if one does.
+    side: Option<Side>,
     set: usize,
     bytes: usize,
 }
 
 impl Starting {
-    pub(super) fn new(headers: HeaderMap, side: Side) -> Self {
-        Self { headers, side, set: 0, bytes: 0 }
+    /// Takes the headers of a call that starts. What was there before lies in their place until [`end`](Self::end).
+    pub(super) fn begin(&mut self, headers: &mut HeaderMap, side: Side) {
+        std::mem::swap(&mut self.headers, headers);
+        (self.side, self.set, self.bytes) = (Some(side), 0, 0);
     }
 
-    pub(super) fn into_headers(self) -> HeaderMap {
-        self.headers
+    /// Gives the headers back, with what was added.
+    pub(super) fn end(&mut self, headers: &mut HeaderMap) {
+        std::mem::swap(&mut self.headers, headers);
+        self.side = None;
     }
 
     /// A header's first value, if the starter may see it and it is text.
@@ -81,19 +74,28 @@ impl Starting {
         self.headers.get(name)?.to_str().ok().map(str::to_owned)
     }
 
-    /// Adds a header to a request that is about to leave. False if it may not, or if somebody has set it already.
-    pub(super) fn set(&mut self, name: &str, value: &str, grants: &HeaderGrants) -> bool {
-        let bytes = name.len() + value.len();
-        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return false };
-        let Ok(value) = HeaderValue::from_str(value) else { return false };
-        let room = self.set < MAX_HEADERS && self.bytes + bytes <= MAX_BYTES;
-        if self.side != Side::Client || !room || !grants.may_set(&name) || self.headers.contains_key(&name) {
-            return false;
+    /// Adds a header to a request that is about to leave.
+    pub(super) fn set(&mut self, name: &str, value: &str, grants: &HeaderGrants) -> Result<(), Refusal> {
+        if self.side != Some(Side::Client) {
+            return Err(Refusal::NoRequest);
         }
+        let bytes = name.len() + value.len();
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Refusal::Malformed)?;
+        let value = HeaderValue::from_str(value).map_err(|_| Refusal::Malformed)?;
+        if !grants.may_set(&name) {
+            return Err(Refusal::NotAllowed);
+        }
+        if self.headers.contains_key(&name) {
+            return Err(Refusal::Present);
+        }
+        if self.set == MAX_HEADERS || self.bytes + bytes > MAX_BYTES {
+            return Err(Refusal::Full);
+        }
+        // A map that can hold no more refuses; the request leaves as it was.
+        self.headers.try_insert(name, value).map_err(|_| Refusal::Full)?;
         self.set += 1;
         self.bytes += bytes;
-        // A map that can hold no more refuses; the request leaves as it was.
-        self.headers.try_insert(name, value).is_ok()
+        Ok(())
     }
 }
 
@@ -106,6 +108,12 @@ mod tests {
         HeaderGrants { see: names(see), set: names(set) }
     }
 
+    fn starting(mut headers: HeaderMap, side: Side) -> Starting {
+        let mut starting = Starting::default();
+        starting.begin(&mut headers, side);
+        starting
+    }
+
     fn client() -> Starting {
         let mut headers = HeaderMap::new();
         for (name, value) in
@@ -113,7 +121,7 @@ mod tests {
         {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        Starting::new(headers, Side::Client)
+        starting(headers, Side::Client)
     }
 
     #[test]
@@ -136,28 +144,32 @@ mod tests {
 
     #[test]
     fn forbidden_headers_are_not_set_whatever_was_granted() {
-        let all = grants(&[], &["x-audit-id", "authorization", "cookie", "host", "traceparent", "te", "x-tenant"]);
+        let all = grants(
+            &[],
+            &["x-audit-id", "authorization", "cookie", "host", "traceparent", "te", "grpc-encoding", "x-tenant"],
+        );
         for (name, value, expected, reason) in [
-            ("x-b3-traceid", "1", true, "propagation needs no grant"),
-            ("uber-trace-id", "1:2:0:1", true, "propagation needs no grant"),
-            ("x-audit-id", "7", true, "granted"),
-            ("x-other", "7", false, "not granted"),
-            ("b3", "1", false, "it is there already"),
-            ("x-tenant", "b", false, "granted, and there already"),
-            ("traceparent", "00-1-1-01", false, "the host's"),
-            ("authorization", "Bearer x", false, "who somebody is"),
-            ("cookie", "a=b", false, "who somebody is"),
-            ("host", "elsewhere", false, "where the request goes"),
-            ("te", "trailers", false, "of the connection"),
-            ("keep-alive", "1", false, "of the connection"),
-            (":authority", "elsewhere", false, "a pseudo-header"),
-            ("x-b3-spanid", "a\r\nb: c", false, "two headers in one"),
-            ("", "", false, "no name"),
+            ("x-b3-traceid", "1", Ok(()), "propagation needs no grant"),
+            ("uber-trace-id", "1:2:0:1", Ok(()), "propagation needs no grant"),
+            ("x-audit-id", "7", Ok(()), "granted"),
+            ("x-other", "7", Err(Refusal::NotAllowed), "not granted"),
+            ("b3", "1", Err(Refusal::Present), "it is there already"),
+            ("x-tenant", "b", Err(Refusal::Present), "granted, and there already"),
+            ("traceparent", "00-1-1-01", Err(Refusal::NotAllowed), "the host's"),
+            ("authorization", "Bearer x", Err(Refusal::NotAllowed), "who somebody is"),
+            ("cookie", "a=b", Err(Refusal::NotAllowed), "who somebody is"),
+            ("host", "elsewhere", Err(Refusal::NotAllowed), "where the request goes"),
+            ("te", "trailers", Err(Refusal::NotAllowed), "of the connection"),
+            ("grpc-encoding", "gzip", Err(Refusal::NotAllowed), "how the message is read"),
+            ("keep-alive", "1", Err(Refusal::NotAllowed), "of the connection"),
+            (":authority", "elsewhere", Err(Refusal::Malformed), "a pseudo-header"),
+            ("x-b3-spanid", "a\r\nb: c", Err(Refusal::Malformed), "two headers in one"),
+            ("", "", Err(Refusal::Malformed), "no name"),
         ] {
             assert_eq!(client().set(name, value, &all), expected, "{reason}: {name:?}");
         }
-        let mut server = Starting::new(HeaderMap::new(), Side::Server);
-        assert!(!server.set("b3", "1", &all), "a server sends no request");
+        let mut server = starting(HeaderMap::new(), Side::Server);
+        assert_eq!(server.set("b3", "1", &all), Err(Refusal::NoRequest), "a server sends no request");
     }
 
     #[test]
@@ -168,10 +180,10 @@ mod tests {
             set: names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).expect("a name")).collect(),
         };
         let mut starting = client();
-        assert_eq!(names.iter().filter(|name| starting.set(name, "v", &all)).count(), MAX_HEADERS);
+        assert_eq!(names.iter().filter(|name| starting.set(name, "v", &all).is_ok()).count(), MAX_HEADERS);
         let mut starting = client();
-        assert!(!starting.set("x-many-0", &"v".repeat(MAX_BYTES), &all));
-        assert!(starting.set("x-many-0", &"v".repeat(MAX_BYTES - 20), &all));
-        assert!(!starting.set("x-many-1", "and twenty bytes more", &all));
+        assert_eq!(starting.set("x-many-0", &"v".repeat(MAX_BYTES), &all), Err(Refusal::Full));
+        assert_eq!(starting.set("x-many-0", &"v".repeat(MAX_BYTES - 20), &all), Ok(()));
+        assert_eq!(starting.set("x-many-1", "and twenty bytes more", &all), Err(Refusal::Full));
     }
 }

@@ -12,7 +12,7 @@ use super::meter::{Meter, OutOfTime};
 use super::wasi::Wasi;
 use crate::collect::View;
 use crate::metrics::Stage;
-use crate::outbox::{Outbox, Parcel, Refusal};
+use crate::outbox::{Outbox, Parcel, Refusal, Refused};
 use crate::rpc::Level;
 
 /// Bytes of state that a guest may save.
@@ -61,11 +61,13 @@ pub(super) struct Host {
     destinations: std::collections::BTreeSet<String>,
     view: Option<View>,
     /// The request's headers, while a starter runs.
-    pub(super) starting: Option<Starting>,
+    pub(super) starting: Starting,
     pub(super) grants: Arc<HeaderGrants>,
     outbox: Outbox,
     /// Payloads of the current transaction. Dropped with the instance, they give their space back.
     parcels: Vec<Parcel>,
+    /// What was not taken in the current transaction.
+    refused: Refused,
     saved: State,
     saving: Option<Vec<u8>>,
 }
@@ -87,10 +89,11 @@ impl Host {
             #[cfg(feature = "cli")]
             destinations: std::collections::BTreeSet::new(),
             view: None,
-            starting: None,
+            starting: Starting::default(),
             grants: surroundings.headers.clone(),
             outbox: surroundings.outbox.clone(),
             parcels: Vec::new(),
+            refused: Refused::default(),
             saved: surroundings.state.clone(),
             saving: None,
         }
@@ -154,8 +157,8 @@ impl Host {
 
     /// Takes a payload, to be handed over with the commit.
     pub(super) fn send(&mut self, destination: &str, content_type: &str, payload: Vec<u8>) -> Result<(), Refusal> {
-        let parcel = self.outbox.send(&self.name, destination, content_type, payload)?;
-        self.parcels.push(parcel);
+        let sent = self.outbox.send(&self.name, destination, content_type, payload);
+        self.parcels.push(sent.inspect_err(|refusal| self.refused.count(*refusal))?);
         Ok(())
     }
 
@@ -185,6 +188,7 @@ impl Host {
     pub(super) fn commit(&mut self, millis: u64) {
         self.metrics.commit(millis);
         self.parcels.drain(..).for_each(Parcel::commit);
+        self.outbox.refuse(&self.name, std::mem::take(&mut self.refused));
         self.wasi.flush_lines(&mut self.log);
         self.write_log();
         if let Some(saved) = self.saving.take() {
@@ -194,6 +198,9 @@ impl Host {
 
     /// Hands the staged lines to the host's log.
     pub(super) fn write_log(&mut self) {
+        if self.log.is_empty() {
+            return;
+        }
         let tracer = &*self.name;
         let (lines, dropped) = self.log.take();
         for line in lines {

@@ -57,6 +57,11 @@ impl Log {
         self.lines.iter().rev().find(|line| line.severity >= 4).map(|line| line.message.as_str())
     }
 
+    /// Nothing is staged, and nothing was dropped since the last time.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.dropped == 0
+    }
+
     /// Takes the staged lines, and how many were dropped since the last time.
     pub(super) fn take(&mut self) -> (Vec<Line>, u64) {
         (std::mem::take(&mut self.lines), std::mem::take(&mut self.dropped))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use super::bounds::{self, BoundsError, Kind};
-use super::engine::{Engine, EngineError, Use};
+use super::engine::{Engine, EngineError};
 use super::guest::{CallError, Guest, Surroundings};
 use super::host::Host;
 use super::limits::Limits;
@@ -72,14 +72,17 @@ pub(crate) struct Engines {
 
 impl Engines {
     pub(crate) fn new() -> Result<Self, EngineError> {
-        Ok(Self { collect: Arc::new(Engine::new(Use::Collect)?), start: Arc::new(Engine::new(Use::Start)?) })
+        Engine::pair().map(Self::of)
     }
 
     /// Engines that compile everything themselves, so that the time it takes is that of compiling.
     #[cfg(feature = "cli")]
     pub(crate) fn without_cache() -> Result<Self, EngineError> {
-        let engine = |of| Engine::without_cache(of).map(Arc::new);
-        Ok(Self { collect: engine(Use::Collect)?, start: engine(Use::Start)? })
+        Engine::pair_without_cache().map(Self::of)
+    }
+
+    fn of([collect, start]: [Engine; 2]) -> Self {
+        Self { collect: Arc::new(collect), start: Arc::new(start) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A gRPC service whose messages say what it is to do.
 //!
-//! `Unary`: `echo ...` gives the message back, `fail CODE WORDS`, `panic`, `hang`, `call` makes a nested call, `current`
-//! tells the current trace. `Download`: `COUNT SIZE END`, where END is `end`, `hang`, `panic` or `fail`. `Upload` gives
+//! `Unary`: `echo ...` gives the message back, `fail CODE WORDS`, `refuse CODE` with a business status, `panic`, `hang`,
+//! `call` makes a nested call, `current` tells the current trace. `Download`: `COUNT SIZE END`, where END is `end`, `hang`, `panic` or `fail`. `Upload` gives
 //! the number of bytes, or hangs after a message `hang`. `Chat` gives every message back.
 
 use std::convert::Infallible;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use hottap::BusinessStatus;
 use hottap::rpc::TraceContext;
 use http_body::Body;
 use tokio::sync::Notify;
@@ -93,6 +94,13 @@ impl Echo {
             "fail" => {
                 let (code, words) = rest.split_once(' ').expect("`fail CODE WORDS`");
                 Err(Status::new(Code::from(code.parse::<i32>().expect("a code")), words))
+            }
+            "refuse" => {
+                let mut response = Response::new(message.clone());
+                let code = rest.parse().expect("a code");
+                response.extensions_mut().insert(BusinessStatus::new(code, "refused"));
+                response.metadata_mut().insert("x-refused", rest.parse().expect("ASCII"));
+                Ok(response)
             }
             "panic" => panic!("as the message said"),
             "hang" => self.hang().await,

@@ -233,6 +233,20 @@ async fn a_grpc_response_without_a_status_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_status_of_http_that_is_an_error_is_no_cancellation_for_want_of_a_reader() {
+    for around in BOTH {
+        let proxy = || {
+            let mut response = Response::new(full("<html>"));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            Ok(response)
+        };
+        let info = once(around, request(Method::POST, true), proxy, async |response| drop(response)).await;
+        check(&info, Outcome::Error, "502");
+        assert_eq!(info.stats().rpc_status(), Some(14));
+    }
+}
+
+#[tokio::test]
 async fn a_future_that_is_dropped_is_cancelled() {
     for polled in [false, true] {
         for around in BOTH {

@@ -176,7 +176,9 @@ async fn a_server_that_is_not_there_is_a_failure_of_the_transport() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_call_over_a_unix_socket_has_that_for_a_peer() {
-    let path = std::env::temp_dir().join(format!("hottap-layers-{}.sock", std::process::id()));
+    // A folder of its own: the name of a process that was killed may come again, and its socket is still there.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("echo.sock");
     let listener = tokio::net::UnixListener::bind(&path).expect("binds");
     let (sent, served) = (Recorder::default(), Recorder::default());
     let connections = tokio_stream::wrappers::UnixListenerStream::new(listener);
@@ -188,5 +190,4 @@ async fn a_call_over_a_unix_socket_has_that_for_a_peer() {
     client.unary("echo").await.expect("succeeds");
     assert_eq!(served.one().await.peer(), &Peer::text("unix:"));
     server.abort();
-    std::fs::remove_file(&path).expect("is there");
 }

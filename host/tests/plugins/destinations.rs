@@ -61,17 +61,8 @@ fn a_configuration_that_is_wrong_is_named_and_the_one_before_stays() {
     house.configure(&right);
     house.until("influxdb", "granted the destination", |tracer| tracer["destinations"]["influx"] == "granted");
     house.configure(&right.replace("tracers", "tracer"));
-    let began = std::time::Instant::now();
-    let error = loop {
-        let error = house.tap.destinations()["config_error"].clone();
-        if !error.is_null() {
-            break error;
-        }
-        assert!(began.elapsed().as_secs() < 60, "nobody says that the configuration is wrong");
-        std::thread::park_timeout(std::time::Duration::from_millis(2));
-    };
-    let error = error.as_str().unwrap_or_default();
-    assert!(error.contains("did you mean `destinations.influx.tracers`?") && error.contains("hottap.toml"), "{error}");
+    let error = house.until_config_error("did you mean `destinations.influx.tracers`?");
+    assert!(error.contains("hottap.toml"), "{error}");
     house.calls(10);
     house.settled("influxdb", 10);
     house.until_destination("influx", "served", |influx| influx["delivered"].as_u64() > Some(0));

@@ -108,3 +108,13 @@ pub(crate) fn built(test: &str, name: &str) -> Option<Vec<u8>> {
     }
     bytes
 }
+
+/// A guest written in Python, which an environment variable names; otherwise like [`built`].
+pub(crate) fn python(test: &str, variable: &str) -> Option<Vec<u8>> {
+    let Some(path) = std::env::var_os(variable) else {
+        assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "no Python guest was built");
+        println!("skipped: {test}: no Python guest was built; run cargo xtask test --real");
+        return None;
+    };
+    Some(std::fs::read(path).expect("readable"))
+}

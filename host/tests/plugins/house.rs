@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hottap::Hottap;
 use hottap::rpc::{Outcome, Protocol, Side, Symbol};
+use hottap::{Builder, Hottap};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,20 +20,25 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        fs::create_dir(directory.path().join("plugins")).expect("made");
-        Self::over(directory)
+        Self::with(Hottap::builder())
     }
 
     /// A Hottap whose plugin dir does not exist yet.
     pub(crate) fn without_directory() -> Self {
-        Self::over(tempfile::tempdir().expect("a temporary directory"))
+        Self::over(tempfile::tempdir().expect("a temporary directory"), Hottap::builder())
     }
 
-    fn over(directory: TempDir) -> Self {
+    /// With what the builder has beside.
+    pub(crate) fn with(builder: Builder) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(directory.path().join("plugins")).expect("made");
+        Self::over(directory, builder)
+    }
+
+    fn over(directory: TempDir, builder: Builder) -> Self {
         let plugins = directory.path().join("plugins");
         let config = directory.path().join("hottap.toml");
-        let builder = Hottap::builder().service("house").plugin_dir(plugins).config(config);
+        let builder = builder.service("house").plugin_dir(plugins).config(config);
         let tap = builder.start().expect("Hottap starts");
         Self { tap, directory }
     }
@@ -88,6 +93,21 @@ impl House {
                 return destination;
             }
             assert!(began.elapsed() < PATIENCE, "{name} is not {what}: {:#}", self.tap.destinations());
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until the configuration is refused in these words, and returns all that is said of it.
+    #[track_caller]
+    pub(crate) fn until_config_error(&self, words: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let error = self.tap.destinations()["config_error"].clone();
+            match error.as_str() {
+                Some(error) if error.contains(words) => return error.to_owned(),
+                _ => {}
+            }
+            assert!(began.elapsed() < PATIENCE, "nobody says {words:?}: {error}");
             std::thread::park_timeout(Duration::from_millis(2));
         }
     }

@@ -41,6 +41,13 @@ const EATS_MEMORY: Wat = Wat {
 };
 const WELL: Wat = Wat { start: "(drop (local.get 0))", ..QUIET };
 
+/// How often a tracer was to start a call: on a machine that has no time for the test, the calls' budget may be over
+/// before the last starter's turn, and that is counted too.
+fn asked(tracer: &Value) -> u64 {
+    let skipped = tracer["start"]["skipped"].as_object().into_iter().flatten();
+    start(tracer, "calls") + skipped.filter_map(|(_, calls)| calls.as_u64()).sum::<u64>()
+}
+
 fn start(tracer: &Value, what: &str) -> u64 {
     tracer.pointer(&format!("/start/{what}")).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {what}: {tracer:#}"))
 }
@@ -122,7 +129,7 @@ fn a_fifth_starter_is_refused_by_name() {
     house.until_live("e");
     house.calls(10);
     for name in ["a", "b", "c", "d"] {
-        assert_eq!(start(&house.settled(name, 10), "calls"), 10);
+        assert_eq!(asked(&house.settled(name, 10)), 10);
     }
     assert!(house.settled("e", 10)["start"].is_null());
 }
@@ -137,7 +144,7 @@ fn a_starter_that_is_replaced_goes_on_counting() {
     house.drop_in("a.toml", "[config]\n");
     house.until("a", "swapped", |tracer| tracer["generation"] != first["generation"]);
     house.calls(5);
-    assert_eq!(start(&house.settled("a", 15), "calls"), 15);
+    assert_eq!(asked(&house.settled("a", 15)), 15);
 }
 
 /// Sends one request with these headers through a client layer and one through a server layer; gives the headers that
@@ -211,10 +218,11 @@ fn the_operator_grants_headers_and_no_more_than_eight() {
     house.drop_in("herald.wasm", &module);
     let first = house.until_live("herald");
     let many: Vec<String> = (0..20).map(|i| format!("\"x-many-{i}\"")).collect();
-    house.configure(&format!(
-        "[tracers.herald]\nsee_headers = [\"x-tenant\", \"authorization\"]\nset_headers = [\"x-audit-id\", {}]\n",
+    let right = format!(
+        "[tracers.herald]\nsee_headers = [\"x-tenant\"]\nset_headers = [\"x-audit-id\", {}]\n",
         many.join(", ")
-    ));
+    );
+    house.configure(&right);
     house.until("herald", "loaded anew with its grants", |tracer| tracer["generation"] != first["generation"]);
     let arrived = exchange(&house, &[("x-tenant", "a"), ("authorization", "Bearer secret")]);
     house.settled("herald", 2);
@@ -222,6 +230,21 @@ fn the_operator_grants_headers_and_no_more_than_eight() {
     assert_eq!((set, arrived[0].contains_key("x-audit-id")), (5, true), "with x-b3-traceid and uber-trace-id eight");
     let seen = heralded(&house);
     assert!(seen.iter().all(|line| line.contains("x-tenant") && !line.contains("authorization")), "{seen:?}");
+
+    // Not even the operator can let it see or set who somebody is: such a configuration is refused as a whole.
+    for (right_key, wrong_key, key) in [
+        ("see_headers = [", "see_headers = [\"authorization\", ", "`tracers.herald.see_headers`"),
+        ("set_headers = [", "set_headers = [\"cookie\", ", "`tracers.herald.set_headers`"),
+    ] {
+        house.configure(&right.replace(right_key, wrong_key));
+        let error = house.until_config_error(key);
+        assert!(error.contains("never a tracer's") && error.contains("meanwhile nothing changes"), "{error}");
+        exchange(&house, &[("x-tenant", "a"), ("authorization", "Bearer secret"), ("cookie", "a=b")]);
+    }
+    house.settled("herald", 6);
+    let seen = heralded(&house);
+    let secret = |line: &String| line.contains("authorization") || line.contains("cookie");
+    assert!(seen.iter().all(|line| line.contains("x-tenant") && !secret(line)), "{seen:?}");
 }
 
 #[test]

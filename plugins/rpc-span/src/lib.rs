@@ -4,6 +4,7 @@
 
 mod decision;
 mod otlp;
+mod peers;
 mod protobuf;
 mod request;
 mod settings;

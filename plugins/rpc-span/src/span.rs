@@ -8,6 +8,7 @@ use hottap_guest::{Batch, Call, Element, Event, EventStatus, Field, Flush, Proto
 
 use crate::decision::{Decision, Kind};
 use crate::otlp::{self, field};
+use crate::peers::Peers;
 use crate::protobuf::{bytes, fixed32, fixed64, number};
 use crate::request::Request;
 use crate::settings::Settings;
@@ -24,6 +25,7 @@ pub(crate) struct Spans {
     settings: Settings,
     /// What spans of the same kind have in common, already encoded.
     common: Keyed<Box<[u8]>>,
+    peers: Peers,
     untold: CounterSeries,
 }
 
@@ -33,7 +35,7 @@ impl Spans {
             .unit("{call}")
             .help("Calls that left without B3 headers, because the request had them already or they are not allowed.")
             .build();
-        Self { settings, common: Keyed::new(), untold: untold.with(&[]) }
+        Self { settings, common: Keyed::new(), peers: Peers::default(), untold: untold.with(&[]) }
     }
 
     pub(crate) fn finish(&mut self, batch: &Batch, request: &mut Request) {
@@ -81,14 +83,17 @@ impl Spans {
         ]);
         let tagged = batch.tag_offsets().raw().last().is_some_and(|&tags| tags > 0);
 
+        self.peers.clear();
+
         let who = sides.iter().zip(methods).zip(protocols);
         let how = rpc_statuses.iter().zip(http_statuses).zip(error_types);
         let decided = tokens.iter().zip(sampled);
         let ids = highs.iter().zip(lows).zip(span_ids).zip(parents);
+        let peers = batch.peers().raw();
         let when = started.iter().zip(nanos);
         let much = sent.iter().zip(received).zip(business);
-        let calls = who.zip(how).zip(decided).zip(ids).zip(when).zip(much).zip(batch.calls());
-        for ((((((who, how), (&token, &sampled)), ids), (&started, &nanos)), much), call) in calls {
+        let calls = who.zip(how).zip(decided).zip(ids).zip(when).zip(much).zip(peers).zip(batch.calls());
+        for (((((((who, how), (&token, &sampled)), ids), (&started, &nanos)), much), &peer), call) in calls {
             let (((&side, &method), &protocol), ((&rpc, &http), &error_type)) = (who, how);
             let (((&high, &low), &span_id), &parent) = ids;
             let ((&sent, &received), &business) = much;
@@ -105,7 +110,7 @@ impl Spans {
             let status = if protocol == HTTP { http } else { rpc };
             let rest = side | protocol << 8 | status << 16 | (decision.kind as u64) << 32;
             let key = u128::from(method | error_type << 32) | u128::from(rest) << 64;
-            let Self { settings, common, .. } = self;
+            let Self { settings, common, peers, .. } = self;
             let common = common.get_or_insert_with(key, || encode_common(call, decision.kind, settings.method_names));
             request.span(|span| {
                 let mut trace_id = [0; 16];
@@ -121,7 +126,7 @@ impl Spans {
                 fixed64(span, field::END, started.saturating_add(nanos));
                 span.extend_from_slice(common);
                 encode_sizes(span, protocol == HTTP, decision.kind, sent, received);
-                encode_peer(span, decision.kind, call.peer());
+                span.extend_from_slice(peers.attributes(decision.kind, peer, || call.peer()));
                 if error_type != 0 {
                     otlp::failed(span, call.error_message());
                 }
@@ -191,31 +196,6 @@ fn encode_sizes(span: &mut Vec<u8>, http: bool, kind: Kind, sent: u64, received:
     }
 }
 
-fn encode_peer(span: &mut Vec<u8>, kind: Kind, peer: &str) {
-    let (address, port) = split_peer(peer);
-    let keys = if kind == Kind::Client {
-        ["server.address", "server.port"]
-    } else {
-        ["network.peer.address", "network.peer.port"]
-    };
-    if !address.is_empty() {
-        otlp::text(span, field::ATTRIBUTES, keys[0], address);
-    }
-    if let Some(port) = port {
-        otlp::integer(span, field::ATTRIBUTES, keys[1], port.into());
-    }
-}
-
-/// Address and port of `10.0.0.7:41234` or `[::1]:80`; what has no port is all address.
-fn split_peer(peer: &str) -> (&str, Option<u16>) {
-    let split = peer.rsplit_once(':').and_then(|(address, port)| Some((address, port.parse().ok()?)));
-    let (address, port) = match split {
-        Some((address, port)) if !address.contains(':') || address.ends_with(']') => (address, Some(port)),
-        _ => (peer, None),
-    };
-    (address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(address), port)
-}
-
 fn encode_events(span: &mut Vec<u8>, call: Call<'_>, started: u64) {
     for event in call.events() {
         // They say what start and end of the span say.
@@ -238,26 +218,5 @@ fn encode_events(span: &mut Vec<u8>, call: Call<'_>, started: u64) {
 impl fmt::Debug for Spans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spans").field("settings", &self.settings).field("kinds", &self.common.len()).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split_peer;
-
-    #[test]
-    fn a_peer_is_an_address_and_perhaps_a_port() {
-        for (peer, expected) in [
-            ("10.0.0.7:41234", ("10.0.0.7", Some(41234))),
-            ("[::1]:80", ("::1", Some(80))),
-            ("::1", ("::1", None)),
-            ("[::1]", ("::1", None)),
-            ("pricing:99999", ("pricing:99999", None)),
-            ("/run/shop.sock", ("/run/shop.sock", None)),
-            ("pricing", ("pricing", None)),
-            ("", ("", None)),
-        ] {
-            assert_eq!(split_peer(peer), expected, "{peer}");
-        }
     }
 }

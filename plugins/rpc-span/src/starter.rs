@@ -39,15 +39,15 @@ fn tell_single(call: &StartedCall, sampled: bool) -> bool {
     if call.parent_span_id() != 0 {
         value.push_str(&format!("-{:016x}", call.parent_span_id()));
     }
-    call.set_header("b3", &value)
+    call.set_header("b3", &value).is_ok()
 }
 
 fn tell_multi(call: &StartedCall, sampled: bool) -> bool {
-    let mut told = call.set_header("x-b3-traceid", &format!("{:032x}", call.trace_id()));
-    told &= call.set_header("x-b3-spanid", &format!("{:016x}", call.span_id()));
-    told &= call.set_header("x-b3-sampled", if sampled { "1" } else { "0" });
+    let mut told = call.set_header("x-b3-traceid", &format!("{:032x}", call.trace_id())).is_ok();
+    told &= call.set_header("x-b3-spanid", &format!("{:016x}", call.span_id())).is_ok();
+    told &= call.set_header("x-b3-sampled", if sampled { "1" } else { "0" }).is_ok();
     if call.parent_span_id() != 0 {
-        told &= call.set_header("x-b3-parentspanid", &format!("{:016x}", call.parent_span_id()));
+        told &= call.set_header("x-b3-parentspanid", &format!("{:016x}", call.parent_span_id())).is_ok();
     }
     told
 }

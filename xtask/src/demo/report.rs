@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) failed: u64,
     /// By name, summed over all generations.
     pub(crate) tracers: BTreeMap<String, Counts>,
+    /// By name: what tracers sent to each.
+    pub(crate) destinations: BTreeMap<String, Payloads>,
     /// Generations that went live.
     pub(crate) loads: u64,
     /// Generations that replaced another.
@@ -31,6 +33,15 @@ pub(crate) struct Counts {
     pub(crate) pending: u64,
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) dead: u64,
+}
+
+/// Where the payloads for a destination are: `accepted` is what the other terms have to add up to, each counted by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Payloads {
+    pub(crate) accepted: u64,
+    pub(crate) delivered: u64,
+    pub(crate) queued: u64,
+    pub(crate) dropped: BTreeMap<String, u64>,
 }
 
 /// One generation took over from another.
@@ -55,11 +66,17 @@ impl Report {
             let counts = Counts::read(counts).with_context(|| format!("tracer {name}"))?;
             tracers.insert(name.clone(), counts);
         }
+        let mut destinations = BTreeMap::new();
+        for (name, payloads) in object(&value, "destinations")? {
+            let payloads = Payloads::read(payloads).with_context(|| format!("destination {name}"))?;
+            destinations.insert(name.clone(), payloads);
+        }
         let swaps = value["swaps"].as_array().context("the report has no list \"swaps\"")?;
         Ok(Self {
             rpcs: number(&value, "rpcs")?,
             failed: number(&value, "failed")?,
             tracers,
+            destinations,
             loads: number(&value, "loads")?,
             swaps: swaps.iter().map(Swap::read).collect::<anyhow::Result<_>>()?,
         })
@@ -69,8 +86,13 @@ impl Report {
     pub(crate) fn json(&self) -> Value {
         let tracers: Map<String, Value> =
             self.tracers.iter().map(|(name, counts)| (name.clone(), counts.json())).collect();
+        let destinations: Map<String, Value> =
+            self.destinations.iter().map(|(name, payloads)| (name.clone(), payloads.json())).collect();
         let swaps: Vec<Value> = self.swaps.iter().map(Swap::json).collect();
-        json!({"rpcs": self.rpcs, "failed": self.failed, "tracers": tracers, "loads": self.loads, "swaps": swaps})
+        json!({
+            "rpcs": self.rpcs, "failed": self.failed, "tracers": tracers, "destinations": destinations,
+            "loads": self.loads, "swaps": swaps,
+        })
     }
 
     /// Everything that does not add up, in words; empty is good.
@@ -90,6 +112,9 @@ impl Report {
                     counts.finished
                 ));
             }
+        }
+        for (name, payloads) in &self.destinations {
+            complaints.extend(payloads.complaints(name));
         }
         // A tracer that spins may not get to its last batches; the one that is well must, to the last call.
         let Some(counted) = self.tracers.get(COUNTED) else {
@@ -113,15 +138,11 @@ impl Counts {
     }
 
     fn read(value: &Value) -> anyhow::Result<Self> {
-        let mut dropped = BTreeMap::new();
-        for (reason, count) in object(value, "dropped")? {
-            dropped.insert(reason.clone(), count.as_u64().with_context(|| format!("dropped {reason:?} is no count"))?);
-        }
         Ok(Self {
             finished: number(value, "finished")?,
             committed: number(value, "committed")?,
             pending: number(value, "pending")?,
-            dropped,
+            dropped: dropped(value)?,
             dead: number(value, "dead")?,
         })
     }
@@ -148,6 +169,50 @@ impl Swap {
     }
 }
 
+impl Payloads {
+    /// The demo's receiver is always there, and takes all that the tracers send.
+    fn complaints(&self, name: &str) -> Vec<String> {
+        let Self { accepted, delivered, queued, dropped } = self;
+        let lost: u64 = dropped.values().sum();
+        let mut complaints = Vec::new();
+        let accounted = delivered + queued + lost;
+        if *accepted != accounted {
+            complaints.push(format!(
+                "destination {name}: {accepted} accepted, but delivered + queued + dropped is {accounted}"
+            ));
+        }
+        if *queued != 0 {
+            complaints.push(format!("destination {name}: {queued} queued after the drain"));
+        }
+        if lost != 0 {
+            complaints.push(format!("destination {name}: {lost} dropped"));
+        }
+        complaints
+    }
+
+    fn read(value: &Value) -> anyhow::Result<Self> {
+        Ok(Self {
+            accepted: number(value, "accepted")?,
+            delivered: number(value, "delivered")?,
+            queued: number(value, "queued")?,
+            dropped: dropped(value)?,
+        })
+    }
+
+    fn json(&self) -> Value {
+        let Self { accepted, delivered, queued, dropped } = self;
+        json!({"accepted": accepted, "delivered": delivered, "queued": queued, "dropped": dropped})
+    }
+}
+
+/// What was dropped, by reason.
+fn dropped(value: &Value) -> anyhow::Result<BTreeMap<String, u64>> {
+    let count = |(reason, count): (&String, &Value)| {
+        Ok((reason.clone(), count.as_u64().with_context(|| format!("dropped {reason:?} is no count"))?))
+    };
+    object(value, "dropped")?.iter().map(count).collect()
+}
+
 fn number(value: &Value, key: &str) -> anyhow::Result<u64> {
     value[key].as_u64().with_context(|| format!("the report has no count {key:?}"))
 }
@@ -163,6 +228,7 @@ mod tests {
     const GOOD: &str = r#"{"rpcs":20,"failed":0,"loads":4,"tracers":{
         "red-metrics":{"finished":20,"committed":20,"pending":0,"dropped":{},"dead":0},
         "spin":{"finished":9,"committed":0,"pending":0,"dropped":{"trap":8,"queue":1},"dead":0}},
+        "destinations":{"influx":{"accepted":7,"delivered":7,"queued":0,"dropped":{}}},
         "swaps":[{"tracer":"red-metrics","from":"3fa1","to":"77b0","ms":41}]}"#;
 
     fn good() -> Report {
@@ -199,6 +265,26 @@ mod tests {
             },
             "red-metrics: 1 pending after the drain",
         );
+        let influx = |change: fn(&mut Payloads)| {
+            move |report: &mut Report| {
+                report.destinations.entry("influx".into()).and_modify(change);
+            }
+        };
+        complains(
+            influx(|influx| influx.accepted = 8),
+            "destination influx: 8 accepted, but delivered + queued + dropped is 7",
+        );
+        complains(
+            influx(|influx| (influx.accepted, influx.queued) = (8, 1)),
+            "destination influx: 1 queued after the drain",
+        );
+        complains(
+            influx(|influx| {
+                influx.accepted = 9;
+                influx.dropped.insert("rejected".into(), 2);
+            }),
+            "destination influx: 2 dropped",
+        );
         complains(
             |report| {
                 report.tracers.remove(COUNTED);
@@ -209,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_missing_count_is_an_error_and_no_zero() {
-        for key in ["rpcs", "failed", "tracers", "loads", "swaps", "dead"] {
+        for key in ["rpcs", "failed", "tracers", "destinations", "loads", "swaps", "dead", "accepted"] {
             let error = Report::parse(&GOOD.replace(key, "other")).expect_err(key);
             assert!(format!("{error:#}").contains(&format!("{key:?}")), "{error:#}");
         }

@@ -2,6 +2,10 @@
 
 use std::io::{IsTerminal, Write};
 
+/// Calls from which a tracer's cost per call is shown. With fewer it is that of loading and of empty flushes, divided by
+/// next to nothing.
+const TELLING: u64 = 100;
+
 /// A terminal, or a log.
 pub(super) struct Screen {
     out: Box<dyn Write>,
@@ -83,7 +87,7 @@ fn table(load: Load, rows: &[Row]) -> String {
             row.state,
             short(&row.generation),
             row.calls,
-            nanoseconds(row.ns_per_call)
+            nanoseconds(row)
         ));
     }
     text
@@ -94,12 +98,13 @@ fn line(load: Load, rows: &[Row]) -> String {
     let mut text = format!("{second:>4} s  {rpcs_per_second:>6.0} RPC/s  {failed} failed");
     for row in rows {
         text.push_str(&format!(
-            "  | {} {} {} {} calls {} ns/call",
+            "  | {} {} {} {} {} {} ns/call",
             row.tracer,
             row.state,
             short(&row.generation),
             row.calls,
-            nanoseconds(row.ns_per_call)
+            if row.calls == 1 { "call" } else { "calls" },
+            nanoseconds(row)
         ));
     }
     text.push('\n');
@@ -111,7 +116,8 @@ pub(super) fn short(generation: &str) -> &str {
     generation.get(..8).unwrap_or(generation)
 }
 
-fn nanoseconds(ns_per_call: Option<f64>) -> String {
+fn nanoseconds(row: &Row) -> String {
+    let ns_per_call = row.ns_per_call.filter(|_| row.calls >= TELLING);
     ns_per_call.map_or_else(|| "-".to_owned(), |ns| format!("{ns:.0}"))
 }
 
@@ -135,6 +141,9 @@ mod tests {
     fn a_log_gets_one_line_a_moment() {
         let expected = "   3 s    2000 RPC/s  0 failed  | red-metrics live 3fa1c0de 5996 calls 21 ns/call\n";
         assert_eq!(line(LOAD, &rows()), expected);
+        let one = Row { calls: 1, ns_per_call: Some(782_212.0), ..rows().remove(0) };
+        let expected = "   3 s    2000 RPC/s  0 failed  | red-metrics live 3fa1c0de 1 call - ns/call\n";
+        assert_eq!(line(LOAD, &[one]), expected, "one call has no cost to speak of");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::ClientService;
+use crate::Classify;
 use crate::rpc::Symbol;
 use crate::tracer::{Hottap, Natives, Tracer};
 
@@ -18,23 +19,25 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// A call starts when the request is handed to the layer; it finishes once: when the response has been read to its end,
 /// when the response, its body or its future is dropped before, or with an error. Responses and errors pass unchanged.
 ///
-/// - **Method**: a gRPC call's path; otherwise the HTTP method, with the [`Route`](crate::Route) that the application
-///   may have put into the request's extensions.
+/// - **Method**: the path of a call of gRPC, gRPC-web or Connect; otherwise the HTTP method, with the
+///   [`Route`](crate::Route) that the application may have put into the request's extensions.
 /// - **Trace**: a `traceparent` that the application gave the request is the parent; otherwise the call that the current
 ///   task handles; otherwise a trace starts here. The request goes out with a `traceparent` of the call's own, and with
 ///   the `tracestate` that came with the trace, unless it has one. Tasks that a handler spawns, and a `tower::buffer`
 ///   outside of this layer, do not know what is being handled.
+/// - **Status**: as of a [`ServerLayer`](crate::ServerLayer).
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
 pub struct ClientLayer {
     tap: Hottap,
     own: Option<Arc<Natives>>,
     callee: Symbol,
+    classify: Option<Arc<dyn Classify>>,
 }
 
 impl ClientLayer {
     pub(crate) fn new(tap: Hottap) -> Self {
-        Self { tap, own: None, callee: Symbol::NONE }
+        Self { tap, own: None, callee: Symbol::NONE, classify: None }
     }
 
     /// Names the service that is called, such as `inventory`. Without it the callee has no name.
@@ -51,13 +54,21 @@ impl ClientLayer {
         self.own = Some(Arc::new(Natives::with(self.own.as_deref(), &self.tap.core().natives, tracer)));
         self
     }
+
+    /// Tells the application's own status from the heads of responses: what a handler puts into a response's extensions
+    /// does not come over the wire.
+    #[must_use]
+    pub fn with_business_status(mut self, classify: impl Classify) -> Self {
+        self.classify = Some(Arc::new(classify));
+        self
+    }
 }
 
 impl<S> Layer<S> for ClientLayer {
     type Service = ClientService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientService::new(inner, self.tap.clone(), self.own.clone(), self.callee)
+        ClientService::new(inner, self.tap.clone(), self.own.clone(), self.callee, self.classify.clone())
     }
 }
 

@@ -11,11 +11,12 @@ use tower_service::Service;
 
 use super::ClientBody;
 use crate::layer::active::{Active, Owner, Start};
+use crate::layer::business::Classify;
 use crate::layer::exchange::Exchange;
-use crate::layer::protocol::{self, Head, grpc};
+use crate::layer::protocol::{self, Head};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
-use crate::rpc::{Peer, Protocol, Side, Symbol};
+use crate::rpc::{Peer, RpcNotes, Side, Symbol};
 use crate::tracer::{Begun, Core, Hottap, Natives};
 
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
@@ -26,11 +27,18 @@ pub struct ClientService<S> {
     /// The tracers of this layer alone.
     own: Option<Arc<Natives>>,
     callee: Symbol,
+    classify: Option<Arc<dyn Classify>>,
 }
 
 impl<S> ClientService<S> {
-    pub(super) fn new(inner: S, tap: Hottap, own: Option<Arc<Natives>>, callee: Symbol) -> Self {
-        Self { inner, tap, own, callee }
+    pub(super) fn new(
+        inner: S,
+        tap: Hottap,
+        own: Option<Arc<Natives>>,
+        callee: Symbol,
+        classify: Option<Arc<dyn Classify>>,
+    ) -> Self {
+        Self { inner, tap, own, callee, classify }
     }
 }
 
@@ -57,7 +65,8 @@ where
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
-        let (mut active, exchange, parent) = observe(self.tap.core(), self.callee, begun, &head, &request);
+        let classify = self.classify.clone();
+        let (mut active, exchange, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request);
         parent.inject(&active.call().info().trace, request.headers_mut());
         active.start_plugins(request.headers_mut());
         let (mut owner, probe) = (Owner::new(active), Probe::new(exchange));
@@ -73,9 +82,9 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     if !Begun::may_be_wanted(core, Side::Client, own) {
         return None;
     }
-    let head = Head::of(request.headers());
-    let begun = if head.protocol == Protocol::Grpc {
-        Begun::new(core, Side::Client, &[grpc::method(request.uri().path())], own)
+    let head = Head::of(request);
+    let begun = if let Some(method) = head.wire.method(request.uri().path()) {
+        Begun::new(core, Side::Client, &[method], own)
     } else {
         let method = protocol::http::method(request.method());
         // Not axum's: in a proxy the extensions are those of the request that came in.
@@ -91,18 +100,24 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
 fn observe<B>(
     core: &Arc<Core>,
     callee: Symbol,
+    classify: Option<Arc<dyn Classify>>,
     begun: Begun,
     head: &Head<'_>,
     request: &Request<B>,
 ) -> (Box<Active>, Arc<Exchange>, Parent) {
     let mut parent = Parent::of(head.given);
     let begun = begun.inherit(std::mem::take(&mut parent.extensions));
-    let (protocol, trace) = (head.protocol, parent.trace);
-    let start = Start { side: Side::Client, protocol, trace, to_head: request.method() == Method::HEAD };
+    let (wire, trace) = (head.wire, parent.trace);
+    let start = Start { side: Side::Client, wire, trace, to_head: request.method() == Method::HEAD, classify };
     let (active, exchange) = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
+        info.config.codec = head.codec();
+        info.config.transport = protocol::transport(request.version());
         info.to.service = callee;
         info.set_peer(peer(request.uri()));
+        if let Some(notes) = request.extensions().get::<RpcNotes>() {
+            notes.apply(info);
+        }
     });
     (active, exchange, parent)
 }

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::find;
+use super::head::find;
 use crate::rpc::Outcome;
 
 /// The header with a call's deadline.
 pub(super) const TIMEOUT: &str = "grpc-timeout";
-const STATUS: &str = "grpc-status";
-const MESSAGE: &str = "grpc-message";
+pub(super) const STATUS: &str = "grpc-status";
+pub(super) const MESSAGE: &str = "grpc-message";
 
 /// Bytes kept of a status message. What follows is as foreign and helps nobody.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -23,14 +23,28 @@ pub(crate) fn method(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
 }
 
-/// The status that headers or trailers give; none if they give none.
+/// The status that headers or trailers give; none if they give none. If they contradict themselves, it is the first that
+/// is not OK: that a call failed is not to be hidden by saying so twice.
+#[inline]
 pub(crate) fn status(headers: &HeaderMap) -> Option<u16> {
-    let value = find(headers, STATUS)?;
-    Some(match value.as_bytes() {
+    let given = headers.iter().filter(|(name, _)| name.as_str() == STATUS);
+    given.fold(None, |status, (_, value)| worse(status, code(value.as_bytes())))
+}
+
+/// Which of two statuses counts.
+#[inline]
+pub(super) fn worse(first: Option<u16>, then: u16) -> Option<u16> {
+    first.filter(|code| *code != 0).or(Some(then))
+}
+
+/// A status in digits.
+#[inline]
+pub(super) fn code(digits: &[u8]) -> u16 {
+    match digits {
         [digit @ b'0'..=b'9'] => u16::from(digit - b'0'),
         [b'1', digit @ b'0'..=b'6'] => 10 + u16::from(digit - b'0'),
         _ => UNKNOWN,
-    })
+    }
 }
 
 /// The words that go with a status that is not OK; "" if there are none.
@@ -101,7 +115,7 @@ fn parse_timeout(value: &HeaderValue) -> Option<u64> {
 }
 
 /// Decodes `%41`; what is no such escape stands for itself, and what is no UTF-8 is replaced.
-fn percent_decode(text: &[u8]) -> String {
+pub(super) fn percent_decode(text: &[u8]) -> String {
     let mut decoded = Vec::new();
     let mut rest = text;
     while decoded.len() < MAX_MESSAGE_BYTES {
@@ -162,6 +176,17 @@ mod tests {
             assert_eq!(status(&headers("grpc-status", value.as_bytes())), Some(expected), "{value}");
         }
         assert_eq!(status(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn of_statuses_that_contradict_each_other_the_failure_counts() {
+        for (values, expected) in [(["0", "5"], 5), (["5", "0"], 5), (["13", "5"], 13), (["0", "0"], 0)] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("grpc-status", HeaderValue::from_static(value));
+            }
+            assert_eq!(status(&headers), Some(expected), "{values:?}");
+        }
     }
 
     #[test]

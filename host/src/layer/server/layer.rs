@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::ServerService;
+use crate::Classify;
 use crate::tracer::{Hottap, Natives, Tracer};
 
 /// Observes the calls that a server handles. Made by [`Hottap::server_layer`](crate::Hottap::server_layer).
@@ -18,21 +19,24 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// transport has taken the last of the response, when it drops the response or its future before (the client is gone, or
 /// the deadline has passed), or when something inside panics. The panic goes on; responses and errors pass unchanged.
 ///
-/// - **Method**: a gRPC call's path; otherwise the HTTP method and the route that a router has told (axum's
-///   `MatchedPath`, or a [`Route`](crate::Route)), never the path.
+/// - **Method**: the path of a call of gRPC, gRPC-web or Connect; otherwise the HTTP method and the route that a router has
+///   told (axum's `MatchedPath`, or a [`Route`](crate::Route)), never the path.
 /// - **Trace**: a valid `traceparent` is the parent; otherwise a trace starts here. Client calls that the handler makes
 ///   through a [`ClientLayer`](crate::ClientLayer) are children, also in a handler whose call no tracer wants: then they
 ///   continue the caller's trace.
+/// - **Status**: gRPC's numbers for gRPC, gRPC-web and Connect. Nothing is ever decompressed: where the end of a gRPC-web or
+///   Connect stream is compressed, there is no RPC status, and the call counts as a success.
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
 pub struct ServerLayer {
     tap: Hottap,
     own: Option<Arc<Natives>>,
+    classify: Option<Arc<dyn Classify>>,
 }
 
 impl ServerLayer {
     pub(crate) fn new(tap: Hottap) -> Self {
-        Self { tap, own: None }
+        Self { tap, own: None, classify: None }
     }
 
     /// Adds a native tracer for the calls of this server alone (Kitex's `WithTracer`). It is started after those of
@@ -42,13 +46,21 @@ impl ServerLayer {
         self.own = Some(Arc::new(Natives::with(self.own.as_deref(), &self.tap.core().natives, tracer)));
         self
     }
+
+    /// Tells the application's own status from the heads of responses, for handlers that do not put a
+    /// [`BusinessStatus`](crate::BusinessStatus) into their responses' extensions; where there is one, it counts.
+    #[must_use]
+    pub fn with_business_status(mut self, classify: impl Classify) -> Self {
+        self.classify = Some(Arc::new(classify));
+        self
+    }
 }
 
 impl<S> Layer<S> for ServerLayer {
     type Service = ServerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ServerService::new(inner, self.tap.clone(), self.own.clone())
+        ServerService::new(inner, self.tap.clone(), self.own.clone(), self.classify.clone())
     }
 }
 

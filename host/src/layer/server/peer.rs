@@ -1,21 +1,23 @@
-//! Who called, as far as the server's runtime tells it in the request's extensions.
+//! Both ends of a server's connection, as far as the server's runtime tells them in the request's extensions.
 
 use http::Extensions;
 
 use crate::rpc::Peer;
 
-/// The caller's address; unknown if no runtime that is known here gave it.
+/// This end and the caller's; unknown what no runtime that is known here gave.
 #[cfg_attr(
     not(any(feature = "tonic", feature = "axum")),
-    expect(unused_variables, reason = "only runtimes tell the peer, and none is compiled in")
+    expect(unused_variables, reason = "only runtimes tell the ends, and none is compiled in")
 )]
-pub(super) fn of(extensions: &Extensions) -> Peer {
+pub(super) fn of(extensions: &Extensions) -> (Peer, Peer) {
     #[cfg(feature = "tonic")]
     {
         use tonic::transport::server::TcpConnectInfo;
         // With TLS, tonic gives this one too.
-        if let Some(address) = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr) {
-            return Peer::Socket(address);
+        if let Some(info) = extensions.get::<TcpConnectInfo>()
+            && let Some(remote) = info.remote_addr()
+        {
+            return (info.local_addr().map_or(Peer::Unknown, Peer::Socket), Peer::Socket(remote));
         }
     }
     #[cfg(feature = "axum")]
@@ -23,7 +25,7 @@ pub(super) fn of(extensions: &Extensions) -> Peer {
         use axum::extract::ConnectInfo;
         use std::net::SocketAddr;
         if let Some(ConnectInfo(address)) = extensions.get::<ConnectInfo<SocketAddr>>() {
-            return Peer::Socket(*address);
+            return (Peer::Unknown, Peer::Socket(*address));
         }
     }
     #[cfg(all(feature = "tonic", unix))]
@@ -32,8 +34,9 @@ pub(super) fn of(extensions: &Extensions) -> Peer {
         if let Some(info) = extensions.get::<UdsConnectInfo>() {
             // Clients rarely bind their socket to a path; that it came over one is all that is known then.
             let path = info.peer_addr.as_ref().and_then(|address| address.as_pathname());
-            return path.map_or_else(|| Peer::text("unix:"), |path| Peer::text(&format!("unix:{}", path.display())));
+            let peer = path.map_or_else(|| Peer::text("unix:"), |path| Peer::text(&format!("unix:{}", path.display())));
+            return (Peer::Unknown, peer);
         }
     }
-    Peer::Unknown
+    (Peer::Unknown, Peer::Unknown)
 }

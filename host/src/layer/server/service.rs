@@ -4,17 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Extensions, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use super::peer;
 use crate::layer::active::{Active, Owner, Start};
+use crate::layer::business::Classify;
 use crate::layer::exchange::{Direction, Tap};
-use crate::layer::protocol::{self, Head, grpc};
+use crate::layer::protocol::{self, Head};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{Ambient, Remote};
-use crate::rpc::{EventKind, Protocol, Side, TraceContext};
+use crate::rpc::{EventKind, RpcHandle, Side, TraceContext};
 use crate::tracer::{Begun, Core, Hottap, Natives};
 
 /// A service whose calls are observed. Made by a [`ServerLayer`](super::ServerLayer).
@@ -24,11 +25,12 @@ pub struct ServerService<S> {
     tap: Hottap,
     /// The tracers of this layer alone.
     own: Option<Arc<Natives>>,
+    classify: Option<Arc<dyn Classify>>,
 }
 
 impl<S> ServerService<S> {
-    pub(super) fn new(inner: S, tap: Hottap, own: Option<Arc<Natives>>) -> Self {
-        Self { inner, tap, own }
+    pub(super) fn new(inner: S, tap: Hottap, own: Option<Arc<Natives>>, classify: Option<Arc<dyn Classify>>) -> Self {
+        Self { inner, tap, own, classify }
     }
 }
 
@@ -59,13 +61,14 @@ where
             };
             return ResponseFuture::new(inner, Owner::default(), ambient);
         };
-        let (mut active, tap, ambient, attached) = observe(self.tap.core(), begun, &head, &request);
+        let (mut active, tap, rpc) = observe(self.tap.core(), begun, &head, self.classify.clone(), &request);
         active.start_plugins(request.headers_mut());
         let mut owner = Owner::new(active);
-        if !attached.is_empty() {
-            request.extensions_mut().extend(attached);
+        if !rpc.extensions().is_empty() {
+            request.extensions_mut().extend(rpc.extensions().clone());
         }
-        let mut ambient = Some(ambient);
+        request.extensions_mut().insert(rpc.clone());
+        let mut ambient = Some(Ambient::Traced(rpc));
         let request = request.map(|body| RequestBody::new(body, Some(tap)));
         let inner = {
             let _entered = Ambient::enter(&mut ambient);
@@ -81,9 +84,9 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     if !Begun::may_be_wanted(core, Side::Server, own) {
         return None;
     }
-    let head = Head::of(request.headers());
-    let begun = if head.protocol == Protocol::Grpc {
-        Begun::new(core, Side::Server, &[grpc::method(request.uri().path())], own)
+    let head = Head::of(request);
+    let begun = if let Some(method) = head.wire.method(request.uri().path()) {
+        Begun::new(core, Side::Server, &[method], own)
     } else {
         let method = protocol::http::method(request.method());
         match protocol::http::route(request.extensions()) {
@@ -94,26 +97,32 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     Some((begun?, head))
 }
 
-/// Starts the call, and prepares all that will watch it; the last is what native tracers want the handler to see.
+/// Starts the call, and prepares all that will watch it; the last is what the handler sees of it.
 fn observe<B>(
     core: &Arc<Core>,
     begun: Begun,
     head: &Head<'_>,
+    classify: Option<Arc<dyn Classify>>,
     request: &Request<B>,
-) -> (Box<Active>, Tap, Box<Ambient>, Extensions) {
-    let (protocol, remote) = (head.protocol, head.given.remote());
+) -> (Box<Active>, Tap, RpcHandle) {
+    let (wire, remote) = (head.wire, head.given.remote());
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
-    let start = Start { side: Side::Server, protocol, trace, to_head: request.method() == Method::HEAD };
-    let (active, exchange) = Active::start(core, begun, start, |info| {
+    let start = Start { side: Side::Server, wire, trace, to_head: request.method() == Method::HEAD, classify };
+    let (mut active, exchange) = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
-        info.set_peer(peer::of(request.extensions()));
+        info.config.codec = head.codec();
+        info.config.transport = protocol::transport(request.version());
+        let (local, peer) = peer::of(request.extensions());
+        info.set_local(local);
+        info.set_peer(peer);
     });
     let context = active.call().context();
-    let attached = context.extensions().clone();
     // The trace may be one that a tracer has set.
-    let ambient = Ambient::traced(context.info().trace, remote, request.headers(), attached.clone());
+    let (info, attached) = (context.info().clone(), context.extensions().clone());
+    let rpc = Ambient::traced(info, core.clock, remote, request.headers(), attached);
+    active.handled_by(rpc.clone());
     exchange.record(EventKind::SERVER_HANDLE_START);
-    (active, Tap::new(exchange, Direction::Request), ambient, attached)
+    (active, Tap::new(exchange, Direction::Request), rpc)
 }
 
 #[cfg(feature = "tonic")]

@@ -84,6 +84,8 @@ impl Destination {
 
     /// The payload is lost.
     pub(in crate::outbox) fn dropped(&self, id: u64, reason: DropReason, fault: Fault) {
+        let message = format!("{}; the payload was dropped ({})", fault.message, reason.as_str());
+        let fault = Fault { message, ..fault };
         self.trouble(Standing::Losing, fault, |inner| {
             if inner.settle(id) {
                 inner.terms.drop(reason);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -194,15 +194,17 @@ impl Http {
     }
 
     /// The first words of an answer. The connection is kept only if the answer ended within the bounds.
-    async fn read(&mut self, body: Incoming, until: Instant) -> String {
-        let mut body = Limited::new(body, MAX_ANSWER);
+    async fn read(&mut self, mut body: Incoming, until: Instant) -> String {
         let mut bytes = Vec::new();
         let ended = timeout_at(until, async {
             while let Some(frame) = body.frame().await {
-                match frame.map(http_body::Frame::into_data) {
-                    Ok(Ok(data)) => bytes.extend_from_slice(&data),
-                    Ok(Err(_)) => {}
-                    Err(_) => return false,
+                let Ok(frame) = frame else { return false };
+                let Ok(data) = frame.into_data() else { continue };
+                // A long answer may come as one piece, and its beginning says what is wrong.
+                let room = MAX_ANSWER.saturating_sub(bytes.len());
+                bytes.extend(data.iter().take(room));
+                if data.len() > room {
+                    return false;
                 }
             }
             true

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc::channel;
 
-use super::server::{Server, raw, read_request, status};
+use super::server::{Server, raw, read_request, says, status};
 use super::{Desk, words};
 
 #[test]
@@ -74,6 +74,17 @@ fn an_answer_without_end_is_not_read_to_its_end() {
         assert!(words(&state).len() < 500, "{}", words(&state));
         is_ended.recv_timeout(super::PATIENCE).expect("the connection is closed");
     }
+}
+
+#[test]
+fn a_long_answer_in_one_piece_is_shown_by_its_beginning() {
+    let page = "no such database. ".repeat(2_000);
+    let server = Server::start(move |_, _| says(400, &[], page.clone()));
+    let desk = Desk::with(&server.url("/"));
+    desk.send("one");
+    let state = desk.until("dropped", |state| state.dropped.get("rejected") == Some(&1));
+    assert!(words(&state).contains("it answered 400 Bad Request: no such database. no such"), "{}", words(&state));
+    assert!(words(&state).len() < 500, "{}", words(&state));
 }
 
 #[test]

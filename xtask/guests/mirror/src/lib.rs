@@ -1,7 +1,7 @@
 //! A tracer that reads every column in each way that there is, for tests of the contract; no example to copy.
 
 use hottap_guest::metrics::Counter;
-use hottap_guest::{Batch, Config, Error, Field, Tracer, export};
+use hottap_guest::{Batch, Call, Config, Error, Field, Tracer, export};
 
 /// Counts the calls of batches in which a column by itself and the same column among others say the same.
 struct Mirror {
@@ -41,6 +41,17 @@ impl Tracer for Mirror {
         let named = batch.methods().texts().filter(|name| !name.is_empty()).count();
         if named == methods.len() {
             self.agreed.with(&["names"]).add(named as f64);
+        }
+        // One text by itself, all at once, and as the call's record has them.
+        let first = batch.error_messages().next().map(|message| batch.text(message));
+        let messages = batch.texts(batch.error_messages());
+        let recorded = |call: Call<'_>| {
+            let record: serde_json::Value = serde_json::from_str(&call.info()).unwrap_or_default();
+            record["error_message"].as_str().map(str::to_owned)
+        };
+        let same = batch.calls().zip(&messages).filter(|(call, message)| recorded(*call).as_deref() == Some(message));
+        if first == messages.first().copied() && same.count() == batch.len() {
+            self.agreed.with(&["texts"]).add(batch.len() as f64);
         }
     }
 }

@@ -3,13 +3,14 @@
 mod order;
 mod sinks;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use super::receiver::Receiver;
-use super::report::{COUNTED, Report};
+use super::report::{COUNTED, Counts, Payloads, Report};
 use super::screen::{Load, Row, Screen, short};
 use super::shop::{COUNTED_SCOPE, Shop, Tracer};
 use crate::guests;
@@ -164,7 +165,9 @@ impl<'a> Acts<'a> {
         })?;
         let after = self.shop.count()?;
         show_log(self.shop, self.screen);
-        self.screen.event(format_args!("it is named after {}: {error}", milliseconds(took)));
+        // The log above has the whole of it.
+        let short = error.split(';').next().unwrap_or_default();
+        self.screen.event(format_args!("it is named after {}: {short}", milliseconds(took)));
         self.screen.event(format_args!(
             "the shop does not care: {} RPCs meanwhile, {} failed that should not have",
             after.rpcs.saturating_sub(before.rpcs),
@@ -212,24 +215,42 @@ pub(super) fn show_log(shop: &Shop, screen: &mut Screen) {
 /// What stays on the screen.
 pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
     screen.event(format_args!("{} RPCs by the load generator's own count", report.rpcs));
+    screen.event(format_args!(
+        "calls, each in one place; {COUNTED} sees what the load generator counts, others also the calls between services:"
+    ));
     for (name, counts) in &report.tracers {
-        let dropped: Vec<String> =
-            counts.dropped.iter().map(|(reason, count)| format!("{count} by {reason}")).collect();
+        let Counts { finished, committed, pending, dropped, dead } = counts;
+        let lost = lost(dropped);
         screen.event(format_args!(
-            "  {name}: {} finished = {} committed + {} pending + {} dropped{} + {} dead",
-            counts.finished,
-            counts.committed,
-            counts.pending,
-            counts.dropped.values().sum::<u64>(),
-            if dropped.is_empty() { String::new() } else { format!(" ({})", dropped.join(", ")) },
-            counts.dead
+            "  {name}: {finished} finished = {committed} committed + {pending} pending + {lost} + {dead} dead"
         ));
+    }
+    if !report.destinations.is_empty() {
+        screen.event("payloads that tracers sent, by destination, each in one place:");
+    }
+    for (name, payloads) in &report.destinations {
+        let Payloads { accepted, delivered, queued, dropped } = payloads;
+        let lost = lost(dropped);
+        screen.event(format_args!("  {name}: {accepted} accepted = {delivered} delivered + {queued} queued + {lost}"));
+    }
+    if !report.swaps.is_empty() {
+        screen.event("generations replaced under load:");
     }
     for swap in &report.swaps {
         let (from, to) = (short(&swap.from), short(&swap.to));
         screen.event(format_args!("  {}: {from} \u{2192} {to} in {} ms", swap.tracer, swap.ms));
     }
     screen.event(YOUR_TURN);
+}
+
+/// `9 dropped (8 by trap, 1 by queue_full)`.
+fn lost(dropped: &BTreeMap<String, u64>) -> String {
+    let lost: u64 = dropped.values().sum();
+    if lost == 0 {
+        return "0 dropped".to_owned();
+    }
+    let reasons: Vec<String> = dropped.iter().map(|(reason, count)| format!("{count} by {reason}")).collect();
+    format!("{lost} dropped ({})", reasons.join(", "))
 }
 
 fn named<'a>(tracers: &'a [Tracer], name: &str) -> Option<&'a Tracer> {

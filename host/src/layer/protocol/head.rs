@@ -1,0 +1,86 @@
+//! What the layers read of a request's head before the call starts.
+
+use http::{HeaderMap, HeaderValue, Request};
+
+use super::{Wire, connect, grpc, payload};
+use crate::propagate::{Given, TRACEPARENT};
+use crate::rpc::{Codec, Protocol};
+
+/// Found in one walk: to look each header up by its name means to hash it, which costs more than to walk past the few
+/// headers that RPCs have.
+pub(crate) struct Head<'a> {
+    pub(crate) wire: Wire,
+    pub(crate) given: Given,
+    /// Of gRPC or of Connect, whichever it is.
+    timeout: Option<&'a HeaderValue>,
+    content_type: Option<&'a HeaderValue>,
+}
+
+impl<'a> Head<'a> {
+    #[inline]
+    pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
+        let (mut content_type, mut grpc_timeout, mut given) = (None, None, Given::Nothing);
+        let (mut connect_version, mut connect_timeout) = (None, None);
+        for (name, value) in request.headers() {
+            match name.as_str() {
+                "content-type" => _ = content_type.get_or_insert(value),
+                grpc::TIMEOUT => _ = grpc_timeout.get_or_insert(value),
+                TRACEPARENT => given.add(value),
+                connect::VERSION => _ = connect_version.get_or_insert(value),
+                connect::TIMEOUT => _ = connect_timeout.get_or_insert(value),
+                _ => {}
+            }
+        }
+        let wire = Wire::of_request(content_type, connect_version, request.method(), request.uri());
+        let timeout = if wire.protocol() == Protocol::Connect { connect_timeout } else { grpc_timeout };
+        Self { wire, given, timeout, content_type }
+    }
+
+    /// How the messages are encoded.
+    pub(crate) fn codec(&self) -> Codec {
+        self.content_type.map_or(Codec::Unknown, |value| payload::codec(self.wire.protocol(), value))
+    }
+
+    /// The deadline that the protocol's header gives, in nanoseconds from the start of the call; 0 if there is none.
+    pub(crate) fn deadline(&self) -> u64 {
+        match (self.wire.protocol(), self.timeout) {
+            (Protocol::Grpc | Protocol::GrpcWeb, Some(value)) => grpc::deadline(value),
+            (Protocol::Connect, Some(value)) => connect::deadline(value),
+            _ => 0,
+        }
+    }
+}
+
+/// The first value of a header among few.
+pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+    headers.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_its_protocols_own() {
+        const SECOND: u64 = 1_000_000_000;
+        for (content_type, wire, expected) in [
+            ("text/plain", Wire::Http, 0),
+            ("application/json", Wire::ConnectUnary, 250_000_000),
+            ("application/connect+proto", Wire::ConnectStream, 250_000_000),
+            ("application/grpc", Wire::Grpc, SECOND),
+            ("application/grpc-web+proto", Wire::GrpcWeb, SECOND),
+        ] {
+            let request = Request::post("/a.B/C")
+                .header("grpc-timeout", "1S")
+                .header("connect-timeout-ms", "250")
+                .header("connect-protocol-version", "1")
+                .header("content-type", content_type)
+                .body(())
+                .expect("a request");
+            let head = Head::of(&request);
+            assert_eq!((head.wire, head.deadline()), (wire, expected), "{content_type}");
+        }
+        let bare = Request::new(());
+        assert_eq!((Head::of(&bare).wire, Head::of(&bare).deadline()), (Wire::Http, 0));
+    }
+}

@@ -1,0 +1,54 @@
+//! What is shown of a generation that goes live, and who gets which calls then; the supervisor decides when.
+
+use std::sync::Arc;
+
+use super::books::{Book, State};
+use super::generation::{Generation, GenerationId};
+use super::starts::Starts;
+use crate::rpc::Level;
+use crate::tracer::{Rule, Start};
+use crate::wasm::CallError;
+
+/// What is shown of a generation that is live.
+pub(crate) struct Facts {
+    pub(super) id: GenerationId,
+    level: Level,
+    starts: Option<Arc<Starts>>,
+    destinations: Vec<String>,
+}
+
+/// What came of a swap.
+pub(crate) struct Swapped {
+    pub(super) result: Result<Rule, CallError>,
+    pub(super) facts: Facts,
+}
+
+impl Facts {
+    /// The greatest level is what the operator grants the tracer, or else `max_level`.
+    pub(super) fn of(generation: &Generation, max_level: Level) -> Self {
+        Self {
+            id: generation.id,
+            level: generation.settings.level.min(generation.level_cap.unwrap_or(max_level)),
+            starts: generation.starts.clone(),
+            destinations: generation.manifest.destinations.clone(),
+        }
+    }
+
+    /// Who gets which calls, and who acts at their start.
+    pub(super) fn rule(&self, slot: usize, generation: &Generation) -> Rule {
+        let start = self.starts.clone().map(|starts| starts as Arc<dyn Start>);
+        Rule { slot, scope: Arc::new(generation.manifest.scope.clone()), level: self.level, start }
+    }
+
+    /// The generation is live. `now` is in milliseconds since the Unix epoch.
+    pub(super) fn enter(self, book: &Book, now: u64) {
+        let mut current = book.current();
+        current.generation = Some(self.id);
+        (current.starts, current.destinations) = (self.starts, self.destinations);
+        current.level = self.level;
+        current.problem = None;
+        current.loads += 1;
+        current.state = State::Live;
+        current.since = now;
+    }
+}

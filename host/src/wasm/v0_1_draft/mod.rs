@@ -1,0 +1,193 @@
+//! WIT version 0.1.0-draft: the only folder that knows the generated code, and in this file the instances that collect.
+
+mod imports;
+mod start;
+
+use std::sync::Arc;
+
+use wasmtime::component::{ComponentExportIndex, HasSelf, InstancePre, Linker, Resource};
+use wasmtime::{Result, Store};
+
+use super::engine::Engine;
+use super::guest::{CallError, Cause, Guest, Settings, Surroundings};
+use super::host::{Host, Phase};
+use super::limits::Limits;
+use super::starter::Starter;
+use crate::collect::View;
+use crate::metrics::Stage;
+pub(super) use start::start_export;
+use start::{Start, Starting};
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "plugin",
+        imports: { default: trappable },
+        with: { "hottap:tracer/rpc.batch": super::Batch },
+    });
+}
+
+use bindings::hottap::tracer::{log, metrics, outbox, rpc, setup, state};
+use bindings::{Plugin, PluginIndices};
+
+/// The version of the package, as it stands in the names of imports and exports.
+pub(super) const VERSION: &str = "0.1.0-draft";
+/// The interfaces that a guest of this version may import.
+pub(super) const IMPORTS: &[&str] = &["rpc", "setup", "metrics", "outbox", "log", "state", "starting"];
+/// A batch is named by this handle; there is only one at a time, so the handle says no more.
+#[expect(unreachable_pub, reason = "the generated code re-exports it")]
+pub enum Batch {}
+const BATCH: u32 = 0;
+
+pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
+    rpc::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
+    setup::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
+    metrics::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
+    outbox::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
+    log::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
+    state::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
+    start::add_to_linker(linker)
+}
+
+/// A component of this version, ready to be instantiated.
+pub(super) struct Ready {
+    pre: InstancePre<Host>,
+    exports: PluginIndices,
+}
+
+/// What an instance is made of, beside the component.
+pub(super) struct Make<'m> {
+    pub(super) engine: &'m Arc<Engine>,
+    /// The tracer's.
+    pub(super) name: &'m Arc<str>,
+    pub(super) limits: Limits,
+    pub(super) metrics: Stage,
+    pub(super) surroundings: &'m Surroundings,
+}
+
+impl Ready {
+    pub(super) fn new(pre: InstancePre<Host>) -> Result<Self> {
+        Ok(Self { exports: PluginIndices::new(&pre)?, pre })
+    }
+
+    /// Makes an instance that collects.
+    pub(super) fn instance(&self, of: Make<'_>) -> std::result::Result<Box<dyn Guest>, CallError> {
+        let engine = of.engine.clone();
+        let running = engine.enter();
+        let (store, plugin, _) = self.init(COLLECTS, None, of)?;
+        drop(running);
+        Ok(Box::new(Collecting { store, plugin, engine }))
+    }
+
+    /// Makes an instance that starts, by the function that it exports for that.
+    pub(super) fn starter(
+        &self,
+        start: &ComponentExportIndex,
+        of: Make<'_>,
+    ) -> std::result::Result<Box<dyn Starter>, CallError> {
+        let engine = of.engine.clone();
+        let running = engine.enter();
+        let (store, _, start) = self.init(STARTS, Some(start), of)?;
+        drop(running);
+        let Some(start) = start else {
+            let (function, reason) = ("start", "it is not exported".to_owned());
+            return Err(CallError::Trap { function, reason });
+        };
+        Ok(Box::new(Starting::new(store, start, engine)))
+    }
+
+    /// Makes an instance and calls `init`.
+    fn init(
+        &self,
+        role: u8,
+        start: Option<&ComponentExportIndex>,
+        of: Make<'_>,
+    ) -> std::result::Result<(Store<Host>, Plugin, Option<Start>), CallError> {
+        let Make { engine, name, limits, metrics, surroundings } = of;
+        let mut store = Store::new(engine.wasmtime(), Host::new(name, limits, metrics, surroundings));
+        store.limiter(|host| &mut host.limiter);
+        store.set_hostcall_fuel(MAX_LIFT_BYTES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| store.data_mut().meter.tick());
+        if role == STARTS {
+            // `init` is bounded by time; only `start` counts instructions.
+            store.set_fuel(u64::MAX).map_err(|error| store.data_mut().explain(&error))?;
+        }
+        store.data_mut().begin(Phase::Instantiate);
+        let made = self.pre.instantiate(&mut store).and_then(|instance| {
+            let plugin = self.exports.load(&mut store, &instance)?;
+            let start = start.map(|start| instance.get_typed_func(&mut store, start)).transpose()?;
+            Ok((plugin, start))
+        });
+        let (plugin, start) = match made {
+            Ok(made) => made,
+            Err(error) => return Err(store.data_mut().explain(&error)),
+        };
+        store.data_mut().begin(Phase::Init);
+        store.set_epoch_deadline(1);
+        let identity = &surroundings.identity;
+        let answer =
+            plugin.hottap_tracer_tracer().call_init(&mut store, role, &surroundings.config, identity, surroundings.now);
+        match answer {
+            Ok(Ok(())) => Ok((store, plugin, start)),
+            Ok(Err(refusal)) => Err(CallError::Init(crate::rpc::cut(&refusal, MAX_REFUSAL_BYTES).to_owned())),
+            Err(error) => Err(store.data_mut().explain(&error)),
+        }
+    }
+}
+
+/// `init`'s role of an instance that collects.
+const COLLECTS: u8 = 0;
+/// `init`'s role of an instance that starts.
+const STARTS: u8 = 1;
+/// Bytes that one call from a guest may hand to the host.
+const MAX_LIFT_BYTES: usize = 16 << 20;
+/// Bytes kept of what `init` says when it refuses.
+const MAX_REFUSAL_BYTES: usize = 1024;
+
+struct Collecting {
+    store: Store<Host>,
+    plugin: Plugin,
+    engine: Arc<Engine>,
+}
+
+impl Guest for Collecting {
+    fn finish(&mut self, calls: View) -> std::result::Result<(), CallError> {
+        let _running = self.engine.enter();
+        let host = self.store.data_mut();
+        host.begin(Phase::Finish);
+        host.show(calls);
+        self.store.set_epoch_deadline(1);
+        let batch = Resource::new_borrow(BATCH);
+        let answer = self.plugin.hottap_tracer_tracer().call_finish(&mut self.store, batch);
+        self.store.data_mut().hide();
+        answer.map_err(|error| self.store.data_mut().explain(&error))
+    }
+
+    fn flush(&mut self, cause: Cause, now: u64, elapsed: u64) -> std::result::Result<(), CallError> {
+        let _running = self.engine.enter();
+        let host = self.store.data_mut();
+        host.begin(Phase::Flush);
+        host.now = now;
+        self.store.set_epoch_deadline(1);
+        let answer = self.plugin.hottap_tracer_tracer().call_flush(&mut self.store, cause as u8, now, elapsed);
+        answer.map_err(|error| self.store.data_mut().explain(&error))
+    }
+
+    fn commit(&mut self, millis: u64) {
+        self.store.data_mut().commit(millis);
+    }
+
+    fn settings(&self) -> Settings {
+        self.store.data().settings
+    }
+
+    fn memory(&self) -> usize {
+        self.store.data().limiter.memory()
+    }
+
+    #[cfg(feature = "cli")]
+    fn trial(&mut self) -> super::guest::Trial {
+        self.store.data_mut().trial()
+    }
+}
