@@ -99,14 +99,13 @@ impl Seen {
         assert_eq!(format!("/{}", info.invocation().method().as_str()), path);
     }
 
-    /// Each way. A unary call of Connect has no prefixes: its bodies are its messages, but that of a GET, whose message
-    /// is in its URL, and that of a failure, which is no message of the method's.
+    /// Each way. A unary call of Connect has no prefixes: its bodies are its messages (a GET's has no bytes, because it is
+    /// in the URL), but that of a failure, which is no message of the method's.
     fn traffic(&self) -> (Traffic, Traffic) {
         if self.is_framed() {
             return (self.requested.traffic(), self.responded.traffic());
         }
-        let is_get = self.path.contains("?connect=v1&");
-        (self.requested.whole(!is_get), self.responded.whole(self.http_status() == Some(200)))
+        (self.requested.whole(true), self.responded.whole(self.http_status() == Some(200)))
     }
 
     fn is_framed(&self) -> bool {
