@@ -34,7 +34,8 @@ use crate::tracer::Hottap;
 /// let place = ServiceBuilder::new()
 ///     .layer(observed)
 ///     .service(service_fn(|_: Order| async { Ok::<_, std::io::Error>(Placed { sold_out: false }) }));
-/// # drop(place);
+/// # fn is_a_service(_: impl tower::Service<Order, Response = Placed, Error = std::io::Error>) {}
+/// # is_a_service(place);
 /// # }
 /// ```
 pub struct EndpointLayer<Req, Res, Err> {
