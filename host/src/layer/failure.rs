@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::rpc::{Outcome, Symbol};
 
@@ -22,11 +23,13 @@ impl Failure {
     /// Reads an error; `error_type` is what it is unless it is of a more telling type.
     ///
     /// Causes are known only of types that stand here by name: services are not asked for more than `Display`, so that
-    /// the layers fit around every one of them.
+    /// the layers fit around every one of them. An error that panics when it is shown is told as far as it came: the panic
+    /// is not the call's, which goes on with the error that it had.
     pub(crate) fn of<E: fmt::Display + 'static>(error: &E, error_type: Symbol) -> Self {
         let mut failure = Self { outcome: Outcome::Error, error_type, text: String::new() };
         let mut text = Bounded(String::new());
-        match as_error(error) {
+        // A panic leaves words that were cut, and nothing else half done.
+        let _ = catch_unwind(AssertUnwindSafe(|| match as_error(error) {
             None => _ = write!(text, "{error}"),
             Some(error) => {
                 let causes = std::iter::successors(Some(error), |&error| error.source()).take(MAX_CAUSES);
@@ -36,7 +39,7 @@ impl Failure {
                     let _ = write!(text, "{separator}{}", Words(cause));
                 }
             }
-        }
+        }));
         failure.text = text.0;
         failure
     }
@@ -147,5 +150,26 @@ mod tests {
         status.metadata_mut().insert("x-secret", "hunter2".parse().expect("ASCII"));
         let failure = Failure::of(&status, error_type::BODY);
         assert_eq!((failure.outcome, failure.text.as_str()), (Outcome::Error, "it broke"));
+    }
+    /// An error that breaks while it is shown.
+    #[derive(Debug)]
+    struct Unspeakable;
+
+    impl fmt::Display for Unspeakable {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("it began well")?;
+            panic!("no words")
+        }
+    }
+
+    impl Error for Unspeakable {}
+
+    #[test]
+    fn an_error_that_panics_when_shown_is_an_error_all_the_same() {
+        let failure = Failure::of(&Unspeakable, error_type::BODY);
+        assert_eq!((failure.outcome, failure.error_type), (Outcome::Error, error_type::BODY));
+        assert_eq!(failure.text, "it began well");
+        let boxed: Box<dyn Error + Send + Sync> = Box::new(std::io::Error::other(Unspeakable));
+        assert_eq!(Failure::of(&boxed, error_type::TRANSPORT).text, "it began well");
     }
 }

@@ -199,6 +199,48 @@ async fn what_its_owner_says_wrong_of_an_endpoint_does_not_hurt_it() {
     assert_eq!((info.invocation().method().as_str(), info.stats().outcome()), ("place_order", Outcome::Ok));
 }
 
+/// An error that can't be shown.
+#[derive(Debug, PartialEq)]
+struct Unspeakable;
+
+impl fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("no words")
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_panics_when_shown_is_the_endpoints_result() {
+    let recorder = Recorder::default();
+    let tap = recorder.start("checkout");
+    let fails = service_fn(|(): ()| std::future::ready(Err::<(), _>(Unspeakable)));
+    let endpoint = tap.endpoint_layer("fails").layer(fails);
+    assert_eq!(endpoint.oneshot(()).await, Err(Unspeakable));
+    let info = recorder.one().await;
+    assert_eq!((info.stats().outcome(), info.stats().error_message()), (Outcome::Error, ""));
+    assert_eq!(info.stats().error_type().as_str(), "Unspeakable");
+    let client = {
+        let away =
+            service_fn(|_: Request<RequestBody<Empty<Bytes>>>| async { Err::<Response<Empty<Bytes>>, _>(Unspeakable) });
+        tap.client_layer().layer(away)
+    };
+    let request = Request::get("http://stock/").body(Empty::new()).expect("valid");
+    assert_eq!(client.oneshot(request).await.map(drop), Err(Unspeakable));
+    assert_eq!(recorder.finished(2).await[1].stats().outcome(), Outcome::Error);
+    recorder.assert_each_finished_once();
+}
+
+#[tokio::test]
+async fn more_attempts_than_can_be_numbered_do_not_hurt_an_endpoint() {
+    const ATTEMPTS: usize = 70_000;
+    let recorder = Recorder::default();
+    let tap = recorder.start("checkout");
+    place(&observed(&tap), ORDER, Err(Refused(vec!["busy"; ATTEMPTS]))).await.expect_err("refused");
+    let info = recorder.one().await;
+    assert_eq!((info.attempts(), info.stats().outcome()), (u16::MAX, Outcome::Error));
+    assert!(info.stats().error_message().starts_with("after 70000 attempts"));
+}
+
 #[tokio::test]
 async fn without_a_tracer_an_endpoint_is_left_alone() {
     let tap = Hottap::builder().start().expect("starts");

@@ -42,7 +42,7 @@ impl<Res, Err> Observed<Res, Err> {
                 }
             }
             Err(error) => {
-                for (number, error) in (1..).zip(ask(&self.attempts, error).into_iter().flatten()) {
+                for (number, error) in (1..=u16::MAX).zip(ask(&self.attempts, error).into_iter().flatten()) {
                     self.rpc.attempt_failed(number, &error);
                 }
                 let Failure { outcome, error_type, text } = Failure::of(error, self.error_type);
