@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hottap::RequestBody;
-use hottap::rpc::{Outcome, Protocol, Streaming, Traffic};
+use hottap::rpc::{Codec, Outcome, Protocol, Streaming, Traffic};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
@@ -61,6 +61,7 @@ async fn a_unary_call_by_get_is_a_call_and_a_plain_post_of_json_is_none() {
     for info in &both {
         assert_eq!(info.invocation().protocol(), Protocol::Connect);
         assert_eq!(info.invocation().method().as_str(), "shop.v1.Checkout/Place", "without the prefix of the route");
+        assert_eq!(info.config().codec(), Codec::Json);
         check_end(info, (Some(0), Outcome::Ok, ""), "success");
     }
     // The message is in the URI.

@@ -5,7 +5,7 @@ use http::HeaderValue;
 use serde::Deserialize;
 
 use super::{End, grpc};
-use crate::rpc::cut;
+use crate::rpc::{Codec, cut};
 
 /// The header that makes a POST of JSON or protobuf a call.
 pub(super) const VERSION: &str = "connect-protocol-version";
@@ -49,8 +49,17 @@ pub(super) fn method(path: &str) -> &str {
 
 /// A query that makes a GET a call.
 pub(super) fn is_get(query: &str) -> bool {
-    let has = |wanted: &[&str]| query.split('&').any(|pair| wanted.contains(&pair));
-    has(&["connect=v1"]) && has(&["encoding=json", "encoding=proto"])
+    query.split('&').any(|pair| pair == "connect=v1") && codec(query) != Codec::Unknown
+}
+
+/// How a query says that the message in it is encoded.
+pub(super) fn codec(query: &str) -> Codec {
+    let mut codecs = query.split('&').filter_map(|pair| match pair {
+        "encoding=json" => Some(Codec::Json),
+        "encoding=proto" => Some(Codec::Protobuf),
+        _ => None,
+    });
+    codecs.next().unwrap_or_default()
 }
 
 /// A deadline in nanoseconds; 0 if it can't be read.

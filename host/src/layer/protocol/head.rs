@@ -1,6 +1,6 @@
 //! What the layers read of a request's head before the call starts.
 
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 
 use super::{Wire, connect, grpc, payload};
 use crate::propagate::{Given, TRACEPARENT};
@@ -14,6 +14,8 @@ pub(crate) struct Head<'a> {
     /// Of gRPC or of Connect, whichever it is.
     timeout: Option<&'a HeaderValue>,
     content_type: Option<&'a HeaderValue>,
+    /// Of a call by GET, whose message is in it.
+    query: Option<&'a str>,
 }
 
 impl<'a> Head<'a> {
@@ -33,12 +35,18 @@ impl<'a> Head<'a> {
         }
         let wire = Wire::of_request(content_type, connect_version, request.method(), request.uri());
         let timeout = if wire.protocol() == Protocol::Connect { connect_timeout } else { grpc_timeout };
-        Self { wire, given, timeout, content_type }
+        let by_get = wire == Wire::ConnectUnary && request.method() == Method::GET;
+        let query = if by_get { request.uri().query() } else { None };
+        Self { wire, given, timeout, content_type, query }
     }
 
     /// How the messages are encoded.
     pub(crate) fn codec(&self) -> Codec {
-        self.content_type.map_or(Codec::Unknown, |value| payload::codec(self.wire.protocol(), value))
+        match (self.wire, self.query, self.content_type) {
+            (Wire::ConnectUnary, Some(query), _) => connect::codec(query),
+            (_, _, Some(value)) => payload::codec(self.wire.protocol(), value),
+            _ => Codec::Unknown,
+        }
     }
 
     /// The deadline that the protocol's header gives, in nanoseconds from the start of the call; 0 if there is none.
@@ -82,5 +90,23 @@ mod tests {
         }
         let bare = Request::new(());
         assert_eq!((Head::of(&bare).wire, Head::of(&bare).deadline()), (Wire::Http, 0));
+    }
+    #[test]
+    fn a_get_says_in_its_query_how_its_message_is_encoded() {
+        for (query, content_type, expected) in [
+            ("connect=v1&encoding=json&message=%7B%7D", None, Codec::Json),
+            ("message=&encoding=proto&connect=v1", None, Codec::Protobuf),
+            // A body's type says nothing where there is no body.
+            ("connect=v1&encoding=proto", Some("application/json"), Codec::Protobuf),
+            ("encoding=json&message=%7B%7D", None, Codec::Unknown),
+            ("encoding=json", Some("application/proto"), Codec::Protobuf),
+        ] {
+            let mut request = Request::get(format!("/a.B/C?{query}"));
+            if let Some(content_type) = content_type {
+                request = request.header("content-type", content_type);
+            }
+            let request = request.body(()).expect("a request");
+            assert_eq!(Head::of(&request).codec(), expected, "{query} {content_type:?}");
+        }
     }
 }
