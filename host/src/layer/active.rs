@@ -116,8 +116,13 @@ impl Active {
         let status = response.status();
         match side {
             Side::Server => self.exchange().record(EventKind::SERVER_HANDLE_FINISH),
-            _ if self.wire().is_framed() => self.exchange().record(EventKind::STREAM_RECV_HEADER),
-            _ => {}
+            _ => {
+                // A request does not know what will carry it: that is settled when there is a connection.
+                self.call.info_mut().config.transport = protocol::transport(response.version());
+                if self.wire().is_framed() {
+                    self.exchange().record(EventKind::STREAM_RECV_HEADER);
+                }
+            }
         }
         self.status = Some(status);
         self.call.set_http_status(status.as_u16());

@@ -42,7 +42,7 @@ impl RpcConfig {
         time(self.stream_recv_timeout)
     }
 
-    /// What carries the call.
+    /// What carries the call. A client's layer knows it when there is a response.
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.transport

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use hottap::rpc::{Outcome, RpcInfo};
+use hottap::rpc::{Outcome, RpcInfo, Transport};
 use hottap::{ClientService, RequestBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Frame;
@@ -73,6 +73,7 @@ pub(crate) fn answer<P: AsRef<[u8]>>(
 }
 
 pub(crate) struct Pair {
+    http: Http,
     client: ClientService<Client<HttpConnector, RequestBody<Body>>>,
     pub(crate) sent: Recorder,
     pub(crate) served: Recorder,
@@ -120,19 +121,28 @@ impl Pair {
         });
         let client = Client::builder(TokioExecutor::new()).http2_only(http == Http::Two).build_http();
         let client = client_tap.client_layer().callee("echo").layer(client);
-        Self { client, sent, served, address, answers, calls: 0, server }
+        Self { http, client, sent, served, address, answers, calls: 0, server }
     }
 
     /// Sends a request, which the server reads and answers, and reads the answer; gives what client and server recorded.
     pub(crate) async fn call(&mut self, request: http::request::Builder, body: Body, answer: Answer) -> [RpcInfo; 2] {
         self.answers.lock().expect("not poisoned").push_back(answer);
         let request = request.body(body).expect("a request");
-        if let Ok(response) = self.client.clone().oneshot(request).await {
+        let transport = match self.http {
+            Http::One => Transport::Http1,
+            Http::Two => Transport::Http2,
+        };
+        let response = self.client.clone().oneshot(request).await;
+        // What carried a request is known once something came back.
+        let known = if response.is_ok() { transport } else { Transport::Unknown };
+        if let Ok(response) = response {
             let _ = response.into_body().collect().await;
         }
         self.calls += 1;
         let mut both = [self.sent.finished(self.calls).await, self.served.finished(self.calls).await];
-        both.each_mut().map(|calls| calls.pop().expect("it has finished"))
+        let both = both.each_mut().map(|calls| calls.pop().expect("it has finished"));
+        assert_eq!(both.each_ref().map(|info| info.config().transport()), [known, transport]);
+        both
     }
 
     /// A POST to a path.

@@ -112,7 +112,6 @@ fn observe<B>(
     let (active, exchange) = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
-        info.config.transport = protocol::transport(request.version());
         info.to.service = callee;
         info.set_peer(peer(request.uri()));
         if let Some(notes) = request.extensions().get::<RpcNotes>() {
