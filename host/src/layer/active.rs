@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 
@@ -28,6 +29,8 @@ pub(crate) struct Active {
     to_head: bool,
     /// The status of HTTP, once there is a response.
     status: Option<StatusCode>,
+    /// The response's head is one that whoever serves the method gives.
+    vouched: bool,
     /// What the handler has of the call.
     rpc: Option<RpcHandle>,
     /// Finds the application's own status in a response's head.
@@ -73,6 +76,7 @@ impl Active {
             tap: Tap::new(exchange.clone(), Direction::Response),
             to_head,
             status: None,
+            vouched: false,
             rpc: None,
             classify,
             call: begun.start(core.clone(), side, trace, |info| {
@@ -137,12 +141,25 @@ impl Active {
             }
             self.fail_by_http(status);
         } else {
+            // Asked of a name that is not known only.
+            if side == Side::Server && self.info().invocation().method().symbol().is_none() {
+                self.vouched = self.is_vouched_by(response);
+            }
             self.tap.respond(status, response.headers());
             self.grpc_status(response.headers());
         }
         protocol::http::has_no_body(self.to_head, status)
             || status == StatusCode::SWITCHING_PROTOCOLS
             || response.body().is_end_stream()
+    }
+
+    /// Whether the head of a response speaks for the name that came over the wire.
+    #[cold]
+    fn is_vouched_by<B>(&self, response: &Response<B>) -> bool {
+        let name = self.info().invocation().method().as_str();
+        let contradicts = |route: &super::Route| self.wire().routed(route.as_str(), name) != self.wire();
+        self.wire().is_spoken(response.headers().get(CONTENT_TYPE))
+            && !response.extensions().get::<super::Route>().is_some_and(contradicts)
     }
 
     fn fail_by_http(&mut self, status: StatusCode) {
@@ -271,10 +288,10 @@ impl Active {
             return true;
         }
         let refused = self.stats().rpc_status().is_some_and(grpc::needs_no_method);
-        // A page that answers every path is nobody's word for a name.
-        let under_way = self.status == Some(StatusCode::OK) && !self.tap.is_foreign();
+        let under_way = self.status == Some(StatusCode::OK);
         let answered = if ending == Ending::Complete { told } else { under_way };
-        answered && !(refused && self.exchange().traffic(Direction::Response).messages == 0)
+        // A page that answers every path is nobody's word for a name.
+        answered && self.vouched && !(refused && self.exchange().traffic(Direction::Response).messages == 0)
     }
 
     fn info(&self) -> &RpcInfo {

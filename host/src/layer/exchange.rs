@@ -159,11 +159,6 @@ impl Tap {
         matches!(self.reader, Reader::Whole { .. })
     }
 
-    /// The body is none of the protocol's.
-    pub(crate) fn is_foreign(&self) -> bool {
-        self.reader.is_foreign()
-    }
-
     /// What the body has said of how the call ended.
     pub(crate) fn end(&self) -> End {
         self.reader.end()

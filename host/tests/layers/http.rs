@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::Path;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use hottap::rpc::{Outcome, Peer, Protocol, RpcInfo, Side, Streaming};
@@ -174,5 +175,54 @@ async fn a_client_that_hangs_up_cancels_the_call() {
         assert_eq!(stats.http_status(), None);
     }
     server.abort();
+    served.assert_each_finished_once();
+}
+
+async fn json() -> impl IntoResponse {
+    ([("content-type", "application/json")], "{}")
+}
+
+#[tokio::test]
+async fn a_flood_of_ids_that_looks_like_connect_is_named_by_its_route() {
+    const QUERY: &str = "?connect=v1&encoding=json";
+    const FLOOD: usize = 150;
+    let served = Recorder::default();
+    let tap = served.start("users");
+    let inner = Router::new().route("/shop.v1.Stock/Count", get(json)).layer(tap.server_layer());
+    let router = Router::new()
+        .route("/users/{id}", get(json).post(json))
+        .route("/shop.v1.Checkout/Place", get(json).post(json))
+        .layer(tap.server_layer())
+        .nest("/api", inner);
+    let send = async |method: &str, path: &str| {
+        let mut request = Request::builder().method(method).uri(path);
+        if method == "POST" {
+            request = request.header("content-type", "application/json").header("connect-protocol-version", "1");
+        }
+        let request = request.body(axum::body::Body::from("{}")).expect("a request");
+        let response = router.clone().oneshot(request).await.expect("infallible");
+        assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), "{}");
+    };
+    for i in 0..FLOOD {
+        send("GET", &format!("/users/{i}{QUERY}")).await;
+        send("POST", &format!("/users/{i}")).await;
+    }
+    for (i, info) in served.finished(2 * FLOOD).await.iter().enumerate() {
+        check(info, if i % 2 == 0 { "GET /users/{id}" } else { "POST /users/{id}" }, 200, Outcome::Ok, "");
+    }
+    // Routes that are methods are none that anybody makes up.
+    for (i, (method, path, name)) in [
+        ("GET", format!("/shop.v1.Checkout/Place{QUERY}"), "shop.v1.Checkout/Place"),
+        ("POST", "/shop.v1.Checkout/Place".to_owned(), "shop.v1.Checkout/Place"),
+        ("GET", format!("/api/shop.v1.Stock/Count{QUERY}"), "shop.v1.Stock/Count"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        send(method, &path).await;
+        let calls = served.finished(2 * FLOOD + 1 + i).await;
+        let invocation = calls[2 * FLOOD + i].invocation();
+        assert_eq!((invocation.protocol(), invocation.method().as_str()), (Protocol::Connect, name), "{path}");
+    }
     served.assert_each_finished_once();
 }

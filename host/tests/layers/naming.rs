@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use hottap::rpc::Outcome;
 use hottap::{RequestBody, Route};
 use http::{Request, Response, StatusCode};
-use http_body_util::Empty;
+use http_body::Frame;
+use http_body_util::{Empty, StreamBody};
 use tonic::Request as GrpcRequest;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -71,4 +73,72 @@ async fn plain_http_is_named_by_route_and_never_by_path() {
     assert_eq!(name(get().extension(Route::new("/{*any}")), ok().extension(route)).await, "GET /users/{id}");
     assert_eq!(name(Request::builder().method("BREW").uri("/"), ok()).await, "_OTHER");
     assert_eq!(name(get().extension(Route::from("/x".repeat(200))), ok()).await, "_OTHER");
+}
+
+/// The name of a call whose answer has this content type, and which the client leaves in the middle of it.
+async fn name_when_left(request: http::request::Builder, content_type: &'static str, route: Option<Route>) -> String {
+    let recorder = Recorder::default();
+    let service =
+        recorder.start("unit").server_layer().layer(service_fn(move |_: Request<RequestBody<Empty<Bytes>>>| {
+            let endless = StreamBody::new(tokio_stream::pending::<Result<Frame<Bytes>, Infallible>>());
+            let mut response = Response::new(endless);
+            if !content_type.is_empty() {
+                response.headers_mut().insert("content-type", content_type.parse().expect("a value"));
+            }
+            if let Some(route) = route.clone() {
+                response.extensions_mut().insert(route);
+            }
+            async { Ok::<_, Infallible>(response) }
+        }));
+    drop(service.oneshot(request.body(Empty::new()).expect("a request")).await.expect("succeeds"));
+    let info = recorder.one().await;
+    assert_eq!(info.stats().outcome(), Outcome::Cancelled);
+    info.invocation().method().as_str().to_owned()
+}
+
+#[tokio::test]
+async fn a_name_is_believed_of_an_answer_in_the_words_of_its_protocol() {
+    const NAME: &str = "shop.v1.Checkout/Place";
+    let post = |content_type| Request::post(format!("/{NAME}")).header("content-type", content_type);
+    for (asked, answered, believed) in [
+        ("application/grpc", "application/grpc", true),
+        ("application/grpc", "application/grpc+proto", true),
+        // A page that answers every path.
+        ("application/grpc", "text/html", false),
+        ("application/grpc", "application/json", false),
+        ("application/grpc", "", false),
+        ("application/grpc-web+proto", "application/grpc-web+proto", true),
+        ("application/grpc-web", "application/grpc-web-text", true),
+        ("application/grpc-web", "text/html", false),
+        ("application/grpc-web", "", false),
+        ("application/connect+json", "application/connect+json", true),
+        ("application/connect+json", "application/json", false),
+        ("application/connect+json", "", false),
+        ("application/json", "application/json", true),
+        ("application/proto", "application/proto; x=y", true),
+        ("application/json", "text/plain", false),
+        ("application/json", "", false),
+    ] {
+        let request = post(asked).header("connect-protocol-version", "1");
+        let name = name_when_left(request, answered, None).await;
+        assert_eq!(name, if believed { NAME } else { "_OTHER" }, "{asked} answered by {answered:?}");
+    }
+    let get = Request::get("/flood.S1/Method").header("content-type", "application/grpc");
+    assert_eq!(name_when_left(get, "application/grpc", None).await, "GET", "calls of gRPC are made by POST");
+}
+
+#[tokio::test]
+async fn a_name_is_not_believed_against_a_route_that_the_answer_tells() {
+    let json = "application/json";
+    for (path, route, expected) in [
+        ("/users/17", "/users/{id}", "_OTHER"),
+        ("/users/17", "/{*any}", "_OTHER"),
+        ("/api/shop.v1.Checkout/Place", "/api/shop.v1.Checkout/Place", "shop.v1.Checkout/Place"),
+    ] {
+        let request = Request::post(path).header("content-type", json).header("connect-protocol-version", "1");
+        assert_eq!(name_when_left(request, json, Some(Route::new(route))).await, expected, "{path} {route}");
+    }
+    let request = Request::post("/shop.v1.Stock/Count").header("content-type", "application/grpc");
+    let name = name_when_left(request, "application/grpc", Some(Route::new("/shop.v1.Stock/{*rest}"))).await;
+    assert_eq!(name, "shop.v1.Stock/Count", "routes of gRPC are those of services");
 }

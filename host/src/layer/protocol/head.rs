@@ -40,6 +40,12 @@ impl<'a> Head<'a> {
         Self { wire, given, timeout, content_type, query }
     }
 
+    /// The same for a request whose route a router has told.
+    #[inline]
+    pub(crate) fn routed(self, route: &str, path: &str) -> Self {
+        Self { wire: self.wire.routed(route, path), ..self }
+    }
+
     /// How the messages are encoded.
     pub(crate) fn codec(&self) -> Codec {
         match (self.wire, self.query, self.content_type) {

@@ -93,11 +93,6 @@ impl Reader {
         *self = Self::Unread { sealed: matches!(self, Self::Envelopes(_)) };
     }
 
-    /// It is no body of the protocol.
-    pub(crate) fn is_foreign(&self) -> bool {
-        matches!(self, Self::Opaque)
-    }
-
     /// What the body has said of how the call ended.
     pub(crate) fn end(&self) -> End {
         match self {

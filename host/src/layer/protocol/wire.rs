@@ -31,17 +31,43 @@ impl Wire {
         method: &Method,
         uri: &Uri,
     ) -> Self {
+        // Calls are made by POST; Connect's may be made by GET.
+        if *method == Method::GET && uri.query().is_some_and(connect::is_get) {
+            return Self::ConnectUnary;
+        }
+        if *method != Method::POST {
+            return Self::Http;
+        }
         match content_type.map_or(Media::Other, Media::of) {
             Media::Grpc => Self::Grpc,
             Media::GrpcWeb => Self::GrpcWeb,
             Media::GrpcWebText => Self::GrpcWebText,
             Media::ConnectStream => Self::ConnectStream,
             // Much else sends JSON by POST: only the header makes it an RPC.
-            Media::JsonOrProto if *method == Method::POST && connect_version.is_some_and(|value| value == "1") => {
-                Self::ConnectUnary
-            }
-            _ if *method == Method::GET && uri.query().is_some_and(connect::is_get) => Self::ConnectUnary,
-            _ => Self::Http,
+            Media::JsonOrProto if connect_version.is_some_and(|value| value == "1") => Self::ConnectUnary,
+            Media::JsonOrProto | Media::Other => Self::Http,
+        }
+    }
+
+    /// What a request is whose route a router has told.
+    ///
+    /// Anybody can give a plain request the looks of a unary call of Connect, and then the route would be lost, and the
+    /// path would be a name. It is a call only if the route is one method's, and no pattern. gRPC's routes may be
+    /// patterns, such as a service's for all of its methods.
+    #[inline]
+    pub(crate) fn routed(self, route: &str, path: &str) -> Self {
+        if self == Self::ConnectUnary && !is_literally(route, path) { Self::Http } else { self }
+    }
+
+    /// A response with this content type is made by somebody who speaks the protocol: no page that answers every path.
+    pub(crate) fn is_spoken(self, content_type: Option<&HeaderValue>) -> bool {
+        let media = content_type.map_or(Media::Other, Media::of);
+        match self {
+            Self::Http => false,
+            Self::Grpc => media == Media::Grpc,
+            Self::GrpcWeb | Self::GrpcWebText => matches!(media, Media::GrpcWeb | Media::GrpcWebText),
+            Self::ConnectUnary => media == Media::JsonOrProto,
+            Self::ConnectStream => media == Media::ConnectStream,
         }
     }
 
@@ -73,6 +99,11 @@ impl Wire {
             Self::ConnectUnary | Self::ConnectStream => Some(connect::method(path)),
         }
     }
+}
+
+/// The route is no pattern but the path itself, or ends with it: a nested router may have taken a prefix off the path.
+fn is_literally(route: &str, path: &str) -> bool {
+    !path.is_empty() && route.ends_with(path)
 }
 
 /// What a content type says of a body.
@@ -161,6 +192,10 @@ mod tests {
             ("POST", "/", "application/json", None, Wire::Http),
             ("POST", "/", "application/jsonl", Some(&version), Wire::Http),
             ("PUT", "/", "application/json", Some(&version), Wire::Http),
+            ("GET", "/", "application/grpc", None, Wire::Http),
+            ("PUT", "/", "application/grpc-web", None, Wire::Http),
+            ("GET", "/", "application/grpc-web-text", None, Wire::Http),
+            ("PATCH", "/", "application/connect+json", Some(&version), Wire::Http),
             ("POST", "/?connect=v1", "application/json", None, Wire::Http),
             ("GET", "/a.B/C?encoding=json&connect=v1&message=%7B%7D", "", None, Wire::ConnectUnary),
             ("GET", "/a.B/C?encoding=json&message=%7B%7D", "", None, Wire::Http),
@@ -176,6 +211,24 @@ mod tests {
         let nothing =
             Wire::of_request(None, Some(&HeaderValue::from_static("1")), &Method::POST, &Uri::from_static("/"));
         assert_eq!(nothing, Wire::Http);
+    }
+
+    #[test]
+    fn a_route_that_is_a_pattern_makes_a_look_alike_plain_http() {
+        use Wire::{ConnectStream, ConnectUnary, Grpc, Http};
+        for (wire, route, path, expected, reason) in [
+            (ConnectUnary, "/users/{id}", "/users/17", Http, "an id"),
+            (ConnectUnary, "/{*any}", "/a.B/C", Http, "whatever it is"),
+            (ConnectUnary, "/a.B/{method}", "/a.B/C", Http, "whatever it is of a service"),
+            (ConnectUnary, "/a.B/C", "/a.B/C", ConnectUnary, "one method's"),
+            (ConnectUnary, "/api/a.B/C", "/a.B/C", ConnectUnary, "one method's in a nested router"),
+            (ConnectUnary, "/a.B/C", "", Http, "no path"),
+            (ConnectStream, "/a.B/{*rest}", "/a.B/C", ConnectStream, "framed"),
+            (Grpc, "/a.B/{*rest}", "/a.B/C", Grpc, "a service's"),
+            (Http, "/a.B/C", "/a.B/C", Http, "plain"),
+        ] {
+            assert_eq!(wire.routed(route, path), expected, "{reason}: {wire:?} {route} {path}");
+        }
     }
 
     #[test]

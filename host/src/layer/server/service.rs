@@ -84,12 +84,17 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     if !Begun::may_be_wanted(core, Side::Server, own) {
         return None;
     }
-    let head = Head::of(request);
-    let begun = if let Some(method) = head.wire.method(request.uri().path()) {
+    let (mut head, path) = (Head::of(request), request.uri().path());
+    // Where messages are framed nobody asks for the route.
+    let route = if head.wire.is_framed() { None } else { protocol::http::route(request.extensions()) };
+    if let Some(route) = route {
+        head = head.routed(route, path);
+    }
+    let begun = if let Some(method) = head.wire.method(path) {
         Begun::new(core, Side::Server, &[method], own)
     } else {
         let method = protocol::http::method(request.method());
-        match protocol::http::route(request.extensions()) {
+        match route {
             Some(route) => Begun::new(core, Side::Server, &[method, " ", route], own),
             None => Begun::new(core, Side::Server, &[method], own),
         }
