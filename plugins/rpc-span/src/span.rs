@@ -14,8 +14,9 @@ use crate::request::Request;
 use crate::settings::Settings;
 
 const HTTP: u64 = Protocol::Http.number() as u64;
-/// Tags that become attributes. The application makes them, so a mistake there must not make a span of a megabyte.
-const MAX_TAGS: usize = 64;
+/// Tags that become attributes: as many as a call can carry, its own and those of either end, 32 each. Another host may
+/// know no bound, and a mistake of the application must not make a span of a megabyte.
+const MAX_TAGS: usize = 96;
 /// W3C's flag "sampled", and OTLP's "it is known whether the parent is in another process" and "it is".
 const FLAGS: u32 = 0x101;
 const REMOTE_PARENT: u32 = 0x200;

@@ -148,6 +148,18 @@ fn a_plain_request_has_the_attributes_of_http() {
 }
 
 #[test]
+fn every_tag_that_a_call_can_carry_is_an_attribute() {
+    const MOST: usize = 3 * 32;
+    let keys: Vec<String> = (0..MOST + 4).map(|i| format!("tag.{i}")).collect();
+    let call = keys.iter().fold(TestCall::server("a.B/C"), |call, key| call.tag(key, "x"));
+    let spans = spans(&run(&json!({}), [call]));
+    let attributes = attributes(&spans[0].attributes);
+    for (i, key) in keys.iter().enumerate() {
+        assert_eq!(attributes.contains_key(&**key), i < MOST, "{key}");
+    }
+}
+
+#[test]
 fn events_are_the_spans_if_they_are_asked_for() {
     let call = || {
         TestCall::server("a.B/C")
