@@ -88,7 +88,9 @@ impl View {
         });
         let token = Some(row.tokens.of(self.slot)).filter(|&token| token != 0);
         let (peer, local) = (rest.peer(&mut peer), rest.local(&mut local));
-        let record = Record { peer, local, token, events, ..Record::new(row, rest) };
+        // Both bound the events: what the row has, and what the plugin is shown of it.
+        let level = if row.level.min(self.level) == Level::Detailed { "detailed" } else { "base" };
+        let record = Record { peer, local, level, token, events, ..Record::new(row, rest) };
         serde_json::to_string(&record).ok()
     }
 }
@@ -112,7 +114,7 @@ impl<'a> Record<'a> {
             transport: Transport::from_number(row.transport).map_or("", Transport::as_str),
             codec: Codec::from_number(row.codec).map_or("", Codec::as_str),
             interaction: Interaction::from_number(row.interaction).map_or("", Interaction::as_str),
-            level: if row.level == Level::Detailed { "detailed" } else { "base" },
+            level: "",
             started_unix_nanos: row.started_unix,
             duration_nanos: row.duration,
             deadline_nanos: (row.deadline != 0).then_some(row.deadline),
@@ -147,4 +149,27 @@ impl<'a> Record<'a> {
 
 fn symbol(id: u32) -> &'static str {
     Symbol::from_id(id).map_or("", Symbol::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn the_level_is_that_of_the_events_that_are_shown() {
+        for (recorded, shown, expected, custom) in [
+            (Level::Base, Level::Base, "base", false),
+            (Level::Base, Level::Detailed, "base", false),
+            (Level::Detailed, Level::Base, "base", false),
+            (Level::Detailed, Level::Detailed, "detailed", true),
+        ] {
+            let mut view = sample(1, recorded).expect("rows");
+            view.level = shown;
+            let record: Value = serde_json::from_str(&view.info(0).expect("a row")).expect("JSON");
+            let events = record["events"].as_array().expect("events");
+            let has_custom = events.iter().any(|event| event["kind"] == "server_handle_start");
+            assert_eq!((record["level"].as_str(), has_custom), (Some(expected), custom), "{recorded:?} {shown:?}");
+        }
+    }
 }
