@@ -77,6 +77,8 @@ words! {
         Connect = 3, "connect";
         /// Thrift.
         Thrift = 4, "thrift";
+        /// None: a call inside the process.
+        None = 5, "none";
     }
     /// A number that this version does not know.
     Other => "other"
@@ -149,7 +151,8 @@ mod tests {
             (2, "endpoint", "grpc-web", "error", "server"),
             (3, "other", "connect", "cancelled", "both"),
             (4, "other", "thrift", "timed_out", "unknown"),
-            (5, "other", "other", "panicked", "unknown"),
+            (5, "other", "none", "panicked", "unknown"),
+            (6, "other", "other", "error", "unknown"),
         ] {
             assert_eq!(Side::from_raw(number).as_str(), side, "side {number}");
             assert_eq!(Protocol::from_raw(number).as_str(), protocol, "protocol {number}");

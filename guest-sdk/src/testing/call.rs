@@ -15,7 +15,8 @@ pub(super) const EPOCH: u64 = 1_767_225_600_000_000_000;
 ///
 /// Unless told otherwise it succeeded, took one millisecond and is sampled. It has the events of its start and finish
 /// as every call has them; a tracer gets others only if it asked for [`Level::Detailed`]. A method with a blank in it (`GET /users`)
-/// is plain HTTP with status 200, any other is unary gRPC with status 0.
+/// is plain HTTP with status 200, any other is unary gRPC with status 0; inside the process
+/// ([`Side::Endpoint`]) there is no protocol, and no status.
 #[derive(Clone, Debug)]
 #[must_use = "hand it to `Harness::finish`"]
 pub struct TestCall {
@@ -88,7 +89,12 @@ impl TestCall {
 
     /// A call that was observed at a given side.
     pub fn new(side: Side, method: &str) -> Self {
-        let http = method.contains(' ');
+        let protocol = match side {
+            Side::Endpoint => Protocol::None,
+            _ if method.contains(' ') => Protocol::Http,
+            _ => Protocol::Grpc,
+        };
+        let is_grpc = protocol == Protocol::Grpc;
         Self {
             id: 0,
             kind: Kind::Call,
@@ -99,16 +105,16 @@ impl TestCall {
             caller: String::new(),
             callee: String::new(),
             peer: String::new(),
-            protocol: if http { Protocol::Http } else { Protocol::Grpc },
-            streaming: if http { Streaming::Unknown } else { Streaming::Unary },
+            protocol,
+            streaming: if is_grpc { Streaming::Unary } else { Streaming::Unknown },
             started: EPOCH,
             duration: 1_000_000,
             deadline: 0,
             sent: (0, 0, 0),
             received: (0, 0, 0),
             outcome: Outcome::Ok,
-            http_status: Some(200),
-            rpc_status: if http { None } else { Some(0) },
+            http_status: (protocol != Protocol::None).then_some(200),
+            rpc_status: is_grpc.then_some(0),
             business_status: 0,
             error_type: String::new(),
             error_message: String::new(),

@@ -1,7 +1,8 @@
 //! RpcInfo: all that is known of one call.
 
 use super::{
-    EndpointInfo, Invocation, Level, Method, Peer, RpcConfig, RpcStats, Side, Symbol, Tags, Tokens, TraceContext,
+    EndpointInfo, Invocation, Level, Method, Peer, Protocol, RpcConfig, RpcStats, Side, Symbol, Tags, Tokens,
+    TraceContext,
 };
 
 /// All that is known of one call, seen from one side (Kitex's RPCInfo).
@@ -116,12 +117,16 @@ impl RpcInfo {
     }
 
     pub(crate) fn new(id: u64, side: Side, method: Method, trace: TraceContext, stats: RpcStats) -> Self {
+        let protocol = match side {
+            Side::Endpoint => Protocol::None,
+            _ => Protocol::Http,
+        };
         Self {
             id,
             side,
             from: EndpointInfo::default(),
             to: EndpointInfo::default(),
-            invocation: Invocation::new(method),
+            invocation: Invocation::new(method, protocol),
             config: RpcConfig::default(),
             stats,
             trace,

@@ -19,10 +19,10 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    pub(super) fn new(method: Method) -> Self {
+    pub(super) fn new(method: Method, protocol: Protocol) -> Self {
         Self {
             method,
-            protocol: Protocol::Http,
+            protocol,
             streaming: Streaming::Unknown,
             business_status: 0,
             sequence_id: 0,

@@ -49,6 +49,8 @@ numbered! {
         Connect = 3, "connect";
         /// Thrift.
         Thrift = 4, "thrift";
+        /// None: a call inside the process.
+        None = 5, "none";
     }
 }
 

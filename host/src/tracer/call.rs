@@ -165,7 +165,7 @@ impl Call {
             known.map_or_else(|| Method::new(&name), |(_, symbol)| Method::known(symbol));
     }
 
-    /// Says which protocol it is. Default plain HTTP.
+    /// Says which protocol it is. Default plain HTTP, and none for a call inside the process.
     pub fn set_protocol(&mut self, protocol: Protocol) {
         self.info_mut().invocation.protocol = protocol;
     }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 
 use bytes::Bytes;
-use hottap::rpc::{EventStatus, Level, Outcome, RpcInfo, RpcNotes, Side, TraceContext};
+use hottap::rpc::{EventStatus, Level, Outcome, Protocol, RpcInfo, RpcNotes, Side, TraceContext};
 use hottap::{BusinessStatus, EndpointLayer, Hottap, RequestBody};
 use http::{Request, Response};
 use http_body_util::Empty;
@@ -76,6 +76,7 @@ async fn an_endpoint_is_observed_by_name_with_what_is_said_of_it() {
     for info in calls {
         assert_eq!((info.side(), info.to().service().as_str()), (Side::Endpoint, "checkout"));
         assert_eq!(info.tags().get("customer"), Some("acme"));
+        assert_eq!(info.invocation().protocol(), Protocol::None, "nothing carries it");
     }
     recorder.assert_each_finished_once();
 }

@@ -14,6 +14,7 @@ use crate::request::Request;
 use crate::settings::Settings;
 
 const HTTP: u64 = Protocol::Http.number() as u64;
+const IN_PROCESS: u64 = Protocol::None.number() as u64;
 /// Tags that become attributes: as many as a call can carry, its own and those of either end, 32 each. Another host may
 /// know no bound, and a mistake of the application must not make a span of a megabyte.
 const MAX_TAGS: usize = 96;
@@ -126,7 +127,9 @@ impl Spans {
                 fixed64(span, field::START, started);
                 fixed64(span, field::END, started.saturating_add(nanos));
                 span.extend_from_slice(common);
-                encode_sizes(span, protocol == HTTP, decision.kind, sent, received);
+                if protocol != IN_PROCESS {
+                    encode_sizes(span, protocol == HTTP, decision.kind, sent, received);
+                }
                 span.extend_from_slice(peers.attributes(decision.kind, peer, || call.peer()));
                 if error_type != 0 {
                     otlp::failed(span, call.error_message());
@@ -168,7 +171,10 @@ fn encode_common(call: Call<'_>, kind: Kind, method_names: bool) -> Box<[u8]> {
         }
     };
     attribute("error.type", call.error_type().as_str());
-    if call.protocol() == Protocol::Http {
+    if call.protocol() == Protocol::None {
+        // Nothing went over a wire; the conventions have no name for what is called inside a process.
+        attribute("endpoint.method", call.method());
+    } else if call.protocol() == Protocol::Http {
         // `GET /users/{id}` is method and route; where there is no route it is the method alone.
         let (method, route) = call.method().split_once(' ').unwrap_or((call.method(), ""));
         attribute("http.request.method", method);

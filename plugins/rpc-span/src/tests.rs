@@ -148,6 +148,16 @@ fn a_plain_request_has_the_attributes_of_http() {
 }
 
 #[test]
+fn a_call_inside_the_process_has_no_attributes_of_a_protocol() {
+    let call = TestCall::new(Side::Endpoint, "place_order").error("Refused", "sold out").tag("customer", "acme");
+    let host = run(&json!({}), [call]);
+    let spans = spans(&host);
+    assert_eq!((&*spans[0].name, spans[0].kind), ("RPC endpoint", SpanKind::Internal as i32));
+    let expected = [("customer", "acme"), ("endpoint.method", "place_order"), ("error.type", "Refused")];
+    assert_eq!(attributes(&spans[0].attributes), expected.map(|(key, value)| (key, value.to_owned())).into());
+}
+
+#[test]
 fn every_tag_that_a_call_can_carry_is_an_attribute() {
     const MOST: usize = 3 * 32;
     let keys: Vec<String> = (0..MOST + 4).map(|i| format!("tag.{i}")).collect();
