@@ -13,30 +13,30 @@ use tower::{Layer, ServiceExt, service_fn};
 use crate::guests::{QUIET, Wat, built};
 use crate::house::House;
 
-/// An instance takes its first two starts, and those of the canary, and none after them.
-macro_rules! after_two {
+/// An instance takes its first three starts, which are those of the canary, and none after them.
+macro_rules! after_three {
     ($body:literal) => {
-        concat!("(if (i32.gt_u (global.get $starts) (i32.const 2)) (then ", $body, "))")
+        concat!("(if (i32.gt_u (global.get $starts) (i32.const 3)) (then ", $body, "))")
     };
 }
 
-const TRAPS: Wat = Wat { start: after_two!("unreachable"), ..QUIET };
-const SPINS: Wat = Wat { start: after_two!("(loop $for_ever (br $for_ever))"), ..QUIET };
+const TRAPS: Wat = Wat { start: after_three!("unreachable"), ..QUIET };
+const SPINS: Wat = Wat { start: after_three!("(loop $for_ever (br $for_ever))"), ..QUIET };
 const RECURSES: Wat = Wat {
-    start: after_two!("(drop (call $down (i32.const 0)))"),
+    start: after_three!("(drop (call $down (i32.const 0)))"),
     items: "(func $down (param i32) (result i32) (i32.add (local.get 0) (call $down (local.get 0))))",
     ..QUIET
 };
 /// Few instructions that take long: counting them would not stop it in time.
 const COPIES: Wat = Wat {
-    start: after_two!(
+    start: after_three!(
         "(drop (memory.grow (i32.const 100)))
          (loop $for_ever (memory.fill (i32.const 0) (i32.const 1) (i32.const 6000000)) (br $for_ever))"
     ),
     ..QUIET
 };
 const EATS_MEMORY: Wat = Wat {
-    start: after_two!("(if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))"),
+    start: after_three!("(if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))"),
     ..QUIET
 };
 const WELL: Wat = Wat { start: "(drop (local.get 0))", ..QUIET };
