@@ -280,7 +280,7 @@ columns! {
         event_infos: Text;
         /// Where each call's tags begin in the columns `tag_*`; one element more than there are calls.
         tag_offsets: u32;
-        /// The tags' keys.
+        /// The tags' keys; those of the caller and the callee begin with `from.` and `to.`.
         tag_keys: Symbol;
         /// The tags' values.
         tag_values: Text;

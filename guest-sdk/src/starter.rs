@@ -10,7 +10,8 @@ use crate::host;
 use crate::kinds::{Protocol, Side};
 use crate::symbol::Symbol;
 
-/// What acts at the start of calls: before the request leaves (client), or before the handler runs (server).
+/// What acts at the start of calls: before the request leaves (client), before the handler runs (server), or before an
+/// endpoint inside the process is called.
 ///
 /// It is called on the RPC's own task and every call waits for it, so be quick: the budget is a millisecond per call for
 /// all plugins together, and a starter that misses it, or takes more than 50 microseconds on average, is suspended while
@@ -206,7 +207,7 @@ pub enum HeaderRefusal {
     Present,
     /// A starter may add eight headers to a request, of a kibibyte of names and values together.
     Full,
-    /// No request leaves from here: the call is seen on the server.
+    /// No request leaves from here: the call is seen on the server, or inside the process.
     NoRequest,
     /// The name or the value has bytes that no header may have.
     Malformed,
@@ -235,7 +236,7 @@ impl fmt::Display for HeaderRefusal {
             Self::NotAllowed => f.write_str("this tracer may not set the header"),
             Self::Present => f.write_str("the request has the header already"),
             Self::Full => f.write_str("a request gets at most 8 headers and 1 KiB from a tracer"),
-            Self::NoRequest => f.write_str("no request leaves from a server"),
+            Self::NoRequest => f.write_str("no request leaves from here"),
             Self::Malformed => f.write_str("it is no header's name or value"),
             Self::Other(number) => write!(f, "refused for reason {number}"),
         }

@@ -40,7 +40,7 @@ pub(crate) const LOOPBACK: &[&str] = &[
 /// RPCs under way at once.
 const AT_ONCE: usize = 16;
 /// RPCs of each of them in one turn.
-const EACH: usize = 250;
+const EACH: usize = 500;
 const ROUNDS: usize = 10;
 /// The collector's longest delay, and some time for the workers.
 const SETTLE: Duration = Duration::from_millis(60);

@@ -48,11 +48,12 @@ const GROUPS: &[Group] = &[
     Group { names: rows::INFLUXDB, measure: rows::influxdb },
     Group { names: rows::PYTHON, measure: rows::python },
     Group { names: spans::AGAINST_OTLP, measure: spans::against_otlp },
+    // Before the peer installs its subscriber, which is the process's: hyper and h2 would then trace for it.
+    Group { names: loopback::LOOPBACK, measure: loopback::loopback },
     Group { names: layer::UNWANTED, measure: layer::unwanted },
     Group { names: layer::AGAINST_TRACING, measure: layer::against_tracing },
     Group { names: layer::AT_A_RATE, measure: layer::at_a_rate },
     Group { names: layer::ALLOCATIONS, measure: layer::allocations },
-    Group { names: loopback::LOOPBACK, measure: loopback::loopback },
 ];
 
 fn main() -> ExitCode {

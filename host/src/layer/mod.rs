@@ -1,7 +1,8 @@
 //! Tower layers that observe the calls of clients and servers: they trace, and change nothing of an RPC but its trace
 //! headers.
 //!
-//! Nothing here blocks or takes a lock, and nothing that goes wrong here becomes an error of the RPC.
+//! Nothing here blocks or takes a lock that another call wants, and nothing that goes wrong here becomes an error of the
+//! RPC.
 
 mod active;
 mod body;

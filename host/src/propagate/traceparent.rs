@@ -88,6 +88,9 @@ impl Given {
 }
 
 /// The header's value for a call with this identity.
+///
+/// It is marked as sensitive, so that HTTP/2 does not put it into its table of headers that come again: it never does,
+/// and would drive out those that do.
 pub(super) fn format(trace: &TraceContext) -> Option<HeaderValue> {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
     if let Some(digits) = text.get_mut(3..35) {
@@ -99,7 +102,9 @@ pub(super) fn format(trace: &TraceContext) -> Option<HeaderValue> {
     if let Some(last) = text.last_mut() {
         *last += u8::from(trace.sampled);
     }
-    HeaderValue::from_bytes(&text).ok()
+    let mut value = HeaderValue::from_bytes(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Eight numbers, one in each byte of a word: one, and the greatest that a digit stands for.

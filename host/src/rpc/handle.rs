@@ -64,12 +64,13 @@ impl RpcHandle {
     }
 
     /// Sets a tag of the call. At most 32, values of at most 256 bytes, more is left out; keys are interned, so take them
-    /// from a small set.
+    /// from a small set, and have at most 250 bytes. A key that begins with `from.` or `to.` is one of the caller's or the
+    /// callee's, and guests are told those under such keys.
     pub fn set_tag(&self, key: &str, value: &str) {
-        self.note(|notes| _ = notes.tags.set(Symbol::intern(key), value));
+        self.note(|notes| notes.set_tag(key, value));
     }
 
-    /// A tag that was set.
+    /// A tag of the call that was set, as long as the call has not finished.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<String> {
         match &*self.0.notes.lock().unwrap_or_else(PoisonError::into_inner) {

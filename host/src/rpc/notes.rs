@@ -31,10 +31,11 @@ impl RpcNotes {
         Self::default()
     }
 
-    /// A tag of the call. At most 32, values of at most 256 bytes; keys are interned, so take them from a small set.
+    /// A tag of the call. At most 32, values of at most 256 bytes; keys are interned, so take them from a small set, and
+    /// have at most 250 bytes. A key that begins with `from.` or `to.` is one of the caller's or the callee's.
     #[must_use]
     pub fn tag(mut self, key: &str, value: &str) -> Self {
-        self.tags.set(Symbol::intern(key), value);
+        self.set_tag(key, value);
         self
     }
 
@@ -66,6 +67,16 @@ impl RpcNotes {
         self
     }
 
+    /// See [`tag`](Self::tag).
+    pub(super) fn set_tag(&mut self, key: &str, value: &str) {
+        let (tags, key) = match (key.strip_prefix("from."), key.strip_prefix("to.")) {
+            (Some(key), _) => (&mut self.from, key),
+            (_, Some(key)) => (&mut self.to, key),
+            _ => (&mut self.tags, key),
+        };
+        tags.set(Symbol::intern(key), value);
+    }
+
     pub(super) fn event(&mut self, kind: EventKind, at: u64, status: EventStatus, info: &str) {
         self.events.push(Event::new(kind, at, status, info));
     }
@@ -82,8 +93,9 @@ impl RpcNotes {
         }
         info.stats.events.merge(&self.events);
         if self.failed_attempt > 0 {
-            let succeeded = u16::from(info.stats.outcome == Outcome::Ok);
-            info.attempts = self.failed_attempt.saturating_add(succeeded);
+            // An error is that of the last attempt, which was said to have failed; anything else came in one more.
+            let one_more = !matches!(info.stats.outcome, Outcome::Error | Outcome::TimedOut);
+            info.attempts = self.failed_attempt.saturating_add(u16::from(one_more));
         }
     }
 }

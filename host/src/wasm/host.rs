@@ -62,6 +62,8 @@ pub(super) struct Host {
     view: Option<View>,
     /// The request's headers, while a starter runs.
     pub(super) starting: Starting,
+    /// It acts at the start of calls: what it sends goes nowhere, because nothing of it is ever committed.
+    pub(super) is_starter: bool,
     pub(super) grants: Arc<HeaderGrants>,
     outbox: Outbox,
     /// Payloads of the current transaction. Dropped with the instance, they give their space back.
@@ -90,6 +92,7 @@ impl Host {
             destinations: std::collections::BTreeSet::new(),
             view: None,
             starting: Starting::default(),
+            is_starter: false,
             grants: surroundings.headers.clone(),
             outbox: surroundings.outbox.clone(),
             parcels: Vec::new(),
@@ -145,7 +148,7 @@ impl Host {
 
     pub(super) fn save(&mut self, bytes: Vec<u8>) -> bool {
         let fits = bytes.len() <= MAX_STATE_BYTES;
-        if fits {
+        if fits && !self.is_starter {
             self.saving = Some(bytes);
         }
         fits
@@ -157,6 +160,9 @@ impl Host {
 
     /// Takes a payload, to be handed over with the commit.
     pub(super) fn send(&mut self, destination: &str, content_type: &str, payload: Vec<u8>) -> Result<(), Refusal> {
+        if self.is_starter {
+            return Ok(());
+        }
         let sent = self.outbox.send(&self.name, destination, content_type, payload);
         self.parcels.push(sent.inspect_err(|refusal| self.refused.count(*refusal))?);
         Ok(())

@@ -104,7 +104,8 @@ impl<Req, Res, Err> EndpointLayer<Req, Res, Err> {
     }
 
     /// Tells the errors of all attempts that an error is the end of (Go kit's `RetryError`), the last one included: each is
-    /// an event with its number. A retry policy inside the layer may as well say so itself, by
+    /// an event with its number, recorded at the level [`Detailed`](crate::rpc::Level::Detailed), and counted at every
+    /// level. A retry policy inside the layer may as well say so itself, by
     /// [`RpcHandle::attempt_failed`](crate::rpc::RpcHandle::attempt_failed).
     #[must_use]
     pub fn attempts(self, of: impl Fn(&Err) -> Vec<String> + Send + Sync + 'static) -> Self {

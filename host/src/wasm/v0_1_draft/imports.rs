@@ -14,7 +14,7 @@ const SYMBOL_COLUMNS: [u32; 4] = [5, 6, 7, 23];
 const MAX_ASKED: usize = 65_536;
 /// Bytes that one call of `symbols` may get: repeating one id must not make the host build gigabytes.
 const MAX_SYMBOL_BYTES: usize = 1 << 20;
-/// Bytes that one call of `texts` may get. All texts of a batch are less, as long as none is asked for twice.
+/// Bytes that one call of `texts` may get: repeating one number must not make the host build gigabytes.
 const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// Texts by their numbers, as many as one call may get.

@@ -113,6 +113,7 @@ impl Ready {
             // `init` is bounded by time; only `start` counts instructions.
             store.set_fuel(u64::MAX).map_err(|error| store.data_mut().explain(&error))?;
         }
+        store.data_mut().is_starter = role == STARTS;
         store.data_mut().begin(Phase::Instantiate);
         let made = self.pre.instantiate(&mut store).and_then(|instance| {
             let plugin = self.exports.load(&mut store, &instance)?;
