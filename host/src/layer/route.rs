@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// there may be any number of them. axum's own `MatchedPath` needs no help where the layer stands inside the router
 /// (`Router::layer`, feature `axum`).
 ///
+/// Where a route is told that is a pattern, a request that only looks like a unary call of Connect is plain HTTP: its path
+/// would be its method. If only the response tells the route, its method is `_OTHER`.
+///
 /// On a server, put it into the request before the layer sees it, or into the response if the router stands inside the
 /// layer; the response's counts. Told only by the response, it is the name that is recorded, but whether a tracer wants
 /// the call is asked at its start, by the name that it has then (`GET`). On a client, put it into the request. At most 256 bytes with the HTTP method; a longer
