@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
 use super::arena;
+use super::moment::Moment;
 use super::row::Row;
 use crate::rpc::{RpcInfo, Symbol};
 use crate::tracer::Mask;
@@ -16,6 +17,13 @@ pub(crate) const WAKE_AT: usize = 256;
 const MAX_ROWS: usize = 8_192;
 /// Rows that a buffer begins with.
 const MIN_ROWS: usize = 32;
+/// Moments in a shard at which the collector is woken: 50,000 messages a second on one thread.
+const WAKE_AT_MOMENTS: usize = 1_024;
+/// Moments that a shard holds at most (768 KiB); one more is dropped and counted. It lasts for 16 ms at a million
+/// messages a second on one thread, and the collector is woken long before.
+const MAX_MOMENTS: usize = 16_384;
+/// Buffers with room for more moments than these are kept without it.
+const MAX_SPARE_MOMENTS: usize = 4_096;
 /// Arena bytes that a shard holds at most.
 const MAX_ARENA: usize = 4 << 20;
 /// Buffers kept for reuse, so that a steady state allocates nothing.
@@ -24,7 +32,7 @@ pub(crate) const MAX_SPARE: usize = 32;
 const MAX_SPARE_ROWS: usize = 2_048;
 const MAX_SPARE_ARENA: usize = 256 << 10;
 
-/// How many calls had a mask: what the RPC's thread counts, apart from the rows.
+/// How many calls, or moments, had a mask: what the RPC's thread counts, apart from what it writes.
 #[derive(Default)]
 pub(crate) struct Counts(Vec<(Mask, u64)>);
 
@@ -61,6 +69,12 @@ pub(crate) struct Buffer {
     pub(crate) finished: Counts,
     /// Those of them that found the buffer full.
     pub(crate) full: Counts,
+    /// Messages on open streams. Without a plugin that follows streams there is no memory behind it.
+    pub(crate) moments: Vec<Moment>,
+    /// Every moment with a plugin that follows its call.
+    pub(crate) observed: Counts,
+    /// Those of them that found the buffer full.
+    pub(crate) lost: Counts,
 }
 
 impl Buffer {
@@ -71,6 +85,9 @@ impl Buffer {
             arena: Vec::with_capacity(16 << 10),
             finished: Counts(Vec::with_capacity(8)),
             full: Counts::default(),
+            moments: Vec::new(),
+            observed: Counts::default(),
+            lost: Counts::default(),
         }
     }
 
@@ -96,6 +113,23 @@ impl Buffer {
             self.used += 1;
         }
         self.used == WAKE_AT
+    }
+
+    /// Writes a message on an open stream. True if the collector should come.
+    #[inline]
+    pub(crate) fn write_moment(&mut self, moment: Moment) -> bool {
+        self.observed.add(moment.mask);
+        if self.moments.len() >= MAX_MOMENTS {
+            self.lost.add(moment.mask);
+            return false;
+        }
+        self.moments.push(moment);
+        self.moments.len() == WAKE_AT_MOMENTS
+    }
+
+    /// Nothing happened that anybody has to be told of.
+    fn is_untouched(&self) -> bool {
+        self.finished.0.is_empty() && self.observed.0.is_empty()
     }
 
     /// Makes room for as many rows again. Within the capacity that every buffer has, this only touches memory.
@@ -192,7 +226,7 @@ impl Shards {
             let alive = Arc::strong_count(shard) > 1;
             let mut buffer = shard.lock();
             // Calls that found no room for a row are counted all the same.
-            if !buffer.finished.0.is_empty() {
+            if !buffer.is_untouched() {
                 into.push(std::mem::replace(&mut *buffer, std::mem::replace(&mut fresh, self.spare())));
             }
             alive
@@ -213,6 +247,10 @@ impl Shards {
         buffer.arena.clear();
         buffer.finished.clear();
         buffer.full.clear();
+        buffer.moments.clear();
+        buffer.moments.shrink_to(MAX_SPARE_MOMENTS);
+        buffer.observed.clear();
+        buffer.lost.clear();
         let mut spare = lock(&self.spare);
         if spare.len() < MAX_SPARE {
             spare.push(buffer);
