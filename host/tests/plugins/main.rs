@@ -20,3 +20,5 @@ mod metrics;
 mod prometheus;
 mod reload;
 mod starts;
+mod stream;
+mod streams;
