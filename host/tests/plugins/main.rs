@@ -3,6 +3,11 @@
 #![recursion_limit = "256"]
 #![cfg(test)]
 
+#[cfg(feature = "tonic")]
+mod chat;
+#[cfg(feature = "tonic")]
+#[path = "../layers/codec.rs"]
+mod codec;
 mod destinations;
 mod facts;
 mod guests;

@@ -1,25 +1,48 @@
 //! Calls that stay open as long as the test wants: gRPC streams without a network, moved message by message.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use hottap::{Hottap, RequestBody, ResponseBody};
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body::Frame;
-use http_body_util::{BodyExt, Empty, StreamBody};
-use tokio_stream::Stream;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::Empty;
 use tower::{Layer, ServiceExt, service_fn};
-
-type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 
 /// A message of three bytes with its prefix.
 const MESSAGE: &[u8] = b"\0\0\0\0\x03abc";
 /// Its size.
 pub(crate) const SIZE: u64 = MESSAGE.len() as u64;
 
+/// A body whose next message is always there, and whose trailers say that the call ended well.
+struct Messages {
+    left: Option<u64>,
+}
+
+impl Body for Messages {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = self.left.map(|left| match left {
+            0 => Frame::trailers(HeaderMap::from_iter([(
+                HeaderName::from_static("grpc-status"),
+                HeaderValue::from_static("0"),
+            )])),
+            _ => Frame::data(Bytes::from_static(MESSAGE)),
+        });
+        self.left = self.left.and_then(|left| left.checked_sub(1));
+        Poll::Ready(frame.map(Ok))
+    }
+}
+
 /// A call that a server answers with messages, one whenever it is asked for.
-pub(crate) struct OpenStream(Pin<Box<ResponseBody<StreamBody<Frames>>>>);
+pub(crate) struct OpenStream(Pin<Box<ResponseBody<Messages>>>);
 
 impl OpenStream {
     /// Starts a call of gRPC, or of plain HTTP, that will have so many messages and then end well.
@@ -29,14 +52,13 @@ impl OpenStream {
             .body(Empty::<Bytes>::new())
             .expect("valid");
         let inside = service_fn(move |_: Request<RequestBody<Empty<Bytes>>>| async move {
-            let message = || Ok(Frame::data(Bytes::from_static(MESSAGE)));
-            let end = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), HeaderValue::from_static("0"))]);
-            let frames = (0..messages).map(move |_| message()).chain([Ok(Frame::trailers(end))]);
-            let body = StreamBody::new(Box::pin(tokio_stream::iter(frames)) as Frames);
-            Ok::<_, Infallible>(Response::new(body))
+            Ok::<_, Infallible>(Response::new(Messages { left: Some(messages) }))
         });
-        let response = block_on(tap.server_layer().layer(inside).oneshot(request)).expect("succeeds");
-        Self(Box::pin(response.into_body()))
+        let mut response = pin!(tap.server_layer().layer(inside).oneshot(request));
+        let Poll::Ready(response) = response.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("the handler answers at once");
+        };
+        Self(Box::pin(response.expect("succeeds").into_body()))
     }
 
     /// Starts a call of gRPC.
@@ -47,20 +69,20 @@ impl OpenStream {
     /// Moves so many messages.
     #[track_caller]
     pub(crate) fn messages(&mut self, count: u64) {
-        block_on(async {
-            for _ in 0..count {
-                let frame = self.0.frame().await.expect("a frame").expect("no error");
-                assert!(frame.is_data(), "the stream has as many messages");
-            }
-        });
+        for _ in 0..count {
+            assert!(self.frame().is_some_and(|frame| frame.is_data()), "the stream has as many messages");
+        }
     }
 
     /// Moves what is left, to the end.
     pub(crate) fn end(mut self) {
-        block_on(async { while self.0.frame().await.is_some() {} });
+        while self.frame().is_some() {}
     }
-}
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    fn frame(&mut self) -> Option<Frame<Bytes>> {
+        match self.0.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(frame) => frame.map(|frame| frame.expect("no error")),
+            Poll::Pending => panic!("the next message is always there"),
+        }
+    }
 }

@@ -182,3 +182,43 @@ fn a_progress_that_fails_on_the_canary_is_refused() {
         assert!(message.contains(reason), "{message}");
     }
 }
+
+#[cfg(feature = "tonic")]
+#[test]
+fn messages_of_a_tonic_stream_are_counted_on_both_sides_while_it_is_open() {
+    use crate::chat::{CHAT, Chat, connect, serve};
+    let name = "messages_of_a_tonic_stream_are_counted_on_both_sides_while_it_is_open";
+    let Some(module) = built(name, "tally.wasm") else { return };
+    let house = House::new();
+    house.drop_in("tally.wasm", &module);
+    house.until_live("tally");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let client = runtime.block_on(async { connect(&house.tap, serve(&house.tap).await) });
+    let sizes: Vec<usize> = (0..200).map(|i| i * 37 % 5_000).collect();
+    let bytes: u64 = sizes.iter().map(|&size| size as u64 + 5).sum();
+    for (round, method) in [(1, ""), (2, CHAT)] {
+        let mut chat = runtime.block_on(Chat::start(&client)).expect("it starts");
+        runtime.block_on(async {
+            for &size in &sizes {
+                chat.say(size).await;
+            }
+        });
+        // Sent and received by the client, received and sent by the server.
+        let tracer = house.until("tally", "told", |tracer| {
+            assert_balanced(tracer);
+            moments(tracer, "committed") == round * 4 * 200
+        });
+        assert_eq!(tracer["finished"], (round - 1) * 2, "both calls are still open");
+        for kind in ["stream_send", "stream_recv"] {
+            let labels = format!("{{tracer=\"tally\",kind=\"{kind}\",method=\"{method}\"}}");
+            assert_eq!(house.metric(&format!("tally_messages_total{labels}")), Some(400.0), "{kind} {method}");
+            assert_eq!(house.metric(&format!("tally_bytes_total{labels}")), Some((2 * bytes) as f64), "{kind} {method}");
+        }
+        runtime.block_on(chat.end());
+        assert_eq!(house.settled("tally", round * 2)["committed"], round * 2);
+        assert_eq!(moments(&house.settled_moments("tally", round * 4 * 200), "committed"), round * 4 * 200);
+    }
+    let page = house.tap.metrics();
+    assert_eq!(house.metric("tally_agreed_total{tracer=\"tally\"}"), Some(4.0), "{page}");
+    assert!(!page.contains("tally_differed_total{") && !page.contains("tally_disordered_total{"), "{page}");
+}
