@@ -61,13 +61,14 @@ use crate::tracer::Tracer;
     note = "write `impl Streams for {Self}` with `fn progress(&mut self, moments: &Moments)`, or leave the word `streams` out"
 )]
 pub trait Streams: Tracer {
-    /// Messages were sent or received on calls that were open then: those of calls in the tracer's scope that started
-    /// while it was live, where the protocol frames messages (gRPC, gRPC-web, Connect's streams).
+    /// Messages were sent or received on calls that were open then: those of calls in the tracer's scope, where the
+    /// protocol frames messages (gRPC, gRPC-web, Connect's streams). A call that no tracer followed when it started is not
+    /// followed later.
     ///
     /// Called in batches of at most a few thousand messages, like [`Tracer::finish`]: never on the RPC's own thread, never
     /// two calls at once, with the same deadline and the same share of the CPU. A call's messages come before the call
-    /// itself where the host collected both together. What the host has no room for is counted and comes never. A unary
-    /// gRPC call has messages too, one each way: nobody can know before its end that it will not stream.
+    /// itself, but for one that passes while the call ends. What the host has no room for is counted and comes never. A
+    /// unary gRPC call has messages too, one each way: nobody can know before its end that it will not stream.
     fn progress(&mut self, moments: &Moments);
 }
 

@@ -161,6 +161,14 @@ impl Shard {
         }
     }
 
+    /// Moments are written from here on. Said before the lock that the first one is written under.
+    #[inline]
+    pub(crate) fn follow(&self) {
+        if !self.shards.followed.load(Ordering::Relaxed) {
+            self.shards.followed.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Nobody collects it any more.
     pub(crate) fn is_orphan(&self) -> bool {
         self.shards.closed.load(Ordering::Relaxed)
@@ -171,6 +179,8 @@ impl Shard {
 struct Wake {
     asleep: AtomicBool,
     closed: AtomicBool,
+    /// There has been a moment.
+    followed: AtomicBool,
     collector: OnceLock<Thread>,
 }
 
@@ -218,8 +228,34 @@ impl Shards {
         self.wake.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Takes what every shard holds. Each lock is held for a swap of pointers.
+    /// Takes what every shard holds: with a call that has finished all messages that it had before. Each lock is held for
+    /// a swap of pointers.
     pub(crate) fn take(&self, into: &mut Vec<Buffer>) {
+        let before = into.len();
+        self.take_all(into);
+        // A call's bodies may have been moved by other threads than the one that ended it, whose shards may have been
+        // taken a moment before they wrote. So who has a row looks for moments once more.
+        let taken = into.get(before..).unwrap_or_default();
+        if self.wake.followed.load(Ordering::Relaxed) && taken.iter().any(|buffer| buffer.used > 0) {
+            self.take_moments(into);
+        }
+    }
+
+    fn take_moments(&self, into: &mut Vec<Buffer>) {
+        let shards = lock(&self.all);
+        for shard in shards.iter() {
+            let mut buffer = shard.lock();
+            if !buffer.observed.0.is_empty() {
+                let mut more = self.spare();
+                std::mem::swap(&mut more.moments, &mut buffer.moments);
+                std::mem::swap(&mut more.observed, &mut buffer.observed);
+                std::mem::swap(&mut more.lost, &mut buffer.lost);
+                into.push(more);
+            }
+        }
+    }
+
+    fn take_all(&self, into: &mut Vec<Buffer>) {
         let mut fresh = self.spare();
         lock(&self.all).retain(|shard| {
             // A thread that has ended left its shard to us alone: after this look nothing more comes.
@@ -260,4 +296,50 @@ impl Shards {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::rpc::{Level, Method, RpcStats, Side, TraceContext};
+
+    /// As many as fit the buffers, whoever is slow.
+    const CALLS: u64 = 5_000;
+
+    #[test]
+    fn a_calls_messages_are_taken_no_later_than_the_call() {
+        let shards = Shards::default();
+        let (one, other) = (shards.register(), shards.register());
+        let (passed, has_passed) = channel();
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                for call in 0..CALLS {
+                    one.follow();
+                    let moment = Moment { mask: Mask::one(0), call, time: call, size: 5, method: 0, kind: 20 };
+                    one.lock().write_moment(moment);
+                    passed.send(call).expect("somebody ends the call");
+                }
+            });
+            threads.spawn(move || {
+                for call in has_passed {
+                    let method = Symbol::OTHER;
+                    let stats = RpcStats::new(Level::Base, 0, 0);
+                    let info = RpcInfo::new(call, Side::Server, Method::known(method), TraceContext::root(), stats);
+                    other.lock().write(&info, method, Mask::one(0));
+                }
+            });
+            let (mut messages, mut calls) = (0, 0);
+            while calls < CALLS {
+                let mut buffers = Vec::new();
+                shards.take(&mut buffers);
+                messages += buffers.iter().map(|buffer| buffer.moments.len() as u64).sum::<u64>();
+                calls += buffers.iter().map(|buffer| buffer.rows().len() as u64).sum::<u64>();
+                assert!(messages >= calls, "{calls} calls and {messages} of their messages");
+                buffers.into_iter().for_each(|buffer| shards.recycle(buffer));
+            }
+            assert_eq!((messages, calls), (CALLS, CALLS));
+        });
+    }
 }

@@ -37,6 +37,7 @@ pub(crate) fn write_moment(core: &Core, local: &mut Local, mut moment: impl FnMu
         let live = local.live(core);
         let Some(moment) = moment(live) else { return };
         let epoch = live.epoch;
+        local.shard.follow();
         let mut buffer = local.shard.lock();
         if core.live.epoch() != epoch {
             continue;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Core;
 use super::live::{Live, MethodId};
+use super::local::Local;
 use super::mask::Mask;
 use crate::rpc::{EventKind, Method, RpcInfo, Side};
 
@@ -33,21 +34,28 @@ struct Followed {
 
 impl Follower {
     /// None if no live plugin follows calls of this method on this side, or this trace.
-    #[cold]
+    #[inline(never)]
     pub(super) fn new(core: &Arc<Core>, method: Option<MethodId>, info: &RpcInfo) -> Option<Box<Self>> {
-        let mut call = Followed {
+        let (side, trace_id) = (info.side, info.trace.trace_id);
+        let (epoch, mask) = Local::with(core, |local| {
+            let live = local.live(core);
+            (live.epoch, live.followers(method, side, info.invocation.method.as_str(), trace_id))
+        });
+        if mask.is_empty() {
+            return None;
+        }
+        let call = Followed {
             id: info.id,
-            side: info.side,
+            side,
             method,
             name: info.invocation.method.clone(),
-            trace_id: info.trace.trace_id,
+            trace_id,
             started: info.stats.started,
             started_unix: info.stats.started_unix,
-            epoch: 0,
-            mask: Mask::NONE,
+            epoch,
+            mask,
         };
-        call.look(&core.live.load());
-        (!call.mask.is_empty()).then(|| Box::new(Self { core: core.clone(), call }))
+        Some(Box::new(Self { core: core.clone(), call }))
     }
 
     /// A message has passed: `kind` is the event `stream_send` or `stream_recv`, `size` its bytes with its prefix.
@@ -55,7 +63,7 @@ impl Follower {
     pub(crate) fn message(&mut self, kind: EventKind, size: u64) {
         let Self { core, call } = self;
         let passed = core.clock.now().saturating_sub(call.started);
-        super::Local::with(core, |local| {
+        Local::with(core, |local| {
             crate::collect::write_moment(core, local, |live| {
                 if call.epoch != live.epoch {
                     call.look(live);
