@@ -28,15 +28,8 @@ pub(crate) enum DropReason {
 
 impl DropReason {
     const COUNT: usize = 7;
-    const ALL: [Self; Self::COUNT] = [
-        Self::BufferFull,
-        Self::QueueFull,
-        Self::CpuShare,
-        Self::Trap,
-        Self::Instance,
-        Self::Shutdown,
-        Self::Swap,
-    ];
+    const ALL: [Self; Self::COUNT] =
+        [Self::BufferFull, Self::QueueFull, Self::CpuShare, Self::Trap, Self::Instance, Self::Shutdown, Self::Swap];
 
     /// The word for it in metrics and JSON.
     pub(crate) fn as_str(self) -> &'static str {

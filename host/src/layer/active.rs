@@ -60,12 +60,7 @@ impl Active {
     ///
     /// The call is made where it stays: it is half a kilobyte, and each move of it is a copy.
     #[inline]
-    pub(crate) fn start(
-        core: &Arc<Core>,
-        begun: Begun,
-        start: Start,
-        fill: impl FnOnce(&mut RpcInfo),
-    ) -> Box<Self> {
+    pub(crate) fn start(core: &Arc<Core>, begun: Begun, start: Start, fill: impl FnOnce(&mut RpcInfo)) -> Box<Self> {
         let Start { side, wire, trace, to_head, classify } = start;
         let log = (begun.level() == Level::Detailed).then(|| Log::new(core.clone(), begun.started()));
         let exchange = Exchange::new(side, wire, log);

@@ -71,7 +71,14 @@ impl Meter {
 
 impl Exchange {
     pub(crate) fn new(side: Side, wire: Wire, log: Option<Box<Log>>) -> Arc<Self> {
-        Arc::new(Self { side, wire, request: Meter::default(), response: Meter::default(), log, over: AtomicBool::new(false) })
+        Arc::new(Self {
+            side,
+            wire,
+            request: Meter::default(),
+            response: Meter::default(),
+            log,
+            over: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn side(&self) -> Side {

@@ -80,11 +80,8 @@ impl Wat {
                 ),
             ],
         };
-        let follow_import = if follow.is_empty() {
-            ""
-        } else {
-            r#"(import "" "drop-moments" (func $drop-moments (param i32)))"#
-        };
+        let follow_import =
+            if follow.is_empty() { "" } else { r#"(import "" "drop-moments" (func $drop-moments (param i32)))"# };
         let text = format!(
             r#"(component
               (import "hottap:tracer/rpc@{version}" (instance $rpc (export "batch" (type (sub resource)))))

@@ -25,10 +25,7 @@ impl Body for Messages {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let frame = self.left.map(|left| match left {
             0 => Frame::trailers(HeaderMap::from_iter([(
                 HeaderName::from_static("grpc-status"),

@@ -171,10 +171,9 @@ fn a_progress_that_spins_fails_alone() {
 
 #[test]
 fn a_progress_that_fails_on_the_canary_is_refused() {
-    for (guest, reason) in [
-        (Wat { progress: "unreachable", ..QUIET }, "trapped in progress"),
-        (KEEPS_THE_HANDLE, "trapped in progress: "),
-    ] {
+    for (guest, reason) in
+        [(Wat { progress: "unreachable", ..QUIET }, "trapped in progress"), (KEEPS_THE_HANDLE, "trapped in progress: ")]
+    {
         let house = House::new();
         house.drop_in("bad.wasm", guest.component());
         let bad = house.until("bad", "refused", |tracer| tracer["state"] == "refused");
@@ -192,7 +191,8 @@ fn messages_of_a_tonic_stream_are_counted_on_both_sides_while_it_is_open() {
     let house = House::new();
     house.drop_in("tally.wasm", &module);
     house.until_live("tally");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let client = runtime.block_on(async { connect(&house.tap, serve(&house.tap).await) });
     let sizes: Vec<usize> = (0..200).map(|i| i * 37 % 5_000).collect();
     let bytes: u64 = sizes.iter().map(|&size| size as u64 + 5).sum();
@@ -212,7 +212,11 @@ fn messages_of_a_tonic_stream_are_counted_on_both_sides_while_it_is_open() {
         for kind in ["stream_send", "stream_recv"] {
             let labels = format!("{{tracer=\"tally\",kind=\"{kind}\",method=\"{method}\"}}");
             assert_eq!(house.metric(&format!("tally_messages_total{labels}")), Some(400.0), "{kind} {method}");
-            assert_eq!(house.metric(&format!("tally_bytes_total{labels}")), Some((2 * bytes) as f64), "{kind} {method}");
+            assert_eq!(
+                house.metric(&format!("tally_bytes_total{labels}")),
+                Some((2 * bytes) as f64),
+                "{kind} {method}"
+            );
         }
         runtime.block_on(chat.end());
         assert_eq!(house.settled("tally", round * 2)["committed"], round * 2);

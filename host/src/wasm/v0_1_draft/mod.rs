@@ -16,8 +16,8 @@ use super::limits::Limits;
 use super::starter::Starter;
 use crate::collect::{Moments, View};
 use crate::metrics::Stage;
-pub(super) use start::start_export;
 use start::Starting;
+pub(super) use start::start_export;
 use streams::Progress;
 pub(super) use streams::{exports_streams, progress_export};
 

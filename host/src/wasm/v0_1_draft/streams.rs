@@ -30,7 +30,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
         host.handed.add(methods.iter().copied());
         Ok((methods,))
     })?;
-    progress.func_wrap("[method]moments.call-ids", |store, _: (Resource<Handle>,)| column(store, |moment| moment.call))?;
+    progress
+        .func_wrap("[method]moments.call-ids", |store, _: (Resource<Handle>,)| column(store, |moment| moment.call))?;
     progress.func_wrap("[method]moments.kinds", |store, _: (Resource<Handle>,)| column(store, |moment| moment.kind))?;
     progress.func_wrap("[method]moments.times", |store, _: (Resource<Handle>,)| column(store, |moment| moment.time))?;
     progress.func_wrap("[method]moments.sizes", |store, _: (Resource<Handle>,)| column(store, |moment| moment.size))
