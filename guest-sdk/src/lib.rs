@@ -21,6 +21,7 @@ pub mod outbox;
 mod outlet;
 mod starter;
 pub mod state;
+mod streams;
 mod symbol;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -39,6 +40,7 @@ pub use event::{Event, EventKind, EventStatus, Tag};
 pub use field::Field;
 pub use kinds::{Kind, Outcome, Protocol, Side, Streaming};
 pub use starter::{HeaderRefusal, StartedCall, Starter};
+pub use streams::{Moment, Moments, Streams};
 pub use symbol::{Symbol, Text, error_type, grpc_status_name};
 pub use tracer::{Cause, Flush, Tracer};
 
@@ -46,6 +48,6 @@ pub use tracer::{Cause, Flush, Tracer};
 #[doc(hidden)]
 pub mod __macro {
     #[cfg(target_arch = "wasm32")]
-    pub use crate::abi::start;
-    pub use crate::export::{NewInstance, new_tracer, new_tracer_or_starter};
+    pub use crate::abi::{start, streams};
+    pub use crate::export::{NewInstance, new_follower, new_follower_or_starter, new_tracer, new_tracer_or_starter};
 }

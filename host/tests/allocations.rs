@@ -1,10 +1,14 @@
-//! A call allocates nothing on its own thread, from its start to its row; what the collector allocates is not counted.
+//! A call allocates nothing on its own thread, from its start to its row, nor does a message on an open stream; what the
+//! collector allocates is not counted.
 
 #[path = "../benches/cost/allocations.rs"]
 mod allocations;
 #[path = "plugins/guests.rs"]
-#[expect(dead_code, reason = "only the quiet guest is wanted here")]
+#[expect(dead_code, reason = "only guests that do nothing are wanted here")]
 mod guests;
+#[path = "plugins/stream.rs"]
+#[expect(dead_code, reason = "streams are left open here")]
+mod stream;
 
 use std::time::{Duration, Instant};
 
@@ -60,4 +64,41 @@ fn a_call_allocates_nothing_on_its_own_thread() {
     }
     assert_eq!(counts, vec![0; BURSTS as usize]);
     until(&tap, |tracer| tracer["committed"] == 2 * BURSTS * BURST);
+}
+
+/// Moves messages on an open stream; the tracer follows it or does not.
+#[track_caller]
+fn messages_allocate_nothing(guest: &guests::Wat, follows: bool) {
+    let plugins = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(plugins.path().join("guest.wasm"), guest.component()).expect("written");
+    let tap = Hottap::builder().service("house").plugin_dir(plugins.path()).start().expect("Hottap starts");
+    until(&tap, |tracer| tracer["state"] == "live");
+
+    let mut stream = stream::OpenStream::grpc(&tap, METHODS[0], 1 << 40);
+    let mut counts = Vec::with_capacity(BURSTS as usize);
+    for round in 1..=2 * BURSTS {
+        let count = allocations::during(|| stream.messages(BURST));
+        if round > BURSTS {
+            counts.push(count);
+        }
+        until(&tap, |tracer| !follows || tracer["moments"]["observed"] == round * BURST);
+    }
+    // A buffer that comes from the collector for the first time grows once; in the steady state there is none.
+    counts.sort_unstable();
+    let (most, few) = counts.split_at(counts.len() * 9 / 10);
+    assert_eq!(most, vec![0; most.len()], "and then {few:?}");
+    if !follows {
+        assert_eq!(few, vec![0; few.len()]);
+    }
+}
+
+#[test]
+fn a_message_allocates_nothing_where_nobody_follows_streams() {
+    messages_allocate_nothing(&guests::QUIET, false);
+}
+
+#[test]
+fn a_followed_message_allocates_nothing_in_the_steady_state() {
+    let follows = guests::Wat { progress: "(call $drop-moments (local.get 0))", ..guests::QUIET };
+    messages_allocate_nothing(&follows, true);
 }

@@ -7,6 +7,7 @@
 mod arena;
 pub(crate) mod imports;
 pub mod start;
+pub mod streams;
 mod texts;
 
 use std::cell::RefCell;
@@ -18,6 +19,7 @@ use crate::log;
 use crate::tracer::Flush;
 
 pub(crate) use arena::Pulled;
+pub(crate) use streams::Source as MomentSource;
 pub(crate) use texts::Texts;
 
 #[cfg(not(target_os = "unknown"))]

@@ -8,11 +8,13 @@ use serde::Serialize;
 use super::call::{EPOCH, TestCall};
 use super::host::{LogLine, Payload, Settings};
 use super::metrics::{HistogramValue, Kind};
+use super::moment::{MomentColumns, TestMoment};
 use super::source::{PulledNames, Source};
 use super::world::World;
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::export::Collects;
+use crate::streams::{Moments, Streams};
 use crate::tracer::{Cause, Flush, Tracer};
 
 /// How a harness is set up; [`start`](Self::start) makes the tracer.
@@ -266,5 +268,19 @@ impl<T: Tracer> Harness<T> {
     #[must_use]
     pub fn symbol_questions(&self) -> usize {
         self.world.host.symbols.questions
+    }
+}
+
+impl<T: Streams> Harness<T> {
+    /// Messages were sent or received on streams that are open. The tracer gets them at once, in the order of their
+    /// times.
+    pub fn progress(&mut self, moments: impl IntoIterator<Item = TestMoment>) {
+        let moments: Vec<TestMoment> = moments.into_iter().collect();
+        if moments.is_empty() {
+            return;
+        }
+        let moments = Moments::new(MomentColumns::new(moments, &mut self.world.host.symbols));
+        let tracer = &mut self.tracer;
+        self.world.enter(|| Streams::progress(tracer, &moments));
     }
 }

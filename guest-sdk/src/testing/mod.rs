@@ -35,6 +35,7 @@ mod headers;
 mod host;
 pub(crate) mod imports;
 mod metrics;
+mod moment;
 mod source;
 mod starter;
 mod world;
@@ -43,6 +44,8 @@ pub use call::TestCall;
 pub use harness::{Harness, Setup};
 pub use host::{LogLine, Payload, Settings};
 pub use metrics::HistogramValue;
+pub use moment::TestMoment;
 pub use starter::{Started, StarterHarness, StarterSetup};
 
+pub(crate) use moment::MomentColumns;
 pub(crate) use source::Source;

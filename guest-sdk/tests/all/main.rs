@@ -7,3 +7,4 @@ mod macros;
 mod metrics;
 mod readme;
 mod starter;
+mod streams;

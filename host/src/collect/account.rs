@@ -1,11 +1,12 @@
-//! One plugin's books: every finished call in its scope, and what became of it. Each term is counted on its own.
+//! One plugin's books: every finished call in its scope, every message on a stream that it follows, and what became of
+//! them. Each term is counted on its own.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-/// Why calls were dropped for a plugin.
+/// Why calls or moments were dropped for a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum DropReason {
@@ -21,12 +22,14 @@ pub(crate) enum DropReason {
     Instance,
     /// The host was told to stop before the plugin had worked them off.
     Shutdown,
+    /// They waited when the plugin was replaced by a generation that does not follow streams.
+    Swap,
 }
 
 impl DropReason {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
     const ALL: [Self; Self::COUNT] =
-        [Self::BufferFull, Self::QueueFull, Self::CpuShare, Self::Trap, Self::Instance, Self::Shutdown];
+        [Self::BufferFull, Self::QueueFull, Self::CpuShare, Self::Trap, Self::Instance, Self::Shutdown, Self::Swap];
 
     /// The word for it in metrics and JSON.
     pub(crate) fn as_str(self) -> &'static str {
@@ -37,17 +40,18 @@ impl DropReason {
             Self::Trap => "trap",
             Self::Instance => "instance",
             Self::Shutdown => "shutdown",
+            Self::Swap => "swap",
         }
     }
 }
 
-/// Calls dropped, by reason.
+/// Calls or moments dropped, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dropped([u64; DropReason::COUNT]);
 
 impl Dropped {
-    pub(crate) fn add(&mut self, reason: DropReason, calls: u64) {
-        self.0[reason as usize] += calls;
+    pub(crate) fn add(&mut self, reason: DropReason, count: u64) {
+        self.0[reason as usize] += count;
     }
 
     /// The reasons that occurred.
@@ -81,6 +85,24 @@ pub(crate) struct Terms {
     pub(crate) dropped: Dropped,
     /// Calls put aside because the plugin can't digest them.
     pub(crate) dead: u64,
+    /// Shown apart, and only of tracers that follow streams.
+    #[serde(skip)]
+    pub(crate) moments: MomentTerms,
+}
+
+/// What became of the messages on the streams that a plugin follows, since it first went live.
+///
+/// At every moment `observed = committed + pending + dropped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct MomentTerms {
+    /// Messages of open calls in its scope: counted on the RPCs' threads.
+    pub(crate) observed: u64,
+    /// Messages whose flush was committed.
+    pub(crate) committed: u64,
+    /// Messages that wait in its queue or for the next flush.
+    pub(crate) pending: u64,
+    /// Messages that it will not see, or whose results were lost.
+    pub(crate) dropped: Dropped,
 }
 
 /// The books of one plugin name, over all its generations.
@@ -98,11 +120,13 @@ impl Account {
         entry(&mut self.lock());
     }
 
-    /// Moves pending calls to the committed ones.
-    pub(crate) fn commit(&self, calls: u64) {
+    /// Moves pending calls and moments to the committed ones.
+    pub(crate) fn commit(&self, calls: u64, moments: u64) {
         self.book(|terms| {
             terms.pending = terms.pending.saturating_sub(calls);
             terms.committed += calls;
+            terms.moments.pending = terms.moments.pending.saturating_sub(moments);
+            terms.moments.committed += moments;
         });
     }
 
@@ -111,6 +135,14 @@ impl Account {
         self.book(|terms| {
             terms.pending = terms.pending.saturating_sub(calls);
             terms.dropped.add(reason, calls);
+        });
+    }
+
+    /// Moves pending moments to the dropped ones.
+    pub(crate) fn drop_pending_moments(&self, reason: DropReason, moments: u64) {
+        self.book(|terms| {
+            terms.moments.pending = terms.moments.pending.saturating_sub(moments);
+            terms.moments.dropped.add(reason, moments);
         });
     }
 

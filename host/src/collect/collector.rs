@@ -1,4 +1,5 @@
-//! The collector: one thread of Hottap's own that turns rows into batches and hands them to the plugins' queues.
+//! The collector: one thread of Hottap's own that turns rows into batches, puts the messages of open streams in order, and
+//! hands both to the plugins' queues.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::account::DropReason;
 use super::batch::Batch;
+use super::moment::{Moment, Moments};
 use super::queue::Queue;
-use super::shard::Buffer;
+use super::shard::{Buffer, Counts};
 use super::view::View;
 use crate::rpc::Level;
 use crate::tracer::{Core, MAX_PLUGINS};
@@ -18,13 +20,13 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How often the clock follows the system's.
 const RESYNC: Duration = Duration::from_secs(1);
 
-/// Where the calls of one slot go.
+/// Where the calls and moments of one slot go.
 pub(crate) trait Inbox: Send + Sync {
-    /// The queue that the views go to.
+    /// The queue that they go to.
     fn queue(&self) -> &Queue;
     /// The level that the plugin asked for.
     fn level(&self) -> Level;
-    /// Views were put into the queue. Must not block.
+    /// Something was put into the queue. Must not block.
     fn ready(self: Arc<Self>);
 }
 
@@ -135,32 +137,58 @@ fn run(core: &Core, shared: &Shared, max_delay: Duration) {
     }
 }
 
+/// What the RPCs' threads have counted for one slot.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    finished: u64,
+    full: u64,
+    observed: u64,
+    lost: u64,
+}
+
 fn deliver(core: &Core, shared: &Shared, buffers: Vec<Buffer>) {
-    let mut counts = [(0u64, 0u64); MAX_PLUGINS];
+    let mut counts = [Counted::default(); MAX_PLUGINS];
+    let mut count = |of: &Counts, term: fn(&mut Counted) -> &mut u64| {
+        for (mask, count) in of.iter() {
+            mask.slots().for_each(|slot| *term(&mut counts[slot]) += count);
+        }
+    };
     for buffer in &buffers {
-        for (mask, calls) in buffer.finished.iter() {
-            mask.slots().for_each(|slot| counts[slot].0 += calls);
-        }
-        for (mask, calls) in buffer.full.iter() {
-            mask.slots().for_each(|slot| counts[slot].1 += calls);
-        }
+        count(&buffer.finished, |slot| &mut slot.finished);
+        count(&buffer.full, |slot| &mut slot.full);
+        count(&buffer.observed, |slot| &mut slot.observed);
+        count(&buffer.lost, |slot| &mut slot.lost);
     }
+    let moments = in_order(&buffers);
     let batches = Batch::from_buffers(buffers, &core.shards);
     let inboxes = lock(&shared.inboxes);
-    for (slot, (finished, full)) in counts.into_iter().enumerate().filter(|(_, counts)| counts.0 > 0) {
+    for (slot, counted) in counts.into_iter().enumerate().filter(|(_, slot)| slot.finished > 0 || slot.observed > 0) {
         let Some(inbox) = inboxes.get(slot).cloned().flatten() else { continue };
+        let pieces: Vec<Moments> = Moments::of(&moments, slot).collect();
         let views: Vec<View> = batches.iter().filter_map(|batch| View::new(batch, slot, inbox.level())).collect();
         let rows: u64 = views.iter().map(|view| view.len() as u64).sum();
         inbox.queue().account().book(|terms| {
-            terms.finished += finished;
+            terms.finished += counted.finished;
             terms.pending += rows;
-            terms.dropped.add(DropReason::BufferFull, full);
+            terms.dropped.add(DropReason::BufferFull, counted.full);
+            terms.moments.observed += counted.observed;
+            terms.moments.pending += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+            terms.moments.dropped.add(DropReason::BufferFull, counted.lost);
         });
-        for view in views {
-            inbox.queue().push(view);
-        }
+        // First what happened in calls, then the calls that have finished since.
+        pieces.into_iter().for_each(|piece| inbox.queue().push_moments(piece));
+        views.into_iter().for_each(|view| inbox.queue().push(view));
         inbox.ready();
     }
+}
+
+/// The moments of all threads in the order of their times; equal times keep a thread's order. Each thread's own are
+/// nearly in order, which this sort is quick at.
+fn in_order(buffers: &[Buffer]) -> Vec<Moment> {
+    let mut moments = Vec::with_capacity(buffers.iter().map(|buffer| buffer.moments.len()).sum());
+    buffers.iter().for_each(|buffer| moments.extend_from_slice(&buffer.moments));
+    moments.sort_by_key(|moment| moment.time);
+    moments
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

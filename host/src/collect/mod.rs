@@ -7,6 +7,7 @@ mod collector;
 mod columns;
 mod details;
 mod merge;
+mod moment;
 mod queue;
 mod record;
 mod row;
@@ -16,13 +17,14 @@ mod texts;
 mod view;
 mod write;
 
-pub(crate) use account::{Account, DropReason, Terms};
+pub(crate) use account::{Account, DropReason, MomentTerms, Terms};
 pub(crate) use collector::{Collector, Inbox};
-pub(crate) use queue::Queue;
-pub(crate) use sample::{sample, sample_starts};
+pub(crate) use moment::{Moment, Moments};
+pub(crate) use queue::{Queue, Work};
+pub(crate) use sample::{sample, sample_moments, sample_starts};
 pub(crate) use shard::{Shard, Shards};
 pub(crate) use view::View;
-pub(crate) use write::write;
+pub(crate) use write::{write, write_moment};
 #[cfg(feature = "drive")]
 pub(crate) use {
     batch::Batch,

@@ -1,9 +1,10 @@
-//! A made-up batch for the canary: what a tracer must be able to digest before it goes live.
+//! Made-up calls and messages for the canary: what a tracer must be able to digest before it goes live.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::moment::{Moment, Moments};
 use super::shard::{Buffer, Shards};
 use super::view::View;
 use crate::rpc::{
@@ -26,6 +27,20 @@ pub(crate) fn sample_starts(now: u64) -> impl Iterator<Item = RpcInfo> {
         info.invocation.protocol = protocol;
         info
     })
+}
+
+/// A few messages on open streams, both ways, of a method that is known and of one that is not.
+pub(crate) fn sample_moments(now: u64) -> Option<Moments> {
+    let method = Symbol::intern("hottap.Canary/Call").id();
+    let kinds = [EventKind::STREAM_SEND, EventKind::STREAM_RECV].into_iter().cycle();
+    let moments: Vec<Moment> = (0..8)
+        .zip(kinds)
+        .map(|(i, kind)| {
+            let method = if i < 4 { 0 } else { method };
+            Moment { mask: Mask::one(0), call: i % 3, time: now + i, size: 5 << i, method, kind: kind.0.id() }
+        })
+        .collect();
+    Moments::of(&moments, 0).next()
 }
 
 /// A few calls of every kind: all sides, every protocol that layers know and none, every outcome, with and without peer,

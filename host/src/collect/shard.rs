@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
 use super::arena;
+use super::moment::Moment;
 use super::row::Row;
 use crate::rpc::{RpcInfo, Symbol};
 use crate::tracer::Mask;
@@ -16,6 +17,13 @@ pub(crate) const WAKE_AT: usize = 256;
 const MAX_ROWS: usize = 8_192;
 /// Rows that a buffer begins with.
 const MIN_ROWS: usize = 32;
+/// Moments in a shard at which the collector is woken: 50,000 messages a second on one thread.
+const WAKE_AT_MOMENTS: usize = 1_024;
+/// Moments that a shard holds at most (768 KiB); one more is dropped and counted. It lasts for 16 ms at a million
+/// messages a second on one thread, and the collector is woken long before.
+const MAX_MOMENTS: usize = 16_384;
+/// Buffers with room for more moments than these are kept without it.
+const MAX_SPARE_MOMENTS: usize = 4_096;
 /// Arena bytes that a shard holds at most.
 const MAX_ARENA: usize = 4 << 20;
 /// Buffers kept for reuse, so that a steady state allocates nothing.
@@ -24,7 +32,7 @@ pub(crate) const MAX_SPARE: usize = 32;
 const MAX_SPARE_ROWS: usize = 2_048;
 const MAX_SPARE_ARENA: usize = 256 << 10;
 
-/// How many calls had a mask: what the RPC's thread counts, apart from the rows.
+/// How many calls, or moments, had a mask: what the RPC's thread counts, apart from what it writes.
 #[derive(Default)]
 pub(crate) struct Counts(Vec<(Mask, u64)>);
 
@@ -61,6 +69,12 @@ pub(crate) struct Buffer {
     pub(crate) finished: Counts,
     /// Those of them that found the buffer full.
     pub(crate) full: Counts,
+    /// Messages on open streams. Without a plugin that follows streams there is no memory behind it.
+    pub(crate) moments: Vec<Moment>,
+    /// Every moment with a plugin that follows its call.
+    pub(crate) observed: Counts,
+    /// Those of them that found the buffer full.
+    pub(crate) lost: Counts,
 }
 
 impl Buffer {
@@ -71,6 +85,9 @@ impl Buffer {
             arena: Vec::with_capacity(16 << 10),
             finished: Counts(Vec::with_capacity(8)),
             full: Counts::default(),
+            moments: Vec::new(),
+            observed: Counts::default(),
+            lost: Counts::default(),
         }
     }
 
@@ -96,6 +113,23 @@ impl Buffer {
             self.used += 1;
         }
         self.used == WAKE_AT
+    }
+
+    /// Writes a message on an open stream. True if the collector should come.
+    #[inline]
+    pub(crate) fn write_moment(&mut self, moment: Moment) -> bool {
+        self.observed.add(moment.mask);
+        if self.moments.len() >= MAX_MOMENTS {
+            self.lost.add(moment.mask);
+            return false;
+        }
+        self.moments.push(moment);
+        self.moments.len() == WAKE_AT_MOMENTS
+    }
+
+    /// Nothing happened that anybody has to be told of.
+    fn is_untouched(&self) -> bool {
+        self.finished.0.is_empty() && self.observed.0.is_empty()
     }
 
     /// Makes room for as many rows again. Within the capacity that every buffer has, this only touches memory.
@@ -127,6 +161,14 @@ impl Shard {
         }
     }
 
+    /// Moments are written from here on. Said before the lock that the first one is written under.
+    #[inline]
+    pub(crate) fn follow(&self) {
+        if !self.shards.followed.load(Ordering::Relaxed) {
+            self.shards.followed.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Nobody collects it any more.
     pub(crate) fn is_orphan(&self) -> bool {
         self.shards.closed.load(Ordering::Relaxed)
@@ -137,6 +179,8 @@ impl Shard {
 struct Wake {
     asleep: AtomicBool,
     closed: AtomicBool,
+    /// There has been a moment.
+    followed: AtomicBool,
     collector: OnceLock<Thread>,
 }
 
@@ -184,15 +228,41 @@ impl Shards {
         self.wake.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Takes what every shard holds. Each lock is held for a swap of pointers.
+    /// Takes what every shard holds: with a call that has finished all messages that it had before. Each lock is held for
+    /// a swap of pointers.
     pub(crate) fn take(&self, into: &mut Vec<Buffer>) {
+        let before = into.len();
+        self.take_all(into);
+        // A call's bodies may have been moved by other threads than the one that ended it, whose shards may have been
+        // taken a moment before they wrote. So who has a row looks for moments once more.
+        let taken = into.get(before..).unwrap_or_default();
+        if self.wake.followed.load(Ordering::Relaxed) && taken.iter().any(|buffer| buffer.used > 0) {
+            self.take_moments(into);
+        }
+    }
+
+    fn take_moments(&self, into: &mut Vec<Buffer>) {
+        let shards = lock(&self.all);
+        for shard in shards.iter() {
+            let mut buffer = shard.lock();
+            if !buffer.observed.0.is_empty() {
+                let mut more = self.spare();
+                std::mem::swap(&mut more.moments, &mut buffer.moments);
+                std::mem::swap(&mut more.observed, &mut buffer.observed);
+                std::mem::swap(&mut more.lost, &mut buffer.lost);
+                into.push(more);
+            }
+        }
+    }
+
+    fn take_all(&self, into: &mut Vec<Buffer>) {
         let mut fresh = self.spare();
         lock(&self.all).retain(|shard| {
             // A thread that has ended left its shard to us alone: after this look nothing more comes.
             let alive = Arc::strong_count(shard) > 1;
             let mut buffer = shard.lock();
             // Calls that found no room for a row are counted all the same.
-            if !buffer.finished.0.is_empty() {
+            if !buffer.is_untouched() {
                 into.push(std::mem::replace(&mut *buffer, std::mem::replace(&mut fresh, self.spare())));
             }
             alive
@@ -213,6 +283,10 @@ impl Shards {
         buffer.arena.clear();
         buffer.finished.clear();
         buffer.full.clear();
+        buffer.moments.clear();
+        buffer.moments.shrink_to(MAX_SPARE_MOMENTS);
+        buffer.observed.clear();
+        buffer.lost.clear();
         let mut spare = lock(&self.spare);
         if spare.len() < MAX_SPARE {
             spare.push(buffer);
@@ -222,4 +296,50 @@ impl Shards {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::rpc::{Level, Method, RpcStats, Side, TraceContext};
+
+    /// As many as fit the buffers, whoever is slow.
+    const CALLS: u64 = 5_000;
+
+    #[test]
+    fn a_calls_messages_are_taken_no_later_than_the_call() {
+        let shards = Shards::default();
+        let (one, other) = (shards.register(), shards.register());
+        let (passed, has_passed) = channel();
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                for call in 0..CALLS {
+                    one.follow();
+                    let moment = Moment { mask: Mask::one(0), call, time: call, size: 5, method: 0, kind: 20 };
+                    one.lock().write_moment(moment);
+                    passed.send(call).expect("somebody ends the call");
+                }
+            });
+            threads.spawn(move || {
+                for call in has_passed {
+                    let method = Symbol::OTHER;
+                    let stats = RpcStats::new(Level::Base, 0, 0);
+                    let info = RpcInfo::new(call, Side::Server, Method::known(method), TraceContext::root(), stats);
+                    other.lock().write(&info, method, Mask::one(0));
+                }
+            });
+            let (mut messages, mut calls) = (0, 0);
+            while calls < CALLS {
+                let mut buffers = Vec::new();
+                shards.take(&mut buffers);
+                messages += buffers.iter().map(|buffer| buffer.moments.len() as u64).sum::<u64>();
+                calls += buffers.iter().map(|buffer| buffer.rows().len() as u64).sum::<u64>();
+                assert!(messages >= calls, "{calls} calls and {messages} of their messages");
+                buffers.into_iter().for_each(|buffer| shards.recycle(buffer));
+            }
+            assert_eq!((messages, calls), (CALLS, CALLS));
+        });
+    }
 }

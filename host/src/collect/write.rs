@@ -1,8 +1,9 @@
-//! The hot path's end: decides who gets a finished call, and writes its row.
+//! The hot path's end: decides who gets a finished call and writes its row, and writes the messages of open ones.
 
+use super::moment::Moment;
 use super::shard::Buffer;
 use crate::rpc::{RpcInfo, Symbol};
-use crate::tracer::{Core, Local, Mask, MethodId};
+use crate::tracer::{Core, Live, Local, Mask, MethodId};
 
 /// Writes the row of a finished call, if a plugin wants it.
 ///
@@ -24,6 +25,26 @@ pub(crate) fn write(core: &Core, local: &mut Local, method: Option<MethodId>, sy
         let full = write_row(&mut buffer, info, symbol, mask);
         drop(buffer);
         local.shard.wake(full);
+        return;
+    }
+}
+
+/// Writes a message of an open call, if a plugin follows the call. `moment` makes it of the snapshot that is current
+/// while the shard's lock is held, as [`write`] does.
+#[inline]
+pub(crate) fn write_moment(core: &Core, local: &mut Local, mut moment: impl FnMut(&Live) -> Option<Moment>) {
+    loop {
+        let live = local.live(core);
+        let Some(moment) = moment(live) else { return };
+        let epoch = live.epoch;
+        local.shard.follow();
+        let mut buffer = local.shard.lock();
+        if core.live.epoch() != epoch {
+            continue;
+        }
+        let wake = buffer.write_moment(moment);
+        drop(buffer);
+        local.shard.wake(wake);
         return;
     }
 }

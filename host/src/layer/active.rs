@@ -63,17 +63,12 @@ impl Active {
     ///
     /// The call is made where it stays: it is half a kilobyte, and each move of it is a copy.
     #[inline]
-    pub(crate) fn start(
-        core: &Arc<Core>,
-        begun: Begun,
-        start: Start,
-        fill: impl FnOnce(&mut RpcInfo),
-    ) -> (Box<Self>, Arc<Exchange>) {
+    pub(crate) fn start(core: &Arc<Core>, begun: Begun, start: Start, fill: impl FnOnce(&mut RpcInfo)) -> Box<Self> {
         let Start { side, wire, trace, to_head, classify } = start;
         let log = (begun.level() == Level::Detailed).then(|| Log::new(core.clone(), begun.started()));
         let exchange = Exchange::new(side, wire, log);
-        let active = Box::new(Self {
-            tap: Tap::new(exchange.clone(), Direction::Response),
+        let mut active = Box::new(Self {
+            tap: Tap::new(exchange, Direction::Response),
             to_head,
             status: None,
             vouched: false,
@@ -84,7 +79,17 @@ impl Active {
                 fill(info);
             }),
         });
-        (active, exchange)
+        let Self { tap, call, .. } = &mut *active;
+        tap.follow(call);
+        active
+    }
+
+    /// Counts the request's body.
+    #[inline]
+    pub(crate) fn request_tap(&self) -> Tap {
+        let mut tap = Tap::new(self.exchange().clone(), Direction::Request);
+        tap.follow(&self.call);
+        tap
     }
 
     pub(crate) fn call(&self) -> &Call {
@@ -231,6 +236,7 @@ impl Active {
         }
         let Self { call, tap, rpc, .. } = &mut *self;
         let exchange = tap.exchange();
+        exchange.close();
         let (request, response) = (exchange.traffic(Direction::Request), exchange.traffic(Direction::Response));
         match exchange.side() {
             Side::Server => call.set_traffic(response, request),

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use super::log::Log;
 use super::protocol::{End, Reader, Wire};
 use crate::rpc::{EventKind, Side, Streaming, Traffic};
+use crate::tracer::{Call, Follower};
 
 /// One call's traffic. Each meter has one writer, the body it belongs to; whoever ends the call reads both.
 pub(crate) struct Exchange {
@@ -18,6 +19,8 @@ pub(crate) struct Exchange {
     request: Meter,
     response: Meter,
     log: Option<Box<Log>>,
+    /// The call has ended: what its bodies yield from here on is nobody's.
+    over: AtomicBool,
 }
 
 /// Which of a call's bodies.
@@ -68,7 +71,14 @@ impl Meter {
 
 impl Exchange {
     pub(crate) fn new(side: Side, wire: Wire, log: Option<Box<Log>>) -> Arc<Self> {
-        Arc::new(Self { side, wire, request: Meter::default(), response: Meter::default(), log })
+        Arc::new(Self {
+            side,
+            wire,
+            request: Meter::default(),
+            response: Meter::default(),
+            log,
+            over: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn side(&self) -> Side {
@@ -115,6 +125,11 @@ impl Exchange {
         }
     }
 
+    /// The call ends; before its traffic is read.
+    pub(crate) fn close(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
     fn meter(&self, direction: Direction) -> &Meter {
         match direction {
             Direction::Request => &self.request,
@@ -137,12 +152,22 @@ pub(crate) struct Tap {
     asked: bool,
     ended: bool,
     reader: Reader,
+    /// Writes the messages down, if a plugin follows the call.
+    follower: Option<Box<Follower>>,
 }
 
 impl Tap {
     pub(crate) fn new(exchange: Arc<Exchange>, direction: Direction) -> Self {
         let reader = Reader::of_request(exchange.wire);
-        Self { exchange, direction, asked: false, ended: false, reader }
+        Self { exchange, direction, asked: false, ended: false, reader, follower: None }
+    }
+
+    /// Has its messages written down, where they are framed and a plugin follows the call.
+    #[inline]
+    pub(crate) fn follow(&mut self, call: &Call) {
+        if self.exchange.wire.is_framed() {
+            self.follower = call.follow();
+        }
     }
 
     /// The response's head says what its body is.
@@ -217,9 +242,16 @@ impl Tap {
             return;
         }
         let incoming = self.exchange.is_incoming(self.direction);
+        let kind = if incoming { EventKind::STREAM_RECV } else { EventKind::STREAM_SEND };
+        let (exchange, follower) = (&self.exchange, &mut self.follower);
         let mut message = |size| {
             meter.add_message(size);
-            self.exchange.record(if incoming { EventKind::STREAM_RECV } else { EventKind::STREAM_SEND });
+            exchange.record(kind);
+            if let Some(follower) = follower
+                && !exchange.over.load(Ordering::Acquire)
+            {
+                follower.message(kind, size);
+            }
         };
         let chunk = data.chunk();
         if chunk.len() == bytes {

@@ -3,8 +3,7 @@
 use http_body::Body;
 
 use super::RequestBody;
-use super::exchange::{Direction, Exchange, Tap};
-use std::sync::Arc;
+use super::exchange::Tap;
 
 /// Counts one request's body; handed to [`ClientBody::observe`](super::ClientBody::observe).
 pub struct Probe(Option<Tap>);
@@ -14,8 +13,8 @@ impl Probe {
         Self(None)
     }
 
-    pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
-        Self(Some(Tap::new(exchange, Direction::Request)))
+    pub(crate) fn new(tap: Tap) -> Self {
+        Self(Some(tap))
     }
 
     /// Nobody wants to know: the body may as well stay as it is.

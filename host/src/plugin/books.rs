@@ -78,6 +78,8 @@ pub(crate) struct Current {
     pub(crate) swaps: Vec<Swap>,
     /// Destinations that its manifest names.
     pub(crate) destinations: Vec<String>,
+    /// The live generation follows open streams.
+    pub(crate) streams: bool,
     /// The live generation's starters.
     pub(crate) starts: Option<Arc<Starts>>,
 }

@@ -14,6 +14,7 @@ pub(crate) struct Facts {
     pub(super) id: GenerationId,
     level: Level,
     starts: Option<Arc<Starts>>,
+    streams: bool,
     destinations: Vec<String>,
 }
 
@@ -30,6 +31,7 @@ impl Facts {
             id: generation.id,
             level: generation.settings.level.min(generation.level_cap.unwrap_or(max_level)),
             starts: generation.starts.clone(),
+            streams: generation.follows_streams(),
             destinations: generation.manifest.destinations.clone(),
         }
     }
@@ -37,7 +39,8 @@ impl Facts {
     /// Who gets which calls, and who acts at their start.
     pub(super) fn rule(&self, slot: usize, generation: &Generation) -> Rule {
         let start = self.starts.clone().map(|starts| starts as Arc<dyn Start>);
-        Rule { slot, scope: Arc::new(generation.manifest.scope.clone()), level: self.level, start }
+        let scope = Arc::new(generation.manifest.scope.clone());
+        Rule { slot, scope, level: self.level, streams: self.streams, start }
     }
 
     /// The generation is live. `now` is in milliseconds since the Unix epoch.
@@ -45,7 +48,7 @@ impl Facts {
         let mut current = book.current();
         current.generation = Some(self.id);
         (current.starts, current.destinations) = (self.starts, self.destinations);
-        current.level = self.level;
+        (current.level, current.streams) = (self.level, self.streams);
         current.problem = None;
         current.loads += 1;
         current.state = State::Live;

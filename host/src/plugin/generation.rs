@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::manifest::Manifest;
 use super::name::Name;
 use super::starts::Starts;
-use crate::collect::{sample, sample_starts};
+use crate::collect::{sample, sample_moments, sample_starts};
 use crate::config::Grants;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
@@ -72,7 +72,8 @@ pub(crate) struct Given {
 }
 
 impl Generation {
-    /// Tries a compiled module on throw-away instances: `init`, a made-up batch, `flush`, and some starts if it has any.
+    /// Tries a compiled module on throw-away instances: `init`, a made-up batch, `flush`, some starts if it has any, and
+    /// some messages if it follows streams.
     /// Nothing of it is kept but what the tracer asked for; the instance that collected is handed over for those who
     /// want to see what it did.
     pub(crate) fn try_out(
@@ -107,6 +108,11 @@ impl Generation {
                 canary.start(&call, &mut HeaderMap::new(), fuel)?;
             }
         }
+        if generation.follows_streams()
+            && let Some(moments) = sample_moments(now)
+        {
+            canary.progress(moments)?;
+        }
         if let Some(calls) = sample(now, generation.settings.level) {
             canary.finish(calls)?;
         }
@@ -115,6 +121,11 @@ impl Generation {
         generation.state = State::default();
         generation.fill(now)?;
         Ok((generation, canary))
+    }
+
+    /// It wants the messages of open streams.
+    pub(crate) fn follows_streams(&self) -> bool {
+        self.module.follows_streams()
     }
 
     /// A new instance that collects, with the state that was last committed.

@@ -12,7 +12,7 @@ use super::operator::{Access, Operator};
 use super::plugins::Plugins;
 use super::starts::StartStatus;
 use crate::admin::Report;
-use crate::collect::Terms;
+use crate::collect::{MomentTerms, Terms};
 use crate::metrics::{Kind, Registry, Writer};
 use crate::outbox::DestinationState;
 use crate::rpc::Symbol;
@@ -29,6 +29,9 @@ pub(crate) struct TracerStatus {
     level: &'static str,
     #[serde(flatten)]
     terms: Terms,
+    /// The messages of open streams, if it follows them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moments: Option<MomentTerms>,
     calls: u64,
     batches: u64,
     /// Nanoseconds of CPU that the plugin's worker used per call; null before the first.
@@ -77,6 +80,7 @@ impl TracerStatus {
         let metrics = registry.usage(name.as_str());
         let calls = usage.calls.load(Ordering::Relaxed);
         let cpu_ns = usage.cpu_nanos.load(Ordering::Relaxed);
+        let terms = book.account.terms();
         Self {
             name: name.to_string(),
             kind: "plugin",
@@ -87,7 +91,9 @@ impl TracerStatus {
                 crate::rpc::Level::Base => "base",
                 crate::rpc::Level::Detailed => "detailed",
             },
-            terms: book.account.terms(),
+            terms,
+            // What an earlier generation has followed stays on the books.
+            moments: (current.streams || terms.moments.observed > 0).then_some(terms.moments),
             calls,
             batches: usage.batches.load(Ordering::Relaxed),
             ns_per_call: (calls > 0).then(|| cpu_ns as f64 / calls as f64),
@@ -206,6 +212,7 @@ fn write(all: &[TracerStatus], native_panics: u64, writer: &mut Writer) {
             refused.sample([("tracer", tracer.name.as_str()), ("reason", *reason)], *payloads as f64);
         }
     }
+    write_moments(all, writer);
     let starting = || all.iter().filter_map(|tracer| Some((tracer.name.as_str(), tracer.start.as_ref()?)));
     let starts = writer.family("hottap_starts_total", counter, "Calls that the tracer's start was called for.");
     starting().for_each(|(tracer, start)| starts.sample([("tracer", tracer)], start.calls as f64));
@@ -223,6 +230,29 @@ fn write(all: &[TracerStatus], native_panics: u64, writer: &mut Writer) {
     symbols.sample([], f64::from(Symbol::overflowed()));
     let panics = writer.family("hottap_native_panics_total", counter, "Panics of native tracers.");
     panics.sample([], native_panics as f64);
+}
+
+/// The messages of open streams, of those who follow them.
+fn write_moments(all: &[TracerStatus], writer: &mut Writer) {
+    let following = || all.iter().filter_map(|tracer| Some((tracer.name.as_str(), tracer.moments.as_ref()?)));
+    let mut family = |name: &str, kind: Kind, help: &str, value: &dyn Fn(&MomentTerms) -> u64| {
+        let family = writer.family(name, kind, help);
+        following().for_each(|(tracer, terms)| family.sample([("tracer", tracer)], value(terms) as f64));
+    };
+    let counter = Kind::Counter;
+    family("hottap_moments_observed_total", counter, "Messages of open streams in the tracer's scope.", &|terms| {
+        terms.observed
+    });
+    family("hottap_moments_committed_total", counter, "Messages whose flush was committed.", &|terms| terms.committed);
+    family("hottap_moments_pending", Kind::Gauge, "Messages that wait for the tracer or its next flush.", &|terms| {
+        terms.pending
+    });
+    let dropped = writer.family("hottap_moments_dropped_total", counter, "Messages that the tracer lost, by reason.");
+    for (tracer, terms) in following() {
+        for (reason, moments) in terms.dropped.iter() {
+            dropped.sample([("tracer", tracer), ("reason", reason)], moments as f64);
+        }
+    }
 }
 
 /// Where payloads go, and what became of them.

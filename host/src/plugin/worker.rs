@@ -10,7 +10,7 @@ use super::breaker;
 use super::generation::Generation;
 use super::pool::Handle;
 use super::share::Share;
-use crate::collect::{DropReason, Inbox, Queue, View};
+use crate::collect::{DropReason, Inbox, Moments, Queue, View, Work};
 use crate::metrics::Registry;
 use crate::rpc::{Clock, Level};
 use crate::tracer::Core;
@@ -20,10 +20,10 @@ use crate::wasm::{CallError, Cause, Guest, thread_cpu_time};
 const TURN: Duration = Duration::from_millis(5);
 /// How long after an instance could not be made the next try comes.
 const RETRY: Duration = Duration::from_secs(1);
-/// Calls without a commit after which an early flush comes: they are what a trap would lose.
+/// Calls and moments without a commit after which an early flush comes: they are what a trap would lose.
 const EARLY: u64 = 32_768;
 
-/// What a worker is told besides the calls.
+/// What a worker is told besides the calls and moments.
 pub(crate) enum Order {
     /// Flush, commit, and go on with another generation. Answered when it is live, or with the reason why it is not;
     /// then the old one goes on.
@@ -61,6 +61,8 @@ struct Runner {
     guest: Option<Box<dyn Guest>>,
     /// Calls that the instance has seen since the last commit.
     uncommitted: u64,
+    /// Moments that it has seen since then.
+    uncommitted_moments: u64,
     flushed: Instant,
     share: Share,
     /// No instance before this.
@@ -90,6 +92,7 @@ impl Worker {
                     generation,
                     guest: None,
                     uncommitted: 0,
+                    uncommitted_moments: 0,
                     flushed: now,
                     share: Share::new(now),
                     not_before: None,
@@ -178,13 +181,13 @@ impl Runner {
         worker.queue.set_throttled(throttled);
         if !throttled {
             while began.elapsed() < TURN
-                && let Some(calls) = worker.queue.pop()
+                && let Some(work) = worker.queue.pop()
             {
-                self.finish(calls);
+                self.work(work);
             }
             if self.flushed.elapsed() >= self.period() {
                 self.flush(Cause::Period);
-            } else if self.uncommitted >= EARLY {
+            } else if self.uncommitted + self.uncommitted_moments >= EARLY {
                 self.flush(Cause::Early);
             }
         }
@@ -207,16 +210,24 @@ impl Runner {
         self.generation.settings.period
     }
 
-    /// Hands calls to the instance; makes one if there is none.
-    fn finish(&mut self, calls: View) {
-        let count = calls.len() as u64;
+    /// Hands calls or moments to the instance; makes one if there is none.
+    fn work(&mut self, work: Work) {
         if let Err(error) = self.ready() {
-            self.book.account.drop_pending(DropReason::Instance, count);
+            self.drop_work(&work, DropReason::Instance);
             if let Some(error) = error {
                 self.report(&error, "its calls are dropped and counted; a new instance is tried every second");
             }
             return;
         }
+        match work {
+            Work::Calls(calls) => self.finish(calls),
+            Work::Moments(_) if !self.generation.follows_streams() => self.drop_work(&work, DropReason::Swap),
+            Work::Moments(moments) => self.progress(moments),
+        }
+    }
+
+    fn finish(&mut self, calls: View) {
+        let count = calls.len() as u64;
         let Some(guest) = &mut self.guest else { return };
         match guest.finish(calls) {
             Ok(()) => {
@@ -224,7 +235,24 @@ impl Runner {
                 Usage::add(&self.book.usage.calls, count);
                 Usage::add(&self.book.usage.batches, 1);
             }
-            Err(error) => self.failed(&error, count),
+            Err(error) => self.failed(&error, count, 0),
+        }
+    }
+
+    fn progress(&mut self, moments: Moments) {
+        let count = moments.len() as u64;
+        let Some(guest) = &mut self.guest else { return };
+        match guest.progress(moments) {
+            Ok(()) => self.uncommitted_moments += count,
+            Err(error) => self.failed(&error, 0, count),
+        }
+    }
+
+    /// Books what the instance will not get.
+    fn drop_work(&self, work: &Work, reason: DropReason) {
+        match work {
+            Work::Calls(calls) => self.book.account.drop_pending(reason, calls.len() as u64),
+            Work::Moments(moments) => self.book.account.drop_pending_moments(reason, moments.len() as u64),
         }
     }
 
@@ -259,19 +287,22 @@ impl Runner {
         let now = self.unix();
         let Some(guest) = &mut self.guest else { return false };
         if let Err(error) = guest.flush(cause, now, elapsed.as_nanos() as u64) {
-            self.failed(&error, 0);
+            self.failed(&error, 0, 0);
             return false;
         }
         guest.commit(self.core.clock.now() / 1_000_000);
-        self.book.account.commit(std::mem::take(&mut self.uncommitted));
+        let calls = std::mem::take(&mut self.uncommitted);
+        self.book.account.commit(calls, std::mem::take(&mut self.uncommitted_moments));
         true
     }
 
-    /// The instance is gone, and with it what was not committed, `more` calls included.
-    fn failed(&mut self, error: &CallError, more: u64) {
+    /// The instance is gone, and with it what was not committed, these calls and moments included.
+    fn failed(&mut self, error: &CallError, calls: u64, moments: u64) {
         self.guest = None;
-        let lost = std::mem::take(&mut self.uncommitted) + more;
+        let lost = std::mem::take(&mut self.uncommitted) + calls;
         self.book.account.drop_pending(DropReason::Trap, lost);
+        let lost = std::mem::take(&mut self.uncommitted_moments) + moments;
+        self.book.account.drop_pending_moments(DropReason::Trap, lost);
         Usage::add(&self.book.usage.traps, 1);
         self.report(error, "the calls since its last flush are dropped and counted; a new instance goes on");
     }
@@ -308,15 +339,15 @@ impl Runner {
         let traps = self.book.usage.traps.load(Ordering::Relaxed);
         while Instant::now() < until
             && self.book.usage.traps.load(Ordering::Relaxed) == traps
-            && let Some(calls) = worker.queue.pop()
+            && let Some(work) = worker.queue.pop()
         {
-            self.finish(calls);
+            self.work(work);
         }
         if self.guest.is_some() {
             self.flush(Cause::Shutdown);
         }
-        while let Some(calls) = worker.queue.pop() {
-            self.book.account.drop_pending(DropReason::Shutdown, calls.len() as u64);
+        while let Some(work) = worker.queue.pop() {
+            self.drop_work(&work, DropReason::Shutdown);
         }
         self.guest = None;
         self.ended = true;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{Extensions, HeaderMap};
 
+use super::follow::Follower;
 use super::live::MethodId;
 use super::local::{Decided, Local};
 use super::natives::{Natives, Started};
@@ -289,6 +290,13 @@ impl Call {
             let (core, method, info) = (&self.core, self.method, &mut self.context.info);
             Local::with(core, |local| local.live(core).start(method, info, headers, core.clock));
         }
+    }
+
+    /// Who writes down the messages of one of its bodies; none if no live plugin follows such calls, which is one look at
+    /// one number.
+    #[inline]
+    pub(crate) fn follow(&self) -> Option<Box<Follower>> {
+        if self.core.live.has_followers() { Follower::new(&self.core, self.method, &self.context.info) } else { None }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {

@@ -23,6 +23,8 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 const STARTS: u8 = 1 << 7;
 /// The flag of the kill switch.
 const DISABLED: u8 = 1 << 6;
+/// The flag that somebody follows open streams.
+const FOLLOWED: u8 = 1 << 5;
 
 /// What one plugin asked for.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Rule {
     pub(crate) slot: usize,
     pub(crate) scope: Arc<Scope>,
     pub(crate) level: Level,
+    /// It wants the messages of open streams.
+    pub(crate) streams: bool,
     /// What it does at the start of calls, if it does anything.
     pub(crate) start: Option<Arc<dyn Start>>,
 }
@@ -54,18 +58,23 @@ pub(crate) struct Rules {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interest {
     pub(crate) mask: Mask,
+    /// Those of them that want its messages while it is open.
+    pub(crate) streams: Mask,
     /// The greatest level that was asked for; none if nobody wants the call.
     pub(crate) level: Option<Level>,
 }
 
 impl Rules {
     fn interest(&self, wants: impl Fn(&Rule) -> bool) -> Interest {
-        let mut interest = Interest { mask: Mask::NONE, level: self.native };
+        let mut interest = Interest { mask: Mask::NONE, streams: Mask::NONE, level: self.native };
         if self.disabled {
-            return Interest { mask: Mask::NONE, level: None };
+            return Interest { level: None, ..interest };
         }
         for rule in self.plugins.iter().filter(|rule| wants(rule)) {
             interest.mask = interest.mask.or(Mask::one(rule.slot));
+            if rule.streams {
+                interest.streams = interest.streams.or(Mask::one(rule.slot));
+            }
             interest.level = interest.level.max(Some(rule.level));
         }
         interest
@@ -182,13 +191,14 @@ impl Live {
         self.unknown[side as usize].level.is_none()
     }
 
-    /// Bit i: nobody wants any call of side i. The highest bits: [`STARTS`], [`DISABLED`].
+    /// Bit i: nobody wants any call of side i. The highest bits: [`STARTS`], [`DISABLED`], [`FOLLOWED`].
     fn flags(&self) -> u8 {
         let sides = [Side::Client, Side::Server, Side::Endpoint];
         let idle = sides.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8);
         let starts = if self.starters.is_empty() { 0 } else { STARTS };
         let disabled = if self.rules.disabled { DISABLED } else { 0 };
-        idle | starts | disabled
+        let followed = if self.rules.plugins.iter().any(|rule| rule.streams) { FOLLOWED } else { 0 };
+        idle | starts | disabled | followed
     }
 
     /// Which plugins get this finished call.
@@ -199,9 +209,24 @@ impl Live {
             Some(known) => known.interest[info.side as usize].mask,
             None => self.rules.interest(|rule| rule.scope.wants(info.side, symbol.as_str())).mask,
         };
-        let mut mask = by_method.and(self.outcomes[info.stats.outcome as usize]);
+        self.sampled(by_method.and(self.outcomes[info.stats.outcome as usize]), info.trace.trace_id)
+    }
+
+    /// Which plugins get the messages of this open call: how it will end is not known, so outcomes narrow nothing.
+    pub(crate) fn followers(&self, id: Option<MethodId>, side: Side, name: &str, trace_id: u128) -> Mask {
+        let known = id.and_then(|id| self.methods.get(id.place()));
+        let by_method = match known {
+            Some(known) => known.interest[side as usize].streams,
+            None => self.rules.interest(|rule| rule.scope.wants(side, name)).streams,
+        };
+        self.sampled(by_method, trace_id)
+    }
+
+    /// Without those that sample, and have not this trace in their share.
+    #[inline]
+    fn sampled(&self, mut mask: Mask, trace_id: u128) -> Mask {
         for rule in &self.sampling {
-            if !rule.scope.wants_trace(info.trace.trace_id) {
+            if !rule.scope.wants_trace(trace_id) {
                 mask = mask.without(rule.slot);
             }
         }
@@ -264,6 +289,12 @@ impl LiveCell {
         self.flags.load(Ordering::Acquire) & STARTS != 0
     }
 
+    /// Somebody follows open streams.
+    #[inline]
+    pub(crate) fn has_followers(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & FOLLOWED != 0
+    }
+
     pub(crate) fn load(&self) -> Arc<Live> {
         self.lock().current.clone()
     }
@@ -318,7 +349,7 @@ mod tests {
     fn rule(slot: usize, methods: &[&str]) -> Rule {
         let methods: Vec<String> = methods.iter().map(|m| (*m).to_owned()).collect();
         let scope = Scope::new(None, &methods, &[], None, 1.0).expect("valid");
-        Rule { slot, scope: Arc::new(scope), level: Level::Base, start: None }
+        Rule { slot, scope: Arc::new(scope), level: Level::Base, streams: false, start: None }
     }
 
     #[test]
@@ -343,6 +374,30 @@ mod tests {
             cell.learn(&format!("live.Flood/M{i}"));
         }
         assert!(cell.epoch() - before < 200, "{} snapshots", cell.epoch() - before);
+    }
+
+    #[test]
+    fn an_open_call_is_followed_by_those_that_follow_streams_and_want_it() {
+        let cell = LiveCell::new(Rules::default());
+        assert!(!cell.has_followers());
+        let follows = |slot, methods: &[&str]| Rule { streams: true, ..rule(slot, methods) };
+        let none = Scope::new(None, &[], &[], None, 0.0).expect("valid");
+        let unsampled = Rule { scope: Arc::new(none), ..follows(9, &[]) };
+        cell.update(|rules| rules.plugins = vec![rule(0, &[]), follows(5, &["live.A/*"]), follows(7, &[]), unsampled]);
+        assert!(cell.has_followers());
+        cell.learn("live.A/Three");
+        let live = cell.load();
+        let (id, _) = live.interest(Side::Server, "live.A/Three");
+        for (id, side, name, expected, reason) in [
+            (id.map(|(id, _)| id), Side::Server, "live.A/Three", Mask::one(5).or(Mask::one(7)), "a known method"),
+            (None, Side::Client, "live.A/New", Mask::one(5).or(Mask::one(7)), "a new one"),
+            (None, Side::Client, "live.B/New", Mask::one(7), "out of the scope of one"),
+            (None, Side::Endpoint, "live.A/New", Mask::NONE, "a side that none wants"),
+        ] {
+            assert_eq!(live.followers(id, side, name, 1), expected, "{reason}");
+        }
+        cell.update(|rules| rules.disabled = true);
+        assert_eq!(cell.load().followers(None, Side::Server, "live.A/New", 1), Mask::NONE, "the kill switch");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod builder;
 mod call;
 mod context;
 mod core;
+mod follow;
 mod hottap;
 mod live;
 mod local;
@@ -21,11 +22,12 @@ pub use native::Tracer;
 
 pub(crate) use call::Begun;
 pub(crate) use core::Core;
+pub(crate) use follow::Follower;
 pub(crate) use live::{LiveCell, Rules};
 pub(crate) use natives::Natives;
 #[cfg(feature = "plugins")]
 pub(crate) use {
-    live::{MethodId, Rule},
+    live::{Live, MethodId, Rule},
     local::Local,
     mask::{MAX_PLUGINS, Mask},
     scope::{Scope, ScopeError},

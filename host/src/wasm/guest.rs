@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::headers::HeaderGrants;
-use crate::collect::View;
+use crate::collect::{Moments, View};
 use crate::outbox::Outbox;
 use crate::rpc::Level;
 
@@ -12,6 +12,9 @@ use crate::rpc::Level;
 pub(crate) trait Guest: Send {
     /// Hands it finished calls.
     fn finish(&mut self, calls: View) -> Result<(), CallError>;
+
+    /// Hands it messages of open streams, if the module follows them; else it does nothing.
+    fn progress(&mut self, moments: Moments) -> Result<(), CallError>;
 
     /// Lets it hand over what it gathered. What it does until this returns is staged.
     fn flush(&mut self, cause: Cause, now: u64, elapsed: u64) -> Result<(), CallError>;

@@ -10,7 +10,7 @@ use super::limits::{Limiter, Limits};
 use super::log::Log;
 use super::meter::{Meter, OutOfTime};
 use super::wasi::Wasi;
-use crate::collect::View;
+use crate::collect::{Moments, View};
 use crate::metrics::Stage;
 use crate::outbox::{Outbox, Parcel, Refusal, Refused};
 use crate::rpc::Level;
@@ -26,6 +26,7 @@ pub(super) enum Phase {
     Instantiate,
     Init,
     Finish,
+    Progress,
     Flush,
     Start,
 }
@@ -36,6 +37,7 @@ impl Phase {
             Self::Instantiate => "the making of an instance",
             Self::Init => "init",
             Self::Finish => "finish",
+            Self::Progress => "progress",
             Self::Flush => "flush",
             Self::Start => "start",
         }
@@ -60,6 +62,7 @@ pub(super) struct Host {
     #[cfg(feature = "cli")]
     destinations: std::collections::BTreeSet<String>,
     view: Option<View>,
+    moments: Option<Moments>,
     /// The request's headers, while a starter runs.
     pub(super) starting: Starting,
     /// It acts at the start of calls: what it sends goes nowhere, because nothing of it is ever committed.
@@ -91,6 +94,7 @@ impl Host {
             #[cfg(feature = "cli")]
             destinations: std::collections::BTreeSet::new(),
             view: None,
+            moments: None,
             starting: Starting::default(),
             is_starter: false,
             grants: surroundings.headers.clone(),
@@ -107,7 +111,7 @@ impl Host {
         self.phase = phase;
         self.meter.begin(match phase {
             Phase::Instantiate | Phase::Init => self.limits.init,
-            Phase::Finish => self.limits.finish,
+            Phase::Finish | Phase::Progress => self.limits.finish,
             Phase::Flush => self.limits.flush,
             Phase::Start => self.limits.start,
         });
@@ -124,6 +128,19 @@ impl Host {
     /// The batch that `finish` was called with. A guest holds its handle no longer than the call, so there is one.
     pub(super) fn view(&self) -> wasmtime::Result<&View> {
         self.view.as_ref().ok_or_else(|| wasmtime::Error::msg("a batch is valid only during finish"))
+    }
+
+    pub(super) fn show_moments(&mut self, moments: Moments) {
+        self.moments = Some(moments);
+    }
+
+    pub(super) fn hide_moments(&mut self) {
+        self.moments = None;
+    }
+
+    /// The moments that `progress` was called with.
+    pub(super) fn moments(&self) -> wasmtime::Result<&Moments> {
+        self.moments.as_ref().ok_or_else(|| wasmtime::Error::msg("moments are valid only during progress"))
     }
 
     pub(super) fn set_level(&mut self, level: u8) {

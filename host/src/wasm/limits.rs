@@ -13,7 +13,7 @@ pub(crate) struct Limits {
     pub(crate) memory: usize,
     /// Table elements, over all tables of one instance.
     pub(crate) table_elements: usize,
-    /// CPU time of one `finish`, at most 4,096 calls.
+    /// CPU time of one `finish` of at most 4,096 calls, and of one `progress` of as many messages.
     pub(crate) finish: Duration,
     /// CPU time of one `flush`.
     pub(crate) flush: Duration,

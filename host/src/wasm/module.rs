@@ -44,9 +44,6 @@ pub(crate) enum LoadError {
         /// The version that it was built against.
         needs: String,
     },
-    /// It exports something that this host never calls.
-    #[error("it exports {0}, which this host does not call; build it against the world plugin")]
-    Export(String),
     /// It imports something that tracers are not given.
     #[error("it imports {0}, which tracers are not given")]
     Import(String),
@@ -90,6 +87,8 @@ impl Engines {
 pub(crate) struct Module {
     engine: Arc<Engine>,
     ready: v0_1_draft::Ready,
+    /// Where it exports what follows streams.
+    progress: Option<ComponentExportIndex>,
     starter: Option<CompiledStarter>,
 }
 
@@ -117,6 +116,10 @@ impl Module {
             }
         };
         let (ready, component) = ready(&engines.collect, bytes)?;
+        let progress = v0_1_draft::progress_export(&component);
+        if progress.is_none() && v0_1_draft::exports_streams(&component) {
+            return Err(LoadError::Contract { reason: "its streams have no function progress".to_owned() });
+        }
         let starter = match v0_1_draft::start_export(&component) {
             None => None,
             Some(_) => {
@@ -125,7 +128,7 @@ impl Module {
                 v0_1_draft::start_export(&component).map(|start| CompiledStarter { engine, ready, start })
             }
         };
-        Ok(Self { engine: engines.collect.clone(), ready, starter })
+        Ok(Self { engine: engines.collect.clone(), ready, progress, starter })
     }
 
     /// Makes an instance and calls its `init`.
@@ -136,7 +139,12 @@ impl Module {
         metrics: Stage,
         surroundings: &Surroundings,
     ) -> Result<Box<dyn Guest>, CallError> {
-        self.ready.instance(Make { engine: &self.engine, name, limits, metrics, surroundings })
+        self.ready.instance(self.progress.as_ref(), Make { engine: &self.engine, name, limits, metrics, surroundings })
+    }
+
+    /// It follows open streams.
+    pub(crate) fn follows_streams(&self) -> bool {
+        self.progress.is_some()
     }
 
     /// It acts at the start of calls.
@@ -184,7 +192,6 @@ fn check_names(engine: &Engine, component: &Component) -> Result<(), LoadError> 
             }
             Some(name) if name.interface == "tracer" => tracer = true,
             Some(name) if name.interface == "starter" => starter = true,
-            Some(Name { interface: "streams", .. }) => return Err(LoadError::Export(name.to_owned())),
             _ => {}
         }
     }

@@ -94,6 +94,7 @@ fn a_good_tracer_is_shown_with_what_it_asks_for() {
     assert_eq!(report["exports"], serde_json::json!(["hottap:tracer/tracer@0.1.0-draft"]));
     assert_eq!(report["imports"], serde_json::json!(["hottap:tracer/rpc@0.1.0-draft"]));
     assert_eq!(report["starter"], false);
+    assert_eq!(report["streams"], false);
     assert_eq!(report["level"], "base");
     assert_eq!(report["period_ms"], 1000);
     assert_eq!(report["memory_bytes"], 65536);
@@ -101,6 +102,18 @@ fn a_good_tracer_is_shown_with_what_it_asks_for() {
     let shown = said(folder.path(), &["check", "quiet.wasm"]);
     assert!(shown.out.starts_with("ok  quiet.wasm\n"), "{}", shown.out);
     assert!(shown.out.contains("level base, a flush every 1000 ms"), "{}", shown.out);
+}
+
+#[test]
+fn a_tracer_that_follows_streams_is_tried_with_messages() {
+    let follows = Wat { progress: "(call $drop-moments (local.get 0))", ..QUIET };
+    let traps = Wat { progress: "unreachable", ..QUIET };
+    let folder = plugins(&[("good.wasm", &follows.component()), ("bad.wasm", &traps.component())]);
+    assert_eq!(report(folder.path(), "good.wasm", 0)["streams"], true);
+    let shown = said(folder.path(), &["check", "good.wasm"]);
+    assert!(shown.out.contains("streams      yes"), "{}", shown.out);
+    let bad = report(folder.path(), "bad.wasm", 1);
+    assert!(bad["error"]["message"].as_str().is_some_and(|text| text.contains("trapped in progress")), "{bad:#}");
 }
 
 #[test]

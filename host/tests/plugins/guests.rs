@@ -9,12 +9,14 @@ pub(crate) struct Wat {
     pub(crate) flush: &'static str,
     /// What it does at the start of calls; "" is a guest without a starter.
     pub(crate) start: &'static str,
+    /// What it does with the messages of open streams; "" is a guest that does not follow streams.
+    pub(crate) progress: &'static str,
     /// More items of the core module.
     pub(crate) items: &'static str,
 }
 
 /// A guest that takes everything and does nothing.
-pub(crate) const QUIET: Wat = Wat { init: INIT_OK, finish: "", flush: "", start: "", items: "" };
+pub(crate) const QUIET: Wat = Wat { init: INIT_OK, finish: "", flush: "", start: "", progress: "", items: "" };
 
 /// `init` answers: well. Its result stands at address 8, where memory is zero.
 pub(crate) const INIT_OK: &str = "i32.const 8";
@@ -34,7 +36,7 @@ impl Wat {
 
     /// A component for a version of the contract, with more imports.
     pub(crate) fn component_of(&self, version: &str, imports: &str) -> Vec<u8> {
-        let Self { init, finish, flush, start, items } = self;
+        let Self { init, finish, flush, start, progress, items } = self;
         let (start, starter) = match *start {
             "" => (String::new(), String::new()),
             body => (
@@ -55,14 +57,41 @@ impl Wat {
                 ),
             ),
         };
+        let [following, follow, follow_with, streams] = match *progress {
+            "" => [const { String::new() }; 4],
+            body => [
+                format!(
+                    r#"(import "hottap:tracer/progress@{version}" (instance $progress
+                      (export "moments" (type (sub resource)))))
+                    (alias export $progress "moments" (type $moments))
+                    (core func $drop-moments (canon resource.drop $moments))"#
+                ),
+                format!(
+                    r#"(global $pieces (mut i32) (i32.const 0))
+                    (func (export "progress") (param i32)
+                      (global.set $pieces (i32.add (global.get $pieces) (i32.const 1)))
+                      {body})"#
+                ),
+                r#"(export "drop-moments" (func $drop-moments))"#.to_owned(),
+                format!(
+                    r#"(func $follow (param "moments" (borrow $moments)) (canon lift (core func $core "progress")))
+                    (instance $streams (export "progress" (func $follow)))
+                    (export "hottap:tracer/streams@{version}" (instance $streams))"#
+                ),
+            ],
+        };
+        let follow_import =
+            if follow.is_empty() { "" } else { r#"(import "" "drop-moments" (func $drop-moments (param i32)))"# };
         let text = format!(
             r#"(component
               (import "hottap:tracer/rpc@{version}" (instance $rpc (export "batch" (type (sub resource)))))
               (alias export $rpc "batch" (type $batch))
               {imports}
+              {following}
               (core func $drop (canon resource.drop $batch))
               (core module $code
                 (import "" "drop" (func $drop (param i32)))
+                {follow_import}
                 (memory (export "memory") 1)
                 (data (i32.const 64) "not today")
                 (global $calls (mut i32) (i32.const 0))
@@ -79,8 +108,10 @@ impl Wat {
                   {finish}
                   (call $drop (local.get 0)))
                 (func (export "flush") (param i32 i64 i64) {flush})
+                {follow}
                 {start})
-              (core instance $core (instantiate $code (with "" (instance (export "drop" (func $drop))))))
+              (core instance $core
+                (instantiate $code (with "" (instance (export "drop" (func $drop)) {follow_with}))))
               (func $init (param "role" u8) (param "config" string)
                 (param "identity" (list (tuple string string))) (param "now" u64) (result (result (error string)))
                 (canon lift (core func $core "init") (memory (core memory $core "memory"))
@@ -91,6 +122,7 @@ impl Wat {
               (instance $tracer
                 (export "init" (func $init)) (export "finish" (func $finish)) (export "flush" (func $flush)))
               (export "hottap:tracer/tracer@{version}" (instance $tracer))
+              {streams}
               {starter})"#
         );
         wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))

@@ -154,6 +154,16 @@ impl House {
         tracer
     }
 
+    /// Waits until as many messages of open streams were observed and none is pending, and checks the books.
+    #[track_caller]
+    pub(crate) fn settled_moments(&self, name: &str, observed: u64) -> Value {
+        self.until(name, "settled", |tracer| {
+            assert_balanced(tracer);
+            let moments = &tracer["moments"];
+            moments["observed"] == observed && moments["pending"] == 0
+        })
+    }
+
     /// Makes calls on the server's side, one after the other.
     pub(crate) fn calls(&self, count: u64) {
         (0..count).for_each(|_| self.call(Side::Server, "house.v1.House/Call", 0));
@@ -180,13 +190,19 @@ impl House {
     }
 }
 
-/// Every finished call is somewhere, at every moment.
+/// Every finished call is somewhere, at every moment, and so is every message of the streams that a tracer follows.
 #[track_caller]
 pub(crate) fn assert_balanced(tracer: &Value) {
     if tracer.is_null() {
         return;
     }
-    let term = |name: &str| tracer[name].as_u64().expect("a count");
-    let dropped: u64 = tracer["dropped"].as_object().expect("by reason").values().filter_map(Value::as_u64).sum();
-    assert_eq!(term("finished"), term("committed") + term("pending") + dropped + term("dead"), "{tracer:#}");
+    let (term, moments) = (|name: &str| tracer[name].as_u64().expect("a count"), &tracer["moments"]);
+    let dropped = |terms: &Value| -> u64 {
+        terms["dropped"].as_object().expect("by reason").values().filter_map(Value::as_u64).sum()
+    };
+    assert_eq!(term("finished"), term("committed") + term("pending") + dropped(tracer) + term("dead"), "{tracer:#}");
+    if !moments.is_null() {
+        let term = |name: &str| moments[name].as_u64().expect("a count");
+        assert_eq!(term("observed"), term("committed") + term("pending") + dropped(moments), "{tracer:#}");
+    }
 }

@@ -3,6 +3,11 @@
 #![recursion_limit = "256"]
 #![cfg(test)]
 
+#[cfg(feature = "tonic")]
+mod chat;
+#[cfg(feature = "tonic")]
+#[path = "../layers/codec.rs"]
+mod codec;
 mod destinations;
 mod facts;
 mod guests;
@@ -20,3 +25,5 @@ mod metrics;
 mod prometheus;
 mod reload;
 mod starts;
+mod stream;
+mod streams;

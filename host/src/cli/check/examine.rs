@@ -58,6 +58,7 @@ fn load(plugin: &Plugin, bench: &Bench, report: &mut Report) -> Result<(), Refus
     report.bytes = Some(files.module.len() as u64);
     let interfaces = Interfaces::of(&files.module);
     report.starter = Some(interfaces.exports_of_contract("starter"));
+    report.streams = Some(interfaces.exports_of_contract("streams"));
     report.imports = interfaces.imports.into_iter().collect();
     report.exports = interfaces.exports.into_iter().collect();
     files.check_digest()?;

@@ -25,6 +25,7 @@ pub(super) struct Report {
     pub(super) imports: Vec<String>,
     pub(super) exports: Vec<String>,
     pub(super) starter: Option<bool>,
+    pub(super) streams: Option<bool>,
     pub(super) level: Option<&'static str>,
     pub(super) period_ms: Option<u64>,
     pub(super) compile_ms: Option<f64>,
@@ -111,6 +112,9 @@ impl Report {
         }
         if self.starter == Some(true) {
             fact("starter", "yes: it is called when calls start, on their own time")?;
+        }
+        if self.streams == Some(true) {
+            fact("streams", "yes: it is called with the messages of calls that are still open")?;
         }
         for metric in self.metrics.iter().flatten() {
             let unit = if metric.unit.is_empty() { "" } else { " in " };

@@ -12,7 +12,6 @@ use tower_service::Service;
 use super::ClientBody;
 use crate::layer::active::{Active, Owner, Start};
 use crate::layer::business::Classify;
-use crate::layer::exchange::Exchange;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
@@ -66,10 +65,11 @@ where
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
         let classify = self.classify.clone();
-        let (mut active, exchange, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request);
+        let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request);
         parent.inject(&active.call().info().trace, request.headers_mut());
         active.start_plugins(request.headers_mut());
-        let (mut owner, probe) = (Owner::new(active), Probe::new(exchange));
+        let probe = Probe::new(active.request_tap());
+        let mut owner = Owner::new(active);
         let request = request.map(|body| body.observe(probe));
         let inner = owner.guard(|| self.inner.call(request));
         ResponseFuture::new(inner, owner, None)
@@ -104,12 +104,12 @@ fn observe<B>(
     begun: Begun,
     head: &Head<'_>,
     request: &Request<B>,
-) -> (Box<Active>, Arc<Exchange>, Parent) {
+) -> (Box<Active>, Parent) {
     let mut parent = Parent::of(head.given);
     let begun = begun.inherit(std::mem::take(&mut parent.extensions));
     let (wire, trace) = (head.wire, parent.trace);
     let start = Start { side: Side::Client, wire, trace, to_head: request.method() == Method::HEAD, classify };
-    let (active, exchange) = Active::start(core, begun, start, |info| {
+    let active = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
         info.to.service = callee;
@@ -118,7 +118,7 @@ fn observe<B>(
             notes.apply(info);
         }
     });
-    (active, exchange, parent)
+    (active, parent)
 }
 
 /// Where the request goes, if its URI says so; without user and password, which it may hold.

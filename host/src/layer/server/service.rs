@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::peer;
 use crate::layer::active::{Active, Owner, Start};
 use crate::layer::business::Classify;
-use crate::layer::exchange::{Direction, Tap};
+use crate::layer::exchange::Tap;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{Ambient, Remote};
@@ -113,7 +113,7 @@ fn observe<B>(
     let (wire, remote) = (head.wire, head.given.remote());
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
     let start = Start { side: Side::Server, wire, trace, to_head: request.method() == Method::HEAD, classify };
-    let (mut active, exchange) = Active::start(core, begun, start, |info| {
+    let mut active = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
         info.config.transport = protocol::transport(request.version());
@@ -126,8 +126,9 @@ fn observe<B>(
     let (info, attached) = (context.info().clone(), context.extensions().clone());
     let rpc = Ambient::traced(info, core.clock, remote, request.headers(), attached);
     active.handled_by(rpc.clone());
-    exchange.record(EventKind::SERVER_HANDLE_START);
-    (active, Tap::new(exchange, Direction::Request), rpc)
+    active.exchange().record(EventKind::SERVER_HANDLE_START);
+    let tap = active.request_tap();
+    (active, tap, rpc)
 }
 
 #[cfg(feature = "tonic")]

@@ -2,10 +2,11 @@
 
 mod imports;
 mod start;
+mod streams;
 
 use std::sync::Arc;
 
-use wasmtime::component::{ComponentExportIndex, HasSelf, InstancePre, Linker, Resource};
+use wasmtime::component::{ComponentExportIndex, HasSelf, Instance, InstancePre, Linker, Resource};
 use wasmtime::{Result, Store};
 
 use super::engine::Engine;
@@ -13,10 +14,12 @@ use super::guest::{CallError, Cause, Guest, Settings, Surroundings};
 use super::host::{Host, Phase};
 use super::limits::Limits;
 use super::starter::Starter;
-use crate::collect::View;
+use crate::collect::{Moments, View};
 use crate::metrics::Stage;
+use start::Starting;
 pub(super) use start::start_export;
-use start::{Start, Starting};
+use streams::Progress;
+pub(super) use streams::{exports_streams, progress_export};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -33,7 +36,7 @@ use bindings::{Plugin, PluginIndices};
 /// The version of the package, as it stands in the names of imports and exports.
 pub(super) const VERSION: &str = "0.1.0-draft";
 /// The interfaces that a guest of this version may import.
-pub(super) const IMPORTS: &[&str] = &["rpc", "setup", "metrics", "outbox", "log", "state", "starting"];
+pub(super) const IMPORTS: &[&str] = &["rpc", "setup", "metrics", "outbox", "log", "state", "starting", "progress"];
 /// A batch is named by this handle; there is only one at a time, so the handle says no more.
 #[expect(unreachable_pub, reason = "the generated code re-exports it")]
 pub enum Batch {}
@@ -46,6 +49,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
     outbox::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
     log::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
     state::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
+    streams::add_to_linker(linker)?;
     start::add_to_linker(linker)
 }
 
@@ -70,13 +74,19 @@ impl Ready {
         Ok(Self { exports: PluginIndices::new(&pre)?, pre })
     }
 
-    /// Makes an instance that collects.
-    pub(super) fn instance(&self, of: Make<'_>) -> std::result::Result<Box<dyn Guest>, CallError> {
+    /// Makes an instance that collects, and that follows streams by the function that it exports for that, if any.
+    pub(super) fn instance(
+        &self,
+        progress: Option<&ComponentExportIndex>,
+        of: Make<'_>,
+    ) -> std::result::Result<Box<dyn Guest>, CallError> {
         let engine = of.engine.clone();
         let running = engine.enter();
-        let (store, plugin, _) = self.init(COLLECTS, None, of)?;
+        let (store, plugin, progress) = self.init(COLLECTS, of, |store, instance| {
+            progress.map(|progress| instance.get_typed_func(store, progress)).transpose()
+        })?;
         drop(running);
-        Ok(Box::new(Collecting { store, plugin, engine }))
+        Ok(Box::new(Collecting { store, plugin, progress, engine }))
     }
 
     /// Makes an instance that starts, by the function that it exports for that.
@@ -87,22 +97,18 @@ impl Ready {
     ) -> std::result::Result<Box<dyn Starter>, CallError> {
         let engine = of.engine.clone();
         let running = engine.enter();
-        let (store, _, start) = self.init(STARTS, Some(start), of)?;
+        let (store, _, start) = self.init(STARTS, of, |store, instance| instance.get_typed_func(store, start))?;
         drop(running);
-        let Some(start) = start else {
-            let (function, reason) = ("start", "it is not exported".to_owned());
-            return Err(CallError::Trap { function, reason });
-        };
         Ok(Box::new(Starting::new(store, start, engine)))
     }
 
-    /// Makes an instance and calls `init`.
-    fn init(
+    /// Makes an instance, finds what else it exports, and calls `init`.
+    fn init<E>(
         &self,
         role: u8,
-        start: Option<&ComponentExportIndex>,
         of: Make<'_>,
-    ) -> std::result::Result<(Store<Host>, Plugin, Option<Start>), CallError> {
+        find: impl FnOnce(&mut Store<Host>, &Instance) -> Result<E>,
+    ) -> std::result::Result<(Store<Host>, Plugin, E), CallError> {
         let Make { engine, name, limits, metrics, surroundings } = of;
         let mut store = Store::new(engine.wasmtime(), Host::new(name, limits, metrics, surroundings));
         store.limiter(|host| &mut host.limiter);
@@ -117,10 +123,10 @@ impl Ready {
         store.data_mut().begin(Phase::Instantiate);
         let made = self.pre.instantiate(&mut store).and_then(|instance| {
             let plugin = self.exports.load(&mut store, &instance)?;
-            let start = start.map(|start| instance.get_typed_func(&mut store, start)).transpose()?;
-            Ok((plugin, start))
+            let found = find(&mut store, &instance)?;
+            Ok((plugin, found))
         });
-        let (plugin, start) = match made {
+        let (plugin, found) = match made {
             Ok(made) => made,
             Err(error) => return Err(store.data_mut().explain(&error)),
         };
@@ -130,7 +136,7 @@ impl Ready {
         let answer =
             plugin.hottap_tracer_tracer().call_init(&mut store, role, &surroundings.config, identity, surroundings.now);
         match answer {
-            Ok(Ok(())) => Ok((store, plugin, start)),
+            Ok(Ok(())) => Ok((store, plugin, found)),
             Ok(Err(refusal)) => Err(CallError::Init(crate::rpc::cut(&refusal, MAX_REFUSAL_BYTES).to_owned())),
             Err(error) => Err(store.data_mut().explain(&error)),
         }
@@ -149,6 +155,7 @@ const MAX_REFUSAL_BYTES: usize = 1024;
 struct Collecting {
     store: Store<Host>,
     plugin: Plugin,
+    progress: Option<Progress>,
     engine: Arc<Engine>,
 }
 
@@ -162,6 +169,18 @@ impl Guest for Collecting {
         let batch = Resource::new_borrow(BATCH);
         let answer = self.plugin.hottap_tracer_tracer().call_finish(&mut self.store, batch);
         self.store.data_mut().hide();
+        answer.map_err(|error| self.store.data_mut().explain(&error))
+    }
+
+    fn progress(&mut self, moments: Moments) -> std::result::Result<(), CallError> {
+        let Some(progress) = &self.progress else { return Ok(()) };
+        let _running = self.engine.enter();
+        let host = self.store.data_mut();
+        host.begin(Phase::Progress);
+        host.show_moments(moments);
+        self.store.set_epoch_deadline(1);
+        let answer = progress.call(&mut self.store, (Resource::new_borrow(streams::MOMENTS),));
+        self.store.data_mut().hide_moments();
         answer.map_err(|error| self.store.data_mut().explain(&error))
     }
 

@@ -1,0 +1,74 @@
+//! A message on an open stream as the hot path writes it, and one plugin's share of such messages; no finished calls.
+
+use crate::tracer::Mask;
+
+/// Moments that a plugin gets in one piece, at most: as many as a batch has calls.
+const MAX_PIECE: usize = 4_096;
+
+/// One message that was sent or received by a call that is still open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// The plugins that follow the call.
+    pub(crate) mask: Mask,
+    pub(crate) call: u64,
+    /// Nanoseconds since the Unix epoch: the call's start and what has passed since, so that a call's moments and its
+    /// row agree though the system's clock is set in between.
+    pub(crate) time: u64,
+    /// Bytes, with the message's prefix.
+    pub(crate) size: u64,
+    /// The method's symbol; 0 as long as no call of it has finished.
+    pub(crate) method: u32,
+    /// The fixed symbol of the event `stream_send` or `stream_recv`.
+    pub(crate) kind: u32,
+}
+
+const _: () = assert!(size_of::<Moment>() == 48, "it is written once per message");
+
+/// What one plugin gets of the moments: those of the calls that it follows, in the order of their times.
+pub(crate) struct Moments(Box<[Moment]>);
+
+impl Moments {
+    /// The share of the plugin in `slot`, in pieces that bound what a guest gets at once. None of them is empty.
+    pub(crate) fn of(all: &[Moment], slot: usize) -> impl Iterator<Item = Self> {
+        let mut rest = all.iter().filter(move |moment| moment.mask.has(slot));
+        std::iter::from_fn(move || {
+            let piece: Box<[Moment]> = rest.by_ref().take(MAX_PIECE).copied().collect();
+            (!piece.is_empty()).then_some(Self(piece))
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Memory that it holds, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+
+    /// One value per moment.
+    pub(crate) fn map<T>(&self, value: impl Fn(&Moment) -> T) -> Vec<T> {
+        self.0.iter().map(value).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(call: u64, mask: Mask) -> Moment {
+        Moment { mask, call, time: call, size: 5, method: 0, kind: 20 }
+    }
+
+    #[test]
+    fn a_plugin_gets_its_own_moments_and_never_too_many_at_once() {
+        let (one, both) = (Mask::one(3), Mask::one(3).or(Mask::one(90)));
+        let all: Vec<Moment> = (0..10_000).map(|call| moment(call, if call % 2 == 0 { both } else { one })).collect();
+        let sizes = |slot| Moments::of(&all, slot).map(|moments| moments.len()).collect::<Vec<_>>();
+        assert_eq!(sizes(3), [4_096, 4_096, 1_808]);
+        assert_eq!(sizes(90), [4_096, 904]);
+        assert_eq!(sizes(4), [0; 0]);
+        let calls: Vec<u64> = Moments::of(&all, 90).flat_map(|moments| moments.map(|moment| moment.call)).collect();
+        assert!(calls.iter().copied().eq((0..10_000).step_by(2)), "in their order, each once");
+    }
+}
