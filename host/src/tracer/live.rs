@@ -3,9 +3,7 @@
 #![cfg_attr(all(not(feature = "plugins"), not(test)), expect(dead_code, reason = "only plugins have scopes and masks"))]
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use http::HeaderMap;
@@ -15,16 +13,12 @@ use super::scope::Scope;
 use super::start::{BUDGET, Start};
 use crate::rpc::{Clock, Level, Outcome, RpcInfo, Side, Symbol};
 
-/// How long methods that were just learned may wait for the next snapshot. Until then their calls take the slow path;
-/// a shorter time would copy the table too often while a large service warms up.
-const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-
 /// The flag that somebody acts at the start of calls.
-const STARTS: u8 = 1 << 7;
+pub(super) const STARTS: u8 = 1 << 7;
 /// The flag of the kill switch.
-const DISABLED: u8 = 1 << 6;
+pub(super) const DISABLED: u8 = 1 << 6;
 /// The flag that somebody follows open streams.
-const FOLLOWED: u8 = 1 << 5;
+pub(super) const FOLLOWED: u8 = 1 << 5;
 
 /// What one plugin asked for.
 #[derive(Clone, Debug)]
@@ -90,7 +84,7 @@ impl Rules {
 pub(crate) struct MethodId(NonZeroU32);
 
 impl MethodId {
-    fn new(place: usize) -> Self {
+    pub(super) fn new(place: usize) -> Self {
         Self(NonZeroU32::MIN.saturating_add(place as u32))
     }
 
@@ -119,7 +113,7 @@ struct Known {
 }
 
 impl Live {
-    fn new(epoch: u64, names: &[Symbol], rules: &Rules) -> Self {
+    pub(super) fn new(epoch: u64, names: &[Symbol], rules: &Rules) -> Self {
         let mut ids = HashMap::with_capacity_and_hasher(names.len(), foldhash::fast::RandomState::default());
         let methods = names
             .iter()
@@ -191,8 +185,13 @@ impl Live {
         self.unknown[side as usize].level.is_none()
     }
 
+    /// How many methods it knows.
+    pub(super) fn known(&self) -> usize {
+        self.methods.len()
+    }
+
     /// Bit i: nobody wants any call of side i. The highest bits: [`STARTS`], [`DISABLED`], [`FOLLOWED`].
-    fn flags(&self) -> u8 {
+    pub(super) fn flags(&self) -> u8 {
         let sides = [Side::Client, Side::Server, Side::Endpoint];
         let idle = sides.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8);
         let starts = if self.starters.is_empty() { 0 } else { STARTS };
@@ -231,180 +230,5 @@ impl Live {
             }
         }
         mask
-    }
-}
-
-/// Where the current snapshot is. The RPC's thread compares one number to know that its own copy is current.
-pub(crate) struct LiveCell {
-    epoch: AtomicU64,
-    /// See [`Live::flags`]. Asked before anything else, so that a call that nobody wants costs next to nothing.
-    flags: AtomicU8,
-    master: Mutex<Master>,
-}
-
-struct Master {
-    current: Arc<Live>,
-    names: Vec<Symbol>,
-    known: HashMap<Symbol, MethodId, foldhash::fast::RandomState>,
-    rules: Rules,
-    published: Instant,
-}
-
-impl LiveCell {
-    pub(crate) fn new(rules: Rules) -> Self {
-        let current = Arc::new(Live::new(1, &[], &rules));
-        Self {
-            epoch: AtomicU64::new(1),
-            flags: AtomicU8::new(current.flags()),
-            master: Mutex::new(Master {
-                current,
-                names: Vec::new(),
-                known: HashMap::default(),
-                rules,
-                published: Instant::now(),
-            }),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    /// Nobody wants any call of this side.
-    #[inline]
-    pub(crate) fn is_idle(&self, side: Side) -> bool {
-        self.flags.load(Ordering::Acquire) & 1 << side as u8 != 0
-    }
-
-    /// The kill switch: nothing is traced, whoever wants it.
-    #[inline]
-    pub(crate) fn is_disabled(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & DISABLED != 0
-    }
-
-    /// Somebody acts at the start of calls.
-    #[inline]
-    pub(crate) fn has_starters(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & STARTS != 0
-    }
-
-    /// Somebody follows open streams.
-    #[inline]
-    pub(crate) fn has_followers(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & FOLLOWED != 0
-    }
-
-    pub(crate) fn load(&self) -> Arc<Live> {
-        self.lock().current.clone()
-    }
-
-    /// Replaces what the live tracers asked for. When it returns, every thread that looks sees it.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Rules)) {
-        let mut master = self.lock();
-        change(&mut master.rules);
-        self.publish(&mut master);
-    }
-
-    /// Takes a method into the table that a router has shown to know; [`Symbol::OTHER`] if the table is full.
-    ///
-    /// A flood of new methods costs each of them a lock, and a new snapshot only when the table has grown by an eighth
-    /// or a tenth of a second has passed.
-    pub(crate) fn learn(&self, method: &str) -> Symbol {
-        let symbol = Symbol::intern_method(method);
-        if symbol == Symbol::OTHER {
-            return symbol;
-        }
-        let mut master = self.lock();
-        if !master.known.contains_key(&symbol) {
-            let id = MethodId::new(master.names.len());
-            master.known.insert(symbol, id);
-            master.names.push(symbol);
-        }
-        let published = master.current.methods.len();
-        let waiting = master.names.len() - published;
-        if waiting > published / 8 || (waiting > 0 && master.published.elapsed() > PUBLISH_EVERY) {
-            self.publish(&mut master);
-        }
-        symbol
-    }
-
-    fn publish(&self, master: &mut Master) {
-        let epoch = master.current.epoch + 1;
-        master.current = Arc::new(Live::new(epoch, &master.names, &master.rules));
-        master.published = Instant::now();
-        self.epoch.store(epoch, Ordering::Release);
-        self.flags.store(master.current.flags(), Ordering::Release);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Master> {
-        self.master.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rule(slot: usize, methods: &[&str]) -> Rule {
-        let methods: Vec<String> = methods.iter().map(|m| (*m).to_owned()).collect();
-        let scope = Scope::new(None, &methods, &[], None, 1.0).expect("valid");
-        Rule { slot, scope: Arc::new(scope), level: Level::Base, streams: false, start: None }
-    }
-
-    #[test]
-    fn a_learned_method_has_the_interest_of_its_plugins() {
-        let cell = LiveCell::new(Rules::default());
-        cell.update(|rules| rules.plugins = vec![rule(0, &[]), rule(5, &["live.A/*"])]);
-        cell.learn("live.A/One");
-        cell.learn("live.B/Two");
-        let live = cell.load();
-        let (id, interest) = live.interest(Side::Server, "live.A/One");
-        assert!(id.is_some());
-        assert_eq!(interest.mask, Mask::one(0).or(Mask::one(5)));
-        assert_eq!(live.interest(Side::Client, "live.B/Two").1.mask, Mask::one(0));
-        assert_eq!(live.interest(Side::Endpoint, "live.B/Two").1.level, None);
-    }
-
-    #[test]
-    fn a_flood_of_methods_does_not_copy_the_table_each_time() {
-        let cell = LiveCell::new(Rules::default());
-        let before = cell.epoch();
-        for i in 0..2_000 {
-            cell.learn(&format!("live.Flood/M{i}"));
-        }
-        assert!(cell.epoch() - before < 200, "{} snapshots", cell.epoch() - before);
-    }
-
-    #[test]
-    fn an_open_call_is_followed_by_those_that_follow_streams_and_want_it() {
-        let cell = LiveCell::new(Rules::default());
-        assert!(!cell.has_followers());
-        let follows = |slot, methods: &[&str]| Rule { streams: true, ..rule(slot, methods) };
-        let none = Scope::new(None, &[], &[], None, 0.0).expect("valid");
-        let unsampled = Rule { scope: Arc::new(none), ..follows(9, &[]) };
-        cell.update(|rules| rules.plugins = vec![rule(0, &[]), follows(5, &["live.A/*"]), follows(7, &[]), unsampled]);
-        assert!(cell.has_followers());
-        cell.learn("live.A/Three");
-        let live = cell.load();
-        let (id, _) = live.interest(Side::Server, "live.A/Three");
-        for (id, side, name, expected, reason) in [
-            (id.map(|(id, _)| id), Side::Server, "live.A/Three", Mask::one(5).or(Mask::one(7)), "a known method"),
-            (None, Side::Client, "live.A/New", Mask::one(5).or(Mask::one(7)), "a new one"),
-            (None, Side::Client, "live.B/New", Mask::one(7), "out of the scope of one"),
-            (None, Side::Endpoint, "live.A/New", Mask::NONE, "a side that none wants"),
-        ] {
-            assert_eq!(live.followers(id, side, name, 1), expected, "{reason}");
-        }
-        cell.update(|rules| rules.disabled = true);
-        assert_eq!(cell.load().followers(None, Side::Server, "live.A/New", 1), Mask::NONE, "the kill switch");
-    }
-
-    #[test]
-    fn the_kill_switch_leaves_nobody_interested() {
-        let cell = LiveCell::new(Rules { plugins: vec![rule(0, &[])], native: Some(Level::Base), disabled: false });
-        assert!(!cell.load().is_idle(Side::Server));
-        cell.update(|rules| rules.disabled = true);
-        assert!(cell.load().is_idle(Side::Server));
     }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod cell;
 mod context;
 mod core;
 mod follow;
@@ -21,9 +22,10 @@ pub use hottap::Hottap;
 pub use native::Tracer;
 
 pub(crate) use call::Begun;
+pub(crate) use cell::LiveCell;
 pub(crate) use core::Core;
 pub(crate) use follow::Follower;
-pub(crate) use live::{LiveCell, Rules};
+pub(crate) use live::Rules;
 pub(crate) use natives::Natives;
 #[cfg(feature = "plugins")]
 pub(crate) use {
