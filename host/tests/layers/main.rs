@@ -7,6 +7,7 @@ mod pair;
 mod peer;
 mod program;
 mod recorder;
+mod test_service;
 mod wire;
 mod world;
 
@@ -22,6 +23,7 @@ mod grpc;
 mod h2load;
 mod handles;
 mod http;
+mod interop;
 mod naming;
 mod natives;
 mod nginx;

@@ -1,5 +1,6 @@
 //! A tonic server over TCP and a client of it, each with a Hottap and a recorder of its own.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +11,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt};
+use tonic::body::Body as TonicBody;
 use tonic::client::Grpc;
+use tonic::server::NamedService;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
-use tower::Layer;
+use tower::{Layer, Service};
 
 use crate::codec::BytesCodec;
 use crate::echo::Echo;
@@ -133,11 +136,19 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start(tap: &Hottap, echo: Echo) -> Self {
+    pub(crate) async fn start<S>(tap: &Hottap, service: S) -> Self
+    where
+        S: Service<http::Request<TonicBody>, Response = http::Response<TonicBody>, Error = Infallible, Future: Send>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::builder().layer(tap.server_layer()).add_service(echo);
+        let server = Server::builder().layer(tap.server_layer()).add_service(service);
         let task = tokio::spawn(async move {
             let connections = TcpListenerStream::new(listener);
             let stopped = async { _ = stopped.await };
