@@ -116,7 +116,7 @@ Examples:
 
 With --json, one object a line for each file, always with the same keys; null is not known:
   path, name, verdict (ok, refused, unreadable), error {message, advice}, manifest, enabled,
-  generation, sha256, bytes, imports, exports, starter, level, period_ms, compile_ms, trial_ms,
+  generation, sha256, bytes, imports, exports, starter, streams, level, period_ms, compile_ms, trial_ms,
   memory_bytes, metrics [{name, kind, unit, labels}], metric_errors,
   destinations [{name, access (granted, not_granted, undefined)}], log [{severity, message}]
 

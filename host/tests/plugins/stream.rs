@@ -49,7 +49,8 @@ impl OpenStream {
             .body(Empty::<Bytes>::new())
             .expect("valid");
         let inside = service_fn(move |_: Request<RequestBody<Empty<Bytes>>>| async move {
-            Ok::<_, Infallible>(Response::new(Messages { left: Some(messages) }))
+            let response = Response::builder().header("content-type", content_type);
+            Ok::<_, Infallible>(response.body(Messages { left: Some(messages) }).expect("valid"))
         });
         let mut response = pin!(tap.server_layer().layer(inside).oneshot(request));
         let Poll::Ready(response) = response.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
