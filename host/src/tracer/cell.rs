@@ -125,8 +125,8 @@ impl LiveCell {
 mod tests {
     use super::*;
     use crate::rpc::Level;
-    use crate::tracer::Mask;
     use crate::tracer::live::Rule;
+    use crate::tracer::mask::Mask;
     use crate::tracer::scope::Scope;
 
     fn rule(slot: usize, methods: &[&str]) -> Rule {
