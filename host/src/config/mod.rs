@@ -22,4 +22,4 @@ pub(crate) use keys::{UnknownKey, check_keys};
 pub(crate) use operator::OperatorConfig;
 pub(crate) use place::{HttpPlace, Place};
 pub(crate) use stamp::Stamp;
-pub(crate) use ungrantable::{may_be_seen, may_be_set};
+pub(crate) use ungrantable::{is_the_hosts, may_be_seen, may_be_set};

@@ -44,6 +44,11 @@ pub(crate) fn may_be_set(name: &HeaderName) -> bool {
     may_be_seen(name) && !is_in(name, &[LENGTH, READING, OWN])
 }
 
+/// Whether this is the host's own propagation: every tracer may see it, and none may set it.
+pub(crate) fn is_the_hosts(name: &HeaderName) -> bool {
+    is_in(name, &[OWN])
+}
+
 /// Whether the transport itself sets this header, so that not even the operator may do it for a destination.
 pub(super) fn is_the_transports(name: &HeaderName) -> bool {
     is_in(name, &[CONNECTION, LENGTH])

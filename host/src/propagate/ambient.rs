@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::{Given, Remote, tracestate};
-use crate::rpc::{Clock, RpcHandle, RpcInfo, TraceContext};
+use crate::rpc::{RpcHandle, RpcInfo, TraceContext};
 
 thread_local! {
     static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
@@ -27,7 +27,6 @@ impl Ambient {
     /// For a handler whose call is traced. `info` is the call, `extensions` what native tracers attached to it.
     pub(crate) fn traced(
         info: RpcInfo,
-        clock: &'static Clock,
         remote: Option<Remote>,
         headers: &HeaderMap,
         extensions: Extensions,
@@ -36,7 +35,7 @@ impl Ambient {
         // one that stands for a traceparent that can't be read.
         let continued = remote.is_some_and(|remote| remote.trace_id == info.trace.trace_id);
         let tracestate = if continued { tracestate::extract(headers) } else { None };
-        RpcHandle::new(info, clock, tracestate, extensions)
+        RpcHandle::new(info, tracestate, extensions)
     }
 
     /// For a handler whose call nobody wants: what its caller sent, if it sent a trace.
@@ -146,7 +145,7 @@ pub(super) fn rpc(trace: TraceContext, headers: &HeaderMap) -> RpcHandle {
 
     let stats = RpcStats::new(Level::Detailed, 0, 0);
     let info = RpcInfo::new(1, Side::Server, Method::new("a.B/C"), trace, stats);
-    Ambient::traced(info, Clock::get(), Given::of(headers).remote(), headers, Extensions::new())
+    Ambient::traced(info, Given::of(headers).remote(), headers, Extensions::new())
 }
 
 #[cfg(test)]

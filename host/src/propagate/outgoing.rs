@@ -5,7 +5,7 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use super::ambient::Ambient;
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
-use crate::rpc::{Clock, RpcHandle, RpcInfo, TraceContext};
+use crate::rpc::{RpcHandle, RpcInfo, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -48,9 +48,9 @@ impl Parent {
     }
 
     /// What the handler of a call inside this process has of it: the trace's state goes on with it.
-    pub(crate) fn handle(self, info: RpcInfo, clock: &'static Clock, extensions: Extensions) -> RpcHandle {
+    pub(crate) fn handle(self, info: RpcInfo, extensions: Extensions) -> RpcHandle {
         let tracestate = self.tracestate.filter(|_| info.trace.trace_id == self.trace.trace_id);
-        RpcHandle::new(info, clock, tracestate, extensions)
+        RpcHandle::new(info, tracestate, extensions)
     }
 
     /// Writes the headers of a call with the identity `trace`, which a tracer may have set in the meantime.

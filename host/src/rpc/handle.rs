@@ -30,7 +30,6 @@ pub struct RpcHandle(Arc<Shared>);
 
 struct Shared {
     info: RpcInfo,
-    clock: &'static Clock,
     /// None before the handler has said anything, and after the call has finished.
     notes: Mutex<Said>,
     tracestate: Option<HeaderValue>,
@@ -48,13 +47,8 @@ enum Said {
 
 impl RpcHandle {
     /// `tracestate` and `extensions` are what calls that the handler makes go on with.
-    pub(crate) fn new(
-        info: RpcInfo,
-        clock: &'static Clock,
-        tracestate: Option<HeaderValue>,
-        extensions: Extensions,
-    ) -> Self {
-        Self(Arc::new(Shared { info, clock, notes: Mutex::default(), tracestate, extensions }))
+    pub(crate) fn new(info: RpcInfo, tracestate: Option<HeaderValue>, extensions: Extensions) -> Self {
+        Self(Arc::new(Shared { info, notes: Mutex::default(), tracestate, extensions }))
     }
 
     /// What was known of the call when its handler was called: who, what, when, until when.
@@ -113,7 +107,7 @@ impl RpcHandle {
     /// Records that something happens now, how serious it is, and in words; at most 256 bytes of them are kept.
     pub fn record_with(&self, kind: EventKind, status: EventStatus, info: &str) {
         if self.0.info.level() == Level::Detailed {
-            let at = self.0.clock.now().saturating_sub(self.0.info.stats.started);
+            let at = Clock::get().now().saturating_sub(self.0.info.stats.started);
             self.note(|notes| notes.event(kind, at, status, info));
         }
     }

@@ -2,7 +2,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{may_be_seen, may_be_set};
+use crate::config::{is_the_hosts, may_be_seen, may_be_set};
 use crate::rpc::Side;
 
 /// Headers that one starter may add to one request.
@@ -14,8 +14,7 @@ const MAX_BYTES: usize = 1024;
 /// unasked, and see them.
 const PROPAGATION: &[&str] =
     &["b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "uber-trace-id"];
-/// The host's own propagation; starters may see it, and only the host sets it.
-const OWN: &[&str] = &["traceparent", "tracestate"];
+
 /// What the operator allows beyond the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeaderGrants {
@@ -26,8 +25,7 @@ pub(crate) struct HeaderGrants {
 // The configuration refuses such grants already; here nothing depends on where the grants came from.
 impl HeaderGrants {
     fn may_see(&self, name: &HeaderName) -> bool {
-        may_be_seen(name)
-            && (PROPAGATION.contains(&name.as_str()) || OWN.contains(&name.as_str()) || self.see.contains(name))
+        may_be_seen(name) && (PROPAGATION.contains(&name.as_str()) || is_the_hosts(name) || self.see.contains(name))
     }
 
     fn may_set(&self, name: &HeaderName) -> bool {

@@ -45,7 +45,7 @@ impl<S, Req, Res, Err> EndpointService<S, Req, Res, Err> {
         // There are no headers to see or to set.
         call.start_plugins(&mut HeaderMap::new());
         let (info, attached) = (call.info().clone(), call.context().extensions().clone());
-        let rpc = parent.handle(info, core.clock, attached);
+        let rpc = parent.handle(info, attached);
         let (business, attempts) = (about.business.clone(), about.attempts.clone());
         Some(Observed { call, rpc, business, attempts, error_type: about.error_type })
     }

@@ -124,7 +124,7 @@ fn observe<B>(
     let context = active.call().context();
     // The trace may be one that a tracer has set.
     let (info, attached) = (context.info().clone(), context.extensions().clone());
-    let rpc = Ambient::traced(info, core.clock, remote, request.headers(), attached);
+    let rpc = Ambient::traced(info, remote, request.headers(), attached);
     active.handled_by(rpc.clone());
     active.exchange().record(EventKind::SERVER_HANDLE_START);
     let tap = active.request_tap();
