@@ -11,6 +11,8 @@ use crate::rpc::Outcome;
 pub(super) const TIMEOUT: &str = "grpc-timeout";
 pub(super) const STATUS: &str = "grpc-status";
 pub(super) const MESSAGE: &str = "grpc-message";
+/// The header that says how messages are compressed.
+pub(super) const ENCODING: &str = "grpc-encoding";
 
 /// Bytes kept of a status message. What follows is as foreign and helps nobody.
 const MAX_MESSAGE_BYTES: usize = 1024;
