@@ -2,6 +2,7 @@
 
 mod codec;
 mod echo;
+mod handler;
 mod mirror;
 mod pair;
 mod peer;
@@ -24,11 +25,14 @@ mod h2load;
 mod handles;
 mod http;
 mod interop;
+mod limits;
 mod naming;
 mod natives;
 mod nginx;
 mod node;
 mod node_connect;
+mod panics;
 mod python;
 mod traces;
+mod unread;
 mod web;
