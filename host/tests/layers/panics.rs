@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
-use hottap::RequestBody;
 use hottap::rpc::{Outcome, Protocol};
+use hottap::{CallContext, RequestBody, Tracer};
 use http::{Request, Response};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -184,6 +184,106 @@ async fn a_body_that_panics_ends_its_call_as_panicked() {
         assert_eq!(client.stats().outcome(), Outcome::Error);
         assert!(server.stats().panicked() && !client.stats().panicked());
         sent.assert_each_finished_once();
+        served.assert_each_finished_once();
+    }
+}
+
+/// A body that panics as soon as it is asked for anything.
+struct Unspeakable;
+
+impl Body for Unspeakable {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        panic!("as it should");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_counts_whatever_was_wrong_before() {
+    // A message of gRPC with a flag that nobody knows.
+    const MALFORMED: &[u8] = b"\x07\0\0\0\0";
+    let served = Recorder::default();
+    let server = Served::start(Http::Two, served.start("echo").server_layer().layer(service_fn(panics))).await;
+    let request = Request::post(server.url("/a.B/C")).header("content-type", "application/grpc");
+    let request = request.body(Full::new(Bytes::from_static(MALFORMED))).expect("a request");
+    client(&Recorder::default(), Http::Two).oneshot(request).await.expect_err("nobody answers");
+    let info = served.one().await;
+    check_end(&info, (None, Outcome::Panicked, "panic"), "what a peer sends hides no panic");
+    served.assert_each_finished_once();
+
+    let served = Recorder::default();
+    let service = served.start("echo").server_layer().layer(service_fn(async |_: Request<RequestBody<Incoming>>| {
+        Ok::<_, Infallible>(Response::builder().status(500).body(Unspeakable).expect("a response"))
+    }));
+    let server = Served::start(Http::Two, service).await;
+    let request = Request::post(server.url("/a.B/C")).body(Full::new(Bytes::new())).expect("a request");
+    if let Ok(response) = client(&Recorder::default(), Http::Two).oneshot(request).await {
+        response.into_body().collect().await.expect_err("it has no end");
+    }
+    let info = served.one().await;
+    check_end(&info, (None, Outcome::Panicked, "panic"), "nor does a status that was told before");
+    assert_eq!(info.stats().http_status(), Some(500));
+    served.assert_each_finished_once();
+}
+
+/// A tracer that breaks at the end of every call.
+struct Breaks;
+
+impl Tracer for Breaks {
+    fn start(&self, _: &mut CallContext) {}
+
+    fn finish(&self, _: &CallContext) {
+        panic!("as it should, too");
+    }
+}
+
+#[tokio::test]
+async fn a_tracer_that_panics_while_a_handler_does_changes_nothing() {
+    for http in BOTH {
+        let served = Recorder::default();
+        let layer = served.start("echo").server_layer().with_tracer(Breaks);
+        let server = Served::start(http, Catch(layer.layer(service_fn(panics)))).await;
+        call(served, server, http, Caught::Outside, PLAIN).await;
+    }
+}
+
+/// A body that cannot say whether it has ended.
+struct Undecided;
+
+impl Body for Undecided {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        panic!("as it should");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_panics_when_it_is_asked_for_its_size_does_not_end_the_process() {
+    for unwinding in [false, true] {
+        let served = Recorder::default();
+        let service =
+            served.start("echo").server_layer().layer(service_fn(async |_: Request<RequestBody<Full<Bytes>>>| {
+                Ok::<_, Infallible>(Response::new(Undecided))
+            }));
+        let response = service.oneshot(Request::new(Full::default())).await.expect("infallible");
+        let body = response.into_body();
+        // As a server does that wants to know the length, and whose task the panic ends with all that it holds.
+        let caught = catch_unwind(AssertUnwindSafe(move || {
+            if unwinding {
+                let _ = body.size_hint();
+            }
+            drop(body);
+        }));
+        assert_eq!(caught.is_err(), unwinding, "a panic that was not there before");
+        check_end(&served.one().await, (None, Outcome::Cancelled, "cancelled"), "nobody has taken it");
         served.assert_each_finished_once();
     }
 }
