@@ -12,6 +12,7 @@ mod test_service;
 mod wire;
 mod world;
 
+mod any_peer;
 mod bad_input;
 mod business;
 mod connect;
