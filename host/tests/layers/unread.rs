@@ -122,8 +122,8 @@ async fn a_body_that_may_not_be_sent_ends_with_its_head() {
                 assert_eq!((info.stats().sent().bytes, info.stats().received().bytes), (0, 0), "{http:?} {method}");
             }
         }
-        // Over HTTP/2 hyper begins to send what may not be sent; the calls have finished all the same.
-        assert_eq!(body.was_asked(), http == Http::Two);
+        // Over HTTP/2 hyper may begin to send what may not be sent; the calls have finished all the same.
+        assert!(http == Http::Two || !body.was_asked());
         drop(client);
         sent.assert_each_finished_once();
         served.assert_each_finished_once();
