@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::{Given, Remote, tracestate};
-use crate::rpc::{RpcHandle, RpcInfo, TraceContext};
+use crate::rpc::{RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
     static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
@@ -54,6 +54,14 @@ impl Ambient {
         match self {
             Self::Traced(rpc) => rpc.info().trace,
             Self::Passing(passing) => passing.0,
+        }
+    }
+
+    /// The method that is being handled; none if it is not known yet, or not traced.
+    pub(super) fn method(&self) -> Symbol {
+        match self {
+            Self::Traced(rpc) => rpc.info().invocation.method.symbol().unwrap_or(Symbol::NONE),
+            Self::Passing(_) => Symbol::NONE,
         }
     }
 
@@ -104,11 +112,6 @@ fn swap(slot: &mut Option<Ambient>) {
             std::mem::swap(&mut *ambient, slot);
         }
     });
-}
-
-/// What a new call on this thread is a child of: the handler's call, or, if that is not traced, its caller's.
-pub(crate) fn current() -> Option<TraceContext> {
-    Ambient::with(Ambient::trace)
 }
 
 impl TraceContext {
@@ -199,7 +202,8 @@ mod tests {
         let mut slot = Ambient::passing(&with_traceparent(&caller));
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(TraceContext::current(), None);
-        assert_eq!(current().map(|trace| (trace.trace_id, trace.span_id)), Some((caller.trace_id, caller.span_id)));
+        let passed_on = Ambient::with(Ambient::trace).map(|trace| (trace.trace_id, trace.span_id));
+        assert_eq!(passed_on, Some((caller.trace_id, caller.span_id)));
     }
 
     #[test]

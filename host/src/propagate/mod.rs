@@ -7,6 +7,6 @@ mod outgoing;
 mod traceparent;
 mod tracestate;
 
-pub(crate) use ambient::{Ambient, current};
+pub(crate) use ambient::Ambient;
 pub(crate) use outgoing::{Parent, forward};
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

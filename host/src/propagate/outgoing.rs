@@ -5,7 +5,7 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use super::ambient::Ambient;
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
-use crate::rpc::{RpcHandle, RpcInfo, TraceContext};
+use crate::rpc::{RpcHandle, RpcInfo, Symbol, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -17,6 +17,8 @@ pub(crate) struct Parent {
     pub(crate) trace: TraceContext,
     /// What native tracers attached to the call that the current task handles.
     pub(crate) extensions: Extensions,
+    /// The method whose handler makes the call; none if no handler does.
+    pub(crate) caller: Symbol,
     tracestate: Option<HeaderValue>,
     /// The request's own state belongs to no trace.
     orphan: bool,
@@ -30,6 +32,7 @@ impl Parent {
         let mut parent = Ambient::with(|ambient| Self {
             trace: ambient.trace(),
             extensions: ambient.extensions(),
+            caller: ambient.method(),
             tracestate: ambient.tracestate().cloned(),
             orphan: false,
         });
@@ -41,6 +44,7 @@ impl Parent {
             (None, own) => Self {
                 trace: own.map_or_else(TraceContext::root, Remote::child),
                 extensions: Extensions::new(),
+                caller: Symbol::NONE,
                 tracestate: None,
                 orphan,
             },

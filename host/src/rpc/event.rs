@@ -154,8 +154,13 @@ impl Event {
 }
 
 /// The events of one call, without its start and finish: the first 24, the last 8, and a count of those between.
+///
+/// Without any it takes no memory beside itself.
 #[derive(Clone, Debug, Default)]
-pub struct Events {
+pub struct Events(Option<Box<Kept>>);
+
+#[derive(Clone, Debug, Default)]
+struct Kept {
     first: Vec<Event>,
     last: Vec<Event>,
     /// Where the oldest of `last` stands, once it is full.
@@ -166,14 +171,15 @@ pub struct Events {
 impl Events {
     /// Records an event. The first allocation of a call is here; a call without events has none.
     pub(crate) fn push(&mut self, event: Event) {
-        if self.first.len() < FIRST {
-            self.first.push(event);
-        } else if self.last.len() < LAST {
-            self.last.push(event);
-        } else if let Some(slot) = self.last.get_mut(self.oldest) {
+        let kept = self.0.get_or_insert_default();
+        if kept.first.len() < FIRST {
+            kept.first.push(event);
+        } else if kept.last.len() < LAST {
+            kept.last.push(event);
+        } else if let Some(slot) = kept.last.get_mut(kept.oldest) {
             *slot = event;
-            self.oldest = (self.oldest + 1) % LAST;
-            self.elided = self.elided.saturating_add(1);
+            kept.oldest = (kept.oldest + 1) % LAST;
+            kept.elided = kept.elided.saturating_add(1);
         }
     }
 
@@ -184,20 +190,26 @@ impl Events {
         }
         let mut events: Vec<Event> = self.iter().chain(other.iter()).cloned().collect();
         events.sort_by_key(|event| event.at);
-        let elided = self.elided.saturating_add(other.elided);
-        *self = Self { elided, ..Self::default() };
+        let elided = self.elided().saturating_add(other.elided());
+        *self = Self::default();
+        self.elide(elided);
         events.into_iter().for_each(|event| self.push(event));
     }
 
     /// Says that so many more happened between the first and the last.
     pub(crate) fn elide(&mut self, count: u32) {
-        self.elided = self.elided.saturating_add(count);
+        if count > 0 {
+            let kept = self.0.get_or_insert_default();
+            kept.elided = kept.elided.saturating_add(count);
+        }
     }
 
     /// The events that were kept, in the order in which they were recorded.
     pub fn iter(&self) -> impl Iterator<Item = &Event> {
-        let (newer, older) = self.last.split_at(self.oldest.min(self.last.len()));
-        self.first.iter().chain(older).chain(newer)
+        self.0.iter().flat_map(|kept| {
+            let (newer, older) = kept.last.split_at(kept.oldest.min(kept.last.len()));
+            kept.first.iter().chain(older).chain(newer)
+        })
     }
 
     /// The first event of a kind.
@@ -209,19 +221,19 @@ impl Events {
     /// How many were kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.first.len() + self.last.len()
+        self.0.as_ref().map_or(0, |kept| kept.first.len() + kept.last.len())
     }
 
     /// True if none was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first.is_empty()
+        self.len() == 0
     }
 
     /// How many were left out between the first and the last.
     #[must_use]
     pub fn elided(&self) -> u32 {
-        self.elided
+        self.0.as_ref().map_or(0, |kept| kept.elided)
     }
 }
 

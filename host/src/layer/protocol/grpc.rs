@@ -9,6 +9,8 @@ use crate::rpc::Outcome;
 
 /// The header with a call's deadline.
 pub(super) const TIMEOUT: &str = "grpc-timeout";
+/// The content type without what may follow: the codec, parameters.
+pub(super) const CONTENT_TYPE: &[u8] = b"application/grpc";
 pub(super) const STATUS: &str = "grpc-status";
 pub(super) const MESSAGE: &str = "grpc-message";
 /// The header that says how messages are compressed.
