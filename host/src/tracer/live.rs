@@ -266,8 +266,11 @@ mod tests {
 
     fn rule(slot: usize, methods: &[&str], outcomes: Option<&[Outcome]>, sample: f64) -> Rule {
         let methods: Vec<String> = methods.iter().map(|&method| method.to_owned()).collect();
-        let scope = Scope::new(Some(&[Side::Server]), &methods, &[], outcomes, sample).expect("a scope");
-        Rule { slot, scope: Arc::new(scope), level: Level::Base, streams: false, start: None }
+        let scope = Arc::new(Scope::new(Some(&[Side::Server]), &methods, &[], outcomes, sample).expect("a scope"));
+        let shown = Shown::new(Level::Base, &scope);
+        assert_eq!(shown.uniform(), Some(Level::Base));
+        // Of these plugins only the first wants attempts beside calls.
+        Rule { slot, scope, shown, streams: false, attempts: slot == 0, start: None }
     }
 
     #[test]
@@ -280,7 +283,7 @@ mod tests {
             rule(3, &[], None, 0.0),
             rule(4, &["a.B/*"], Some(errors), 1.0),
         ];
-        let known = Symbol::intern("a.B/C");
+        let known = Name { symbol: Symbol::intern("a.B/C"), native: [Level::Base; Side::COUNT] };
         let live = Live::new(1, &[known], &Rules { plugins, native: None, disabled: false });
         for (side, method, outcome, expected) in [
             (Side::Server, "a.B/C", Outcome::Ok, &[0, 1][..]),
@@ -290,11 +293,18 @@ mod tests {
             (Side::Client, "a.B/C", Outcome::Error, &[]),
         ] {
             let stats = RpcStats { outcome, ..RpcStats::new(Level::Base, 0, 0) };
-            let info = RpcInfo::new(1, side, Method::new(method), TraceContext::root(), stats);
+            let mut info = RpcInfo::new(1, side, Method::new(method), TraceContext::root(), stats);
             let id = live.interest(side, method).0.map(|(id, _)| id);
             assert_eq!(id.is_some(), method == "a.B/C");
-            let mask = live.final_mask(id, Symbol::intern(method), &info);
+            let symbol = Symbol::intern(method);
+            let mask = live.final_mask(id, symbol, &info);
             assert_eq!(mask.slots().collect::<Vec<_>>(), expected, "{side:?} {method} {outcome:?}");
+            info.logical_id = 7;
+            assert_eq!(
+                live.final_mask(id, symbol, &info),
+                mask.and(Mask::one(0)),
+                "an attempt, {side:?} {method} {outcome:?}"
+            );
         }
     }
 }
