@@ -249,6 +249,33 @@ async fn a_tracer_that_panics_while_a_handler_does_changes_nothing() {
     }
 }
 
+/// A body that breaks when it is asked whether there is anything of it.
+struct Touchy;
+
+impl Body for Touchy {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        panic!("as it should");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_panics_when_its_head_is_looked_at_ends_its_call_as_panicked() {
+    let served = Recorder::default();
+    let answer = async |_: Request<RequestBody<Full<Bytes>>>| Ok::<_, Infallible>(Response::new(Touchy));
+    let service = served.start("echo").server_layer().layer(service_fn(answer));
+    let task = tokio::spawn(async move { drop(service.oneshot(Request::new(Full::default())).await) });
+    assert!(task.await.expect_err("the panic goes on").is_panic());
+    check_end(&served.one().await, (None, Outcome::Panicked, "panic"), "before its head was recorded");
+    served.assert_each_finished_once();
+}
+
 /// A body that cannot say whether it has ended.
 struct Undecided;
 
