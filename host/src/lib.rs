@@ -22,6 +22,8 @@ mod outbox;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod propagate;
+#[cfg(feature = "server")]
+pub mod server;
 mod tracer;
 #[cfg(feature = "plugins")]
 mod wasm;
