@@ -62,7 +62,7 @@ impl Bound {
         match &self.listener {
             Listener::Tcp(listener) => listener.local_addr().ok(),
             #[cfg(unix)]
-            Listener::Unix(..) => None,
+            Listener::Unix { .. } => None,
         }
     }
 

@@ -204,7 +204,7 @@ impl Server {
     /// Takes a listener on a Unix socket that somebody else has made; its file stays.
     #[cfg(unix)]
     pub fn listen_unix(self, listener: tokio::net::UnixListener) -> Result<Bound, BindError> {
-        self.bound(Listener::Unix(listener, None))
+        self.bound(Listener::Unix { listener, _file: None })
     }
 
     fn bound(self, listener: Listener) -> Result<Bound, BindError> {

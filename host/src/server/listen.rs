@@ -19,7 +19,7 @@ use super::stream::Plain;
 pub(super) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener, Option<SocketFile>),
+    Unix { listener: UnixListener, _file: Option<SocketFile> },
 }
 
 /// The file of a socket that this server has made; removed with it.
@@ -79,7 +79,7 @@ impl Listener {
             }
             result => result?,
         };
-        Ok(Self::Unix(listener, Some(SocketFile(path.to_owned()))))
+        Ok(Self::Unix { listener, _file: Some(SocketFile(path.to_owned())) })
     }
 
     pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Plain, Ends)>> {
@@ -93,7 +93,7 @@ impl Listener {
                 Poll::Ready(Ok((Plain::Tcp(stream), Ends::Tcp { local, peer })))
             }
             #[cfg(unix)]
-            Self::Unix(listener, _) => {
+            Self::Unix { listener, .. } => {
                 let (stream, peer) = ready!(listener.poll_accept(context))?;
                 let local = stream.local_addr().ok().map(Arc::new);
                 let credentials = stream.peer_cred().ok();
