@@ -21,6 +21,11 @@ impl Gate {
         Arc::new(Self { taken: AtomicUsize::new(0), limit })
     }
 
+    /// How many there are now.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Acquire)
+    }
+
     pub(super) fn enter(self: &Arc<Self>) -> Option<Permit> {
         let permit = (self.taken.fetch_add(1, Ordering::AcqRel), Permit(self.clone()));
         (permit.0 < self.limit).then_some(permit.1)

@@ -108,7 +108,8 @@ impl Bound {
         let Self { listener, layer, settings, tls, counters } = self;
         let admission = Admission::new(settings.max_connections, settings.max_connections_per_peer);
         let patience = settings.shutdown_timeout;
-        let service = layer.layer(Inner::new(service, Gate::new(settings.max_requests)));
+        let requests = Gate::new(settings.max_requests);
+        let service = layer.layer(Inner::new(service, requests.clone()));
         let shared = Arc::new(Shared::new(settings, tls));
         let (stop, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
@@ -135,18 +136,17 @@ impl Bound {
             }
         }
         drop((listener, shared, service, stopped));
-        let before = counters.cut();
         // Without connections there is nobody to hear it.
         let _ = stop.send(true);
         let all = async { while connections.join_next().await.is_some() {} };
+        let mut served = Served::default();
         if tokio::time::timeout(patience, all).await.is_err() {
+            served.requests_cut = u64::try_from(requests.taken()).unwrap_or(u64::MAX);
             connections.shutdown().await;
+            // Nothing was cut before: whoever drops the server is not here any more.
+            served.connections_cut = counters.cut();
         }
-        let after = counters.cut();
-        Served {
-            connections_cut: after.0.saturating_sub(before.0),
-            requests_cut: after.1.saturating_sub(before.1),
-        }
+        served
     }
 }
 

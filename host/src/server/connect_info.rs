@@ -85,10 +85,8 @@ impl ConnectInfo {
             )]
             Ends::Tcp { local, peer } => {
                 #[cfg(feature = "tonic")]
-                extensions.insert(tonic::transport::server::TcpConnectInfo {
-                    local_addr: *local,
-                    remote_addr: Some(*peer),
-                });
+                extensions
+                    .insert(tonic::transport::server::TcpConnectInfo { local_addr: *local, remote_addr: Some(*peer) });
                 #[cfg(feature = "axum")]
                 extensions.insert(axum::extract::ConnectInfo(*peer));
             }

@@ -112,7 +112,7 @@ impl ConnectionCounters {
     /// The numbers now.
     #[must_use]
     pub fn snapshot(&self) -> Connections {
-        let Counters { accepted, accept_errors, limit, peer_limit, open, closed, .. } = &*self.0;
+        let Counters { accepted, accept_errors, limit, peer_limit, open, closed } = &*self.0;
         let [accepted, accept_errors, limit, peer_limit, open] =
             [accepted, accept_errors, limit, peer_limit, open].map(|counter| counter.load(Ordering::Relaxed));
         let closed = Closed::read(closed);
@@ -128,8 +128,6 @@ pub(super) struct Counters {
     pub(super) peer_limit: AtomicU64,
     open: AtomicU64,
     closed: [AtomicU64; REASONS],
-    /// Requests that were under way on connections that were cut.
-    requests_cut: AtomicU64,
 }
 
 impl Counters {
@@ -137,9 +135,8 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn cut(&self) -> (u64, u64) {
-        let connections = self.closed.get(Reason::Cut as usize).map_or(0, |counter| counter.load(Ordering::Relaxed));
-        (connections, self.requests_cut.load(Ordering::Relaxed))
+    pub(super) fn cut(&self) -> u64 {
+        self.closed.get(Reason::Cut as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }
 
@@ -167,13 +164,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let reason = self.reason.unwrap_or_else(|| {
-            if std::thread::panicking() { Reason::Failed } else { Reason::Cut }
-        });
-        if reason == Reason::Cut {
-            let requests = u64::try_from(self.activity.active()).unwrap_or(u64::MAX);
-            self.counters.requests_cut.fetch_add(requests, Ordering::Relaxed);
-        }
+        let reason = self.reason.unwrap_or_else(|| if std::thread::panicking() { Reason::Failed } else { Reason::Cut });
         if let Some(counter) = self.counters.closed.get(reason as usize) {
             Counters::count(counter);
         }

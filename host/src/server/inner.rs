@@ -72,7 +72,9 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Project::Refused { speech } => Poll::Ready(Ok(speech.say(Trouble::Busy, Reply { body: None, _permit: None }))),
+            Project::Refused { speech } => {
+                Poll::Ready(Ok(speech.say(Trouble::Busy, Reply { body: None, _permit: None })))
+            }
             Project::Running { future, permit } => {
                 let response = ready!(future.poll(context))?;
                 let permit = permit.take();
@@ -96,10 +98,7 @@ impl<R: HttpBody> HttpBody for Reply<R> {
     type Error = R::Error;
 
     #[inline]
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<R::Data>, R::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<R::Data>, R::Error>>> {
         self.project().body.as_pin_mut().map_or(Poll::Ready(None), |body| body.poll_frame(context))
     }
 

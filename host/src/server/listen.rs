@@ -19,7 +19,10 @@ use super::stream::Plain;
 pub(super) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix { listener: UnixListener, _file: Option<SocketFile> },
+    Unix {
+        listener: UnixListener,
+        _file: Option<SocketFile>,
+    },
 }
 
 /// The file of a socket that this server has made; removed with it.

@@ -44,7 +44,9 @@ pub enum TlsError {
         source: io::Error,
     },
     /// What should be certificates is no PEM.
-    #[error("the certificates are no PEM: give the server's certificate and those above it between BEGIN and END lines")]
+    #[error(
+        "the certificates are no PEM: give the server's certificate and those above it between BEGIN and END lines"
+    )]
     Certificates(#[source] pem::Error),
     /// There is no certificate.
     #[error("there is no certificate: give the server's certificate, and those above it, in PEM")]
@@ -75,8 +77,7 @@ impl Tls {
 
     /// Like [`from_pem`](Self::from_pem), from files. Blocks while it reads them.
     pub fn from_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
-        let read =
-            |path: &Path| std::fs::read(path).map_err(|source| TlsError::File { path: path.to_owned(), source });
+        let read = |path: &Path| std::fs::read(path).map_err(|source| TlsError::File { path: path.to_owned(), source });
         Self::from_pem(&read(chain.as_ref())?, &read(key.as_ref())?)
     }
 
@@ -105,8 +106,7 @@ impl Tls {
                 config.with_client_cert_verifier(verifier.map_err(TlsError::ClientCa)?)
             }
         };
-        let mut config =
-            config.with_single_cert(self.chain.clone(), self.key.clone_key()).map_err(TlsError::Pair)?;
+        let mut config = config.with_single_cert(self.chain.clone(), self.key.clone_key()).map_err(TlsError::Pair)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config).into())
     }

@@ -105,6 +105,13 @@ impl Two {
         panic!("the server closed after (kind, flags, stream) {passed:?}");
     }
 
+    /// Nothing is said of the stream for so long.
+    pub(crate) async fn assert_unanswered(&mut self, stream: u32, patience: std::time::Duration) {
+        let answer = self.await_frame(|frame| frame.stream == stream);
+        let came = tokio::time::timeout(patience, answer).await;
+        assert!(came.is_err(), "{came:?}");
+    }
+
     /// All frames until the server closes.
     pub(crate) async fn rest(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();

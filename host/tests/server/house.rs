@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hottap::Hottap;
 use hottap::server::{Body, Bound, ConnectInfo, ConnectionCounters, Connections, Served, Server};
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
@@ -213,10 +212,7 @@ impl Stopping {
 }
 
 #[track_caller]
-fn until(
-    counters: ConnectionCounters,
-    what: impl Fn(&Connections) -> bool,
-) -> impl Future<Output = Connections> {
+fn until(counters: ConnectionCounters, what: impl Fn(&Connections) -> bool) -> impl Future<Output = Connections> {
     let at = std::panic::Location::caller();
     async move {
         let came = async {
@@ -241,10 +237,4 @@ pub(crate) type Client = hyper_util::client::legacy::Client<hyper_util::client::
 pub(crate) fn client(http2: bool) -> Client {
     let mut builder = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());
     builder.http2_only(http2).build_http()
-}
-
-/// A Hottap without tracers, for servers whose calls nobody asks for.
-#[expect(dead_code, reason = "x")]
-pub(crate) fn silent() -> Hottap {
-    Hottap::builder().service("silent").start().expect("starts")
 }

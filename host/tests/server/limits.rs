@@ -65,6 +65,7 @@ async fn a_request_beyond_the_limit_is_answered_and_is_a_call_that_failed() {
     house.handler.go.notify_one();
     held.until("hello").await;
     house.assert_serves().await;
+    drop(two);
     house.close().await;
 }
 
@@ -99,6 +100,7 @@ async fn a_stream_beyond_the_limit_is_refused_and_the_others_go_on() {
     two.await_frame(|frame| frame.flags & END_STREAM != 0 && frame.kind == 0).await;
     two.await_frame(|frame| frame.flags & END_STREAM != 0 && frame.kind == 0).await;
     assert_eq!(house.served.finished(2).await.len(), 2);
+    drop(two);
     house.close().await;
 }
 
@@ -124,5 +126,6 @@ async fn a_head_beyond_the_limit_is_answered_as_one() {
     two.send(get(3, "/hello")).await;
     two.await_end(3).await;
     assert_eq!(house.served.finished(1).await.len(), 1, "the first was no request");
+    drop(two);
     house.close().await;
 }
