@@ -1,7 +1,7 @@
 //! What the server answers by itself, in the words of the protocol that it was asked in: too busy, broken.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 /// Which words the caller understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) enum Speech {
 pub(super) enum Trouble {
     /// As many requests as there may be are under way.
     Busy,
+    /// The request does not say for which host it is, or says it twice (RFC 9112, 3.2).
+    NoHost,
     /// The service panicked, or gave an error instead of a response.
     Broken,
 }
@@ -44,6 +46,7 @@ impl Speech {
                         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
                         StatusCode::SERVICE_UNAVAILABLE
                     }
+                    Trouble::NoHost => StatusCode::BAD_REQUEST,
                     Trouble::Broken => StatusCode::INTERNAL_SERVER_ERROR,
                 };
                 *response.status_mut() = status;
@@ -55,12 +58,23 @@ impl Speech {
         // RESOURCE_EXHAUSTED and INTERNAL.
         let (status, message) = match trouble {
             Trouble::Busy => ("8", "the server handles as many requests as it may"),
+            Trouble::NoHost => ("13", "the request needs one host header"),
             Trouble::Broken => ("13", "the handler broke"),
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert("grpc-status", HeaderValue::from_static(status));
         headers.insert("grpc-message", HeaderValue::from_static(message));
         response
+    }
+}
+
+/// The request says once for which host it is, as HTTP/1.1 wants it; HTTP/1.0 need not say it.
+pub(super) fn has_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match version {
+        Version::HTTP_11 => hosts.next().is_some() && hosts.next().is_none(),
+        Version::HTTP_10 => hosts.nth(1).is_none(),
+        _ => true,
     }
 }
 

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::admission::{Gate, Permit};
-use super::answer::{Speech, Trouble};
+use super::answer::{Speech, Trouble, has_host};
 use super::body::{Body, Timed};
 use crate::RequestBody;
 use crate::rpc::RpcHandle;
@@ -45,8 +45,11 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<RequestBody<Timed>>) -> Self::Future {
+        if !has_host(request.version(), request.headers()) {
+            return Admitted::Refused { speech: Speech::of(request.headers()), trouble: Trouble::NoHost };
+        }
         let Some(permit) = self.gate.enter() else {
-            return Admitted::Refused { speech: Speech::of(request.headers()) };
+            return Admitted::Refused { speech: Speech::of(request.headers()), trouble: Trouble::Busy };
         };
         let (head, body) = request.into_parts();
         let body = Body::new(body, head.extensions.get::<RpcHandle>());
@@ -58,7 +61,7 @@ pin_project! {
     /// The answer of the service, or the gate's.
     #[project = Project]
     pub(super) enum Admitted<F> {
-        Refused { speech: Speech },
+        Refused { speech: Speech, trouble: Trouble },
         Running { #[pin] future: F, permit: Option<Permit> },
     }
 }
@@ -72,8 +75,8 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Project::Refused { speech } => {
-                Poll::Ready(Ok(speech.say(Trouble::Busy, Reply { body: None, _permit: None })))
+            Project::Refused { speech, trouble } => {
+                Poll::Ready(Ok(speech.say(*trouble, Reply { body: None, _permit: None })))
             }
             Project::Running { future, permit } => {
                 let response = ready!(future.poll(context))?;
