@@ -7,6 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub(crate) const SHORT: Duration = Duration::from_millis(150);
 pub(crate) struct Handler {
     /// A handler has got as far as to hang or to wait.
     pub(crate) reached: Arc<Notify>,
+    /// How many have.
+    pub(crate) hanging: Arc<AtomicUsize>,
     /// Lets those go on that wait.
     pub(crate) go: Arc<Notify>,
 }
@@ -53,12 +56,15 @@ impl Handler {
             }
             "/read" => return Ok(read(request.into_body()).await),
             "/hang" => {
+                self.hanging.fetch_add(1, Ordering::Relaxed);
                 self.reached.notify_one();
                 std::future::pending::<()>().await;
             }
             "/wait" => {
+                let go = self.go.notified();
+                self.hanging.fetch_add(1, Ordering::Relaxed);
                 self.reached.notify_one();
-                self.go.notified().await;
+                go.await;
             }
             "/panic" => panic!("as the path said"),
             "/panic-body" => {

@@ -35,12 +35,7 @@ fn cases() -> Vec<Case> {
         served("white space around a value", with("a: \t b \t"), "HTTP/1.1 200", "hello"),
         served("bytes beyond ASCII in a value", with("a: \u{e9}"), "HTTP/1.1 200", "hello"),
         served("HTTP/1.0", "GET /hello HTTP/1.0\r\n\r\n", "HTTP/1.0 200", "hello"),
-        served(
-            "absolute form",
-            format!("GET http://y/hello HTTP/1.1\r\nhost: x\r\n{CLOSE}"),
-            "HTTP/1.1 200",
-            "hello",
-        ),
+        served("absolute form", format!("GET http://y/hello HTTP/1.1\r\nhost: x\r\n{CLOSE}"), "HTTP/1.1 200", "hello"),
         served("the star", format!("OPTIONS * HTTP/1.1\r\nhost: x\r\n{CLOSE}"), "HTTP/1.1 200", "hello"),
         served("HEAD has no body", format!("HEAD /hello HTTP/1.1\r\nhost: x\r\n{CLOSE}"), "HTTP/1.1 200", "\r\n\r\n"),
         served("a method of its own", format!("BREW /hello HTTP/1.1\r\nhost: x\r\n{CLOSE}"), "HTTP/1.1 200", "hello"),
@@ -129,7 +124,8 @@ async fn requests_in_a_pipeline_are_answered_in_their_order() {
     )
     .await;
     let answer = raw.rest().await;
-    let bodies: Vec<&str> = answer.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP").next().expect("one")).collect();
+    let bodies: Vec<&str> =
+        answer.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP").next().expect("one")).collect();
     assert_eq!(bodies, ["3", "hello", "5"], "{answer}");
     house.served.finished(3).await;
     house.close().await;

@@ -12,6 +12,7 @@ mod world;
 
 mod frames;
 mod house;
+mod memory;
 mod raw;
 
 mod bulk;
