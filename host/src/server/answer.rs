@@ -1,7 +1,12 @@
 //! What the server answers by itself, in the words of the protocol that it was asked in: too busy, broken.
 
+use std::time::Duration;
+
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+
+use super::settings::bounded;
+use crate::layer::grpc_deadline;
 
 /// Which words the caller understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,19 +26,49 @@ pub(super) enum Trouble {
     Busy,
     /// The request does not say for which host it is, or says it twice (RFC 9112, 3.2).
     NoHost,
+    /// The caller's deadline has passed.
+    Late,
     /// The service panicked, or gave an error instead of a response.
     Broken,
 }
 
-impl Speech {
+/// What the server itself wants to know of a request, found in one walk past its headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) speech: Speech,
+    /// It is a stream of messages, whose silence is no sign of trouble.
+    pub(super) may_be_silent: bool,
+    /// How long the caller waits for the answer, in gRPC.
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Asked {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        match headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) {
-            Some(kind) if kind.starts_with(b"application/grpc-web") => Self::GrpcWeb,
-            Some(kind) if kind.starts_with(b"application/grpc") => Self::Grpc,
-            _ => Self::Http,
+        let (mut kind, mut timeout) = (&b""[..], None);
+        for (name, value) in headers {
+            match name.as_str() {
+                "content-type" => kind = value.as_bytes(),
+                "grpc-timeout" => timeout = Some(value),
+                _ => {}
+            }
+        }
+        let speech = if kind.starts_with(b"application/grpc-web") {
+            Speech::GrpcWeb
+        } else if kind.starts_with(b"application/grpc") {
+            Speech::Grpc
+        } else {
+            Speech::Http
+        };
+        let timeout = timeout.filter(|_| speech != Speech::Http).map_or(0, grpc_deadline);
+        Self {
+            speech,
+            may_be_silent: speech != Speech::Http || kind.starts_with(b"application/connect+"),
+            timeout: (timeout > 0).then(|| bounded(Duration::from_nanos(timeout))),
         }
     }
+}
 
+impl Speech {
     /// A response without a body that says it.
     pub(super) fn say<B>(self, trouble: Trouble, body: B) -> Response<B> {
         let mut response = Response::new(body);
@@ -47,6 +82,7 @@ impl Speech {
                         StatusCode::SERVICE_UNAVAILABLE
                     }
                     Trouble::NoHost => StatusCode::BAD_REQUEST,
+                    Trouble::Late => StatusCode::GATEWAY_TIMEOUT,
                     Trouble::Broken => StatusCode::INTERNAL_SERVER_ERROR,
                 };
                 *response.status_mut() = status;
@@ -55,16 +91,24 @@ impl Speech {
             Self::Grpc => "application/grpc",
             Self::GrpcWeb => "application/grpc-web",
         };
-        // RESOURCE_EXHAUSTED and INTERNAL.
-        let (status, message) = match trouble {
-            Trouble::Busy => ("8", "the server handles as many requests as it may"),
-            Trouble::NoHost => ("13", "the request needs one host header"),
-            Trouble::Broken => ("13", "the handler broke"),
-        };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        trouble.tell(headers);
+        response
+    }
+}
+
+impl Trouble {
+    /// gRPC's words for it, in headers or trailers.
+    pub(super) fn tell(self, headers: &mut HeaderMap) {
+        let (status, message) = match self {
+            // RESOURCE_EXHAUSTED, INTERNAL, DEADLINE_EXCEEDED.
+            Self::Busy => ("8", "the server handles as many requests as it may"),
+            Self::NoHost => ("13", "the request needs one host header"),
+            Self::Late => ("4", "the deadline has passed"),
+            Self::Broken => ("13", "the handler broke"),
+        };
         headers.insert("grpc-status", HeaderValue::from_static(status));
         headers.insert("grpc-message", HeaderValue::from_static(message));
-        response
     }
 }
 
@@ -76,12 +120,6 @@ pub(super) fn has_host(version: Version, headers: &HeaderMap) -> bool {
         Version::HTTP_10 => hosts.nth(1).is_none(),
         _ => true,
     }
-}
-
-/// The request is a stream of messages, whose silence is no sign of trouble.
-pub(super) fn may_be_silent(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    kind.starts_with(b"application/grpc") || kind.starts_with(b"application/connect+")
 }
 
 #[cfg(test)]
@@ -97,12 +135,30 @@ mod tests {
             ("application/grpc", Trouble::Busy, 200, Some("8")),
             ("application/grpc+proto", Trouble::Broken, 200, Some("13")),
             ("application/grpc-web+proto", Trouble::Broken, 200, Some("13")),
+            ("application/grpc", Trouble::Late, 200, Some("4")),
+            ("text/plain", Trouble::NoHost, 400, None),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            let response = Speech::of(&headers).say(trouble, ());
+            let response = Asked::of(&headers).speech.say(trouble, ());
             let told = response.headers().get("grpc-status").and_then(|status| status.to_str().ok());
             assert_eq!((response.status().as_u16(), told), (status, grpc), "{kind} {trouble:?}");
+        }
+    }
+
+    #[test]
+    fn only_grpc_has_a_deadline_and_only_streams_may_be_silent() {
+        for (kind, may_be_silent, timeout) in [
+            ("application/grpc", true, Some(Duration::from_millis(20))),
+            ("application/grpc-web", true, Some(Duration::from_millis(20))),
+            ("application/connect+proto", true, None),
+            ("application/json", false, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            headers.insert("grpc-timeout", HeaderValue::from_static("20m"));
+            let asked = Asked::of(&headers);
+            assert_eq!((asked.may_be_silent, asked.timeout), (may_be_silent, timeout), "{kind}");
         }
     }
 }

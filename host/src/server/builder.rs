@@ -113,7 +113,8 @@ impl Server {
     /// connection is closed. Default every 60 s, 20 s. Without them, streams whose peer vanished stay open.
     #[must_use]
     pub fn pings(mut self, every: impl Into<Option<Duration>>, timeout: Duration) -> Self {
-        self.settings.ping_interval = every.into().map(bounded);
+        // hyper pings without a pause if there is none between two.
+        self.settings.ping_interval = every.into().map(|every| bounded(every).max(Duration::from_millis(1)));
         self.settings.ping_timeout = bounded(timeout);
         self
     }

@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::activity::{Activity, Underway};
-use super::answer::{Speech, Trouble, may_be_silent};
+use super::answer::{Asked, Speech, Trouble};
 use super::body::{Body, Timed};
 use super::connect_info::ConnectInfo;
+use super::deadline::Deadline;
 use super::inner::{Inner, Reply};
 use crate::{ResponseBody, ServerService};
 
@@ -51,12 +52,13 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let underway = Underway::new(&self.activity);
         self.ends.tell(request.extensions_mut());
-        let speech = Speech::of(request.headers());
+        let asked = Asked::of(request.headers());
         let to_connect = request.method() == Method::CONNECT;
-        let timeout = if may_be_silent(request.headers()) { self.stream_timeout } else { self.body_timeout };
+        let timeout = if asked.may_be_silent { self.stream_timeout } else { self.body_timeout };
         let request = request.map(|body| Timed::new(body, timeout));
         let state = State::Waiting { service: self.service.clone(), request: Some(request) };
-        Answer { state, underway: Some(underway), speech, to_connect }
+        let (speech, deadline) = (asked.speech, Deadline::after(asked.timeout));
+        Answer { state, underway: Some(underway), speech, deadline, to_connect }
     }
 }
 
@@ -73,6 +75,7 @@ pin_project! {
         state: State<S, R>,
         underway: Option<Underway>,
         speech: Speech,
+        deadline: Deadline,
         to_connect: bool,
     }
 }
@@ -133,23 +136,30 @@ where
         // What panicked is not looked at again, only dropped.
         let result = catch_unwind(AssertUnwindSafe(|| this.state.as_mut().poll(context)));
         let response = match result {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(response)) => response,
-            Err(_panic) => None,
+            Ok(Poll::Pending) => {
+                ready!(this.deadline.poll(context));
+                Err(Trouble::Late)
+            }
+            Ok(Poll::Ready(response)) => response.ok_or(Trouble::Broken),
+            Err(_panic) => Err(Trouble::Broken),
         };
         // What it leaves behind may panic once more.
         let _ = catch_unwind(AssertUnwindSafe(|| this.state.set(State::Over)));
         let underway = this.underway.take();
         Poll::Ready(Ok(match response {
-            Some(response) => {
+            Ok(response) => {
                 let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS
                     || (*this.to_connect && response.status().is_success());
                 if let Some(underway) = underway.as_ref().filter(|_| upgrades) {
                     underway.activity().upgrade();
                 }
-                response.map(|body| Outgoing { body: Some(body), _underway: underway })
+                let (deadline, speech) = (std::mem::take(this.deadline), *this.speech);
+                response.map(|body| Outgoing { body: Some(body), deadline, speech, _underway: underway })
             }
-            None => this.speech.say(Trouble::Broken, Outgoing { body: None, _underway: underway }),
+            Err(trouble) => {
+                let (deadline, speech) = (Deadline::default(), *this.speech);
+                speech.say(trouble, Outgoing { body: None, deadline, speech, _underway: underway })
+            }
         }))
     }
 }
@@ -159,6 +169,8 @@ pin_project! {
     pub(super) struct Outgoing<R: HttpBody> {
         #[pin]
         body: Option<ResponseBody<Reply<R>>>,
+        deadline: Deadline,
+        speech: Speech,
         _underway: Option<Underway>,
     }
 }
@@ -176,13 +188,23 @@ where
         let Some(body) = this.body.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
         };
-        match catch_unwind(AssertUnwindSafe(|| body.poll_frame(context))) {
-            Ok(frame) => frame.map(|frame| frame.map(|frame| frame.map_err(Into::into))),
-            Err(_panic) => {
-                let _ = catch_unwind(AssertUnwindSafe(|| this.body.set(None)));
-                Poll::Ready(Some(Err("the response's body panicked".into())))
+        let trouble = match catch_unwind(AssertUnwindSafe(|| body.poll_frame(context))) {
+            Ok(Poll::Ready(frame)) => return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
+            Ok(Poll::Pending) => {
+                ready!(this.deadline.poll(context));
+                Trouble::Late
             }
+            Err(_panic) => Trouble::Broken,
+        };
+        // What it leaves behind may panic once more.
+        let _ = catch_unwind(AssertUnwindSafe(|| this.body.set(None)));
+        if (trouble, *this.speech) == (Trouble::Late, Speech::Grpc) {
+            let mut trailers = HeaderMap::new();
+            trouble.tell(&mut trailers);
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
+        let why = if trouble == Trouble::Late { "the deadline has passed" } else { "the response's body panicked" };
+        Poll::Ready(Some(Err(why.into())))
     }
 
     fn is_end_stream(&self) -> bool {

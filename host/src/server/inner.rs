@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::admission::{Gate, Permit};
-use super::answer::{Speech, Trouble, has_host};
+use super::answer::{Asked, Speech, Trouble, has_host};
 use super::body::{Body, Timed};
 use crate::RequestBody;
 use crate::rpc::RpcHandle;
@@ -46,10 +46,10 @@ where
     #[inline]
     fn call(&mut self, request: Request<RequestBody<Timed>>) -> Self::Future {
         if !has_host(request.version(), request.headers()) {
-            return Admitted::Refused { speech: Speech::of(request.headers()), trouble: Trouble::NoHost };
+            return Admitted::Refused { speech: Asked::of(request.headers()).speech, trouble: Trouble::NoHost };
         }
         let Some(permit) = self.gate.enter() else {
-            return Admitted::Refused { speech: Speech::of(request.headers()), trouble: Trouble::Busy };
+            return Admitted::Refused { speech: Asked::of(request.headers()).speech, trouble: Trouble::Busy };
         };
         let (head, body) = request.into_parts();
         let body = Body::new(body, head.extensions.get::<RpcHandle>());

@@ -45,6 +45,7 @@
 //! - The service panics: 500, or INTERNAL in gRPC; the call finishes as panicked, the connection's other streams go on. Once
 //!   the response's head is out, the stream is reset (HTTP/1.1: the connection is closed).
 //! - The service gives an error instead of a response: the same answer; the tracers are told the error, the caller is not.
+//! - The deadline of a call of gRPC passes (`grpc-timeout`): the handler is dropped, the caller is told DEADLINE_EXCEEDED.
 //! - Too many requests: 503, or RESOURCE_EXHAUSTED in gRPC, as a call of its own.
 //! - Anything before the head of a request has been read is no call: [`Connections`] counts it by reason.
 //!
@@ -65,6 +66,7 @@ mod builder;
 mod connect_info;
 mod connection;
 mod counters;
+mod deadline;
 mod entry;
 mod inner;
 mod listen;

@@ -204,9 +204,8 @@ pub(crate) struct Stopping {
 }
 
 impl Stopping {
-    #[track_caller]
-    pub(crate) fn ended(self) -> impl Future<Output = (Served, Connections)> {
-        async move {
+    pub(crate) async fn ended(self) -> (Served, Connections) {
+        {
             let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("the server ends").expect("no panic");
             let seen = self.counters.snapshot();
             let refused = seen.refused.limit + seen.refused.peer_limit;

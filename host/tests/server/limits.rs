@@ -129,3 +129,37 @@ async fn a_head_beyond_the_limit_is_answered_as_one() {
     drop(two);
     house.close().await;
 }
+
+const WITHOUT_FILES: &str = "limits::without_files";
+
+#[test]
+fn a_server_that_may_open_no_more_files_waits_and_goes_on() {
+    // The limit is the process's: in one of its own.
+    let own = std::env::current_exe().expect("a path");
+    let child = std::process::Command::new(own).args([WITHOUT_FILES, "--exact", "--ignored", "--nocapture"]).output();
+    let child = child.expect("runs");
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said} {}", String::from_utf8_lossy(&child.stderr));
+}
+
+#[tokio::test]
+#[ignore = "lowers the limits of its process: the test above runs it in one of its own"]
+async fn without_files() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let house = House::start(|server| server).await;
+    house.assert_serves().await;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum: Some(64) }).expect("lowered");
+    let mut files = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        files.push(file);
+    }
+    // One for the client; there is none for the server.
+    files.pop();
+    let mut raw = house.connect().await;
+    house.until(|seen| seen.accept_errors > 2).await;
+    drop(files);
+    raw.send("GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(raw.rest().await.ends_with("hello"));
+    house.assert_serves().await;
+    house.close().await;
+}
