@@ -47,8 +47,9 @@ pub enum Level {
 ///
 /// Not observed by a tower layer: `client_conn_start` and `client_conn_finish` (the service that it wraps has its
 /// connections to itself), `wait_read_start` and `wait_read_finish` (a layer cannot know whether a body waits for its peer
-/// or for something in between; the server runtime can, whose bodies come from the connection), and `stream_start` and `stream_finish` (they would be `rpc_start` and `rpc_finish` under another name). The
-/// `checksum_*` events belong to protocols that have checksums; HTTP has none.
+/// or for something in between; the server runtime can, whose bodies come from the connection), and `stream_start` and
+/// `stream_finish` (they would be `rpc_start` and `rpc_finish` under another name). The `checksum_*` events belong to
+/// protocols that have checksums; HTTP has none.
 ///
 /// ```
 /// use hottap::rpc::EventKind;

@@ -29,6 +29,7 @@ struct Both {
     local: Peer,
     peer: Peer,
     tls: Option<Vec<Vec<u8>>>,
+    #[cfg_attr(not(feature = "tonic"), expect(dead_code, reason = "tonic alone asks for them as they are"))]
     ends: Ends,
 }
 
@@ -78,29 +79,28 @@ impl ConnectInfo {
 
     /// Tells a request where it comes from, in the words of all who may ask.
     pub(super) fn tell(&self, extensions: &mut Extensions) {
+        #[cfg(feature = "axum")]
+        if let Peer::Socket(peer) = self.0.peer {
+            extensions.insert(axum::extract::ConnectInfo(peer));
+        }
+        #[cfg(feature = "tonic")]
+        self.tell_tonic(extensions);
+        extensions.insert(self.clone());
+    }
+
+    #[cfg(feature = "tonic")]
+    fn tell_tonic(&self, extensions: &mut Extensions) {
+        use tonic::transport::server as tonic;
+
         match &self.0.ends {
-            #[cfg_attr(
-                not(any(feature = "tonic", feature = "axum")),
-                expect(unused_variables, reason = "nobody else asks for it")
-            )]
             Ends::Tcp { local, peer } => {
-                #[cfg(feature = "tonic")]
-                extensions
-                    .insert(tonic::transport::server::TcpConnectInfo { local_addr: *local, remote_addr: Some(*peer) });
-                #[cfg(feature = "axum")]
-                extensions.insert(axum::extract::ConnectInfo(*peer));
+                extensions.insert(tonic::TcpConnectInfo { local_addr: *local, remote_addr: Some(*peer) });
             }
             #[cfg(unix)]
-            #[cfg_attr(not(feature = "tonic"), expect(unused_variables, reason = "nobody else asks for it"))]
             Ends::Unix { peer, credentials, .. } => {
-                #[cfg(feature = "tonic")]
-                extensions.insert(tonic::transport::server::UdsConnectInfo {
-                    peer_addr: peer.clone(),
-                    peer_cred: *credentials,
-                });
+                extensions.insert(tonic::UdsConnectInfo { peer_addr: peer.clone(), peer_cred: *credentials });
             }
         }
-        extensions.insert(self.clone());
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) enum Ends {
     Unix {
         local: Option<Arc<tokio::net::unix::SocketAddr>>,
         peer: Option<Arc<tokio::net::unix::SocketAddr>>,
+        #[cfg_attr(not(feature = "tonic"), expect(dead_code, reason = "tonic alone asks for them"))]
         credentials: Option<tokio::net::unix::UCred>,
     },
 }
