@@ -16,6 +16,8 @@ pub(super) struct Activity {
     ended: AtomicU64,
     /// When the head began that is being read; 0 if none is.
     head: AtomicU64,
+    /// Since when the peer has taken nothing of what is there for it; 0 if it takes it.
+    blocked: AtomicU64,
     upgraded: AtomicBool,
 }
 
@@ -25,6 +27,7 @@ pub(super) struct Seen {
     pub(super) active: usize,
     pub(super) ended: u64,
     pub(super) head: u64,
+    pub(super) blocked: u64,
 }
 
 impl Activity {
@@ -34,6 +37,7 @@ impl Activity {
             active: AtomicUsize::new(0),
             ended: AtomicU64::new(1),
             head: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
         })
     }
@@ -51,7 +55,8 @@ impl Activity {
         // In this order: a request that ends in between is still seen as active, and looked at again.
         let active = self.active.load(Ordering::Acquire);
         let ended = self.ended.load(Ordering::Acquire);
-        Seen { active, ended, head: self.head.load(Ordering::Relaxed) }
+        let [head, blocked] = [&self.head, &self.blocked].map(|moment| moment.load(Ordering::Relaxed));
+        Seen { active, ended, head, blocked }
     }
 
     pub(super) fn active(&self) -> usize {
@@ -79,6 +84,14 @@ impl Activity {
     pub(super) fn wrote(&self) {
         if self.active() == 0 {
             self.wait();
+        }
+    }
+
+    /// The peer takes what is sent to it, or does not.
+    pub(super) fn write(&self, is_blocked: bool) {
+        let since = self.blocked.load(Ordering::Relaxed);
+        if is_blocked != (since != 0) {
+            self.blocked.store(if is_blocked { self.now() } else { 0 }, Ordering::Relaxed);
         }
     }
 

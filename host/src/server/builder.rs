@@ -101,6 +101,17 @@ impl Server {
         self
     }
 
+    /// How long a peer may take nothing of what is sent to it. Default 60 s; then the connection is closed, and its calls
+    /// finish as cancelled.
+    ///
+    /// What counts is the connection: a stream of HTTP/2 whose window its peer does not open, while others go on, waits as
+    /// long as its handler does.
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.write_timeout = timeout.into().map(bounded);
+        self
+    }
+
     /// How long a connection may be without a request. Default 90 s, more than the usual load balancers' 60 s; HTTP/2 is
     /// closed with GOAWAY.
     #[must_use]

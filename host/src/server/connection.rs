@@ -105,9 +105,9 @@ pub(super) async fn run<S, R>(
                 Version::One => Http::One { connection: shared.http1.serve_connection(io, entry).with_upgrades() },
                 Version::Two => Http::Two { connection: shared.http2.serve_connection(io, entry) },
             };
-            let Settings { header_timeout: header, idle_timeout: idle, .. } = shared.settings;
+            let Settings { header_timeout: header, idle_timeout: idle, write_timeout: write, .. } = shared.settings;
             drop(shared);
-            serve(connection, open.activity(), Patience { version, header, idle }, &mut stop).await
+            serve(connection, open.activity(), Patience { version, header, idle, write }, &mut stop).await
         }
         Err(reason) => reason,
     };
@@ -312,7 +312,7 @@ where
                     let moment = activity.instant(moment);
                     if moment > Instant::now() {
                         timer.as_mut().reset(moment);
-                    } else if reason == Reason::HeaderTimeout {
+                    } else if reason != Reason::Idle {
                         return Poll::Ready(reason);
                     } else {
                         ending = Some(reason);

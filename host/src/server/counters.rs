@@ -70,6 +70,8 @@ reasons! {
     Idle idle;
     /// The head of a request, or HTTP/2's preface, did not come in time.
     HeaderTimeout header_timeout;
+    /// The peer took nothing of what was sent to it for the write time-out.
+    WriteTimeout write_timeout;
     /// The TLS handshake failed: garbage, another version, a certificate that is not believed.
     Tls tls;
     /// The TLS handshake did not end in time.

@@ -50,10 +50,10 @@
 //! - Anything before the head of a request has been read is no call: [`Connections`] counts it by reason.
 //!
 //! # What is bounded
-//! Handshakes, heads, silence in bodies and idle connections by time-outs; connections, streams, requests and heads by number
-//! or size: the methods of [`Server`] name each default and its reason. Not bounded: the size of bodies (a handler reads as much
-//! as it wants, and what it does not read is not buffered beyond HTTP/2's windows of 1 MiB per connection), how long a handler
-//! takes, and how slowly a peer takes a response.
+//! Handshakes, heads, silence in bodies, peers that take nothing and idle connections by time-outs; connections, streams,
+//! requests and heads by number or size: the methods of [`Server`] name each default and its reason. Not bounded: the size of
+//! bodies (a handler reads as much as it wants, and what it does not read is not buffered beyond HTTP/2's windows of 1 MiB
+//! per connection), how long a handler takes, and how slowly a peer takes a response as long as it takes some of it.
 //!
 //! Shutting down is [`Bound::serve_until`]'s.
 

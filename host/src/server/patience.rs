@@ -18,6 +18,7 @@ pub(super) struct Patience {
     pub(super) version: Version,
     pub(super) header: Option<Duration>,
     pub(super) idle: Option<Duration>,
+    pub(super) write: Option<Duration>,
 }
 
 /// What it has left.
@@ -40,6 +41,9 @@ impl Patience {
             }
             None => Left::Forever,
         };
+        if seen.blocked != 0 && self.write.is_some() {
+            return until(seen.blocked, self.write, Reason::WriteTimeout);
+        }
         if seen.active > 0 {
             return if self.idle.is_some() || self.header.is_some() { Left::Busy } else { Left::Forever };
         }
@@ -66,6 +70,7 @@ mod tests {
     fn a_connection_has_what_its_state_gives_it() {
         use Version::{One, Two};
         let (header, idle) = (Some(Duration::from_nanos(10)), Some(Duration::from_nanos(100)));
+        let write = Some(Duration::from_nanos(1000));
         for (version, header, idle, active, ended, head, expected, reason) in [
             (One, header, idle, 0, 5, 0, Left::Until(105, Reason::Idle), "between two requests"),
             (One, header, idle, 0, 5, 7, Left::Until(17, Reason::HeaderTimeout), "in a head"),
@@ -76,8 +81,13 @@ mod tests {
             (Two, header, None, 0, 5, 0, Left::Forever, "it may idle as long as it likes"),
             (Two, None, None, 1, 5, 0, Left::Forever, "nothing to look for"),
         ] {
-            let left = Patience { version, header, idle }.left(Seen { active, ended, head });
-            assert_eq!(left, expected, "{reason}");
+            let seen = Seen { active, ended, head, blocked: 0 };
+            assert_eq!(Patience { version, header, idle, write }.left(seen), expected, "{reason}");
+            let blocked = Seen { blocked: 9, ..seen };
+            let left = Patience { version, header, idle, write }.left(blocked);
+            assert_eq!(left, Left::Until(1009, Reason::WriteTimeout), "{reason}, and the peer takes nothing");
+            let left = Patience { version, header, idle, write: None }.left(blocked);
+            assert_eq!(left, expected, "{reason}, and the peer may take as long as it likes");
         }
     }
 }

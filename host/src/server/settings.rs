@@ -14,6 +14,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two pieces of an upload: longer than a phone is without network in a tunnel, short enough that handlers that
 /// wait for a vanished client end.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// As long as nginx's: a peer that takes nothing of a response for so long is stuck or means harm, and its handler waits.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longer than the 60 s for which the usual load balancers keep a connection for the next request: whoever is behind
 /// must not close first, or the request that is on its way gets lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -43,6 +45,7 @@ pub(super) struct Settings {
     pub(super) header_timeout: Option<Duration>,
     pub(super) body_timeout: Option<Duration>,
     pub(super) stream_timeout: Option<Duration>,
+    pub(super) write_timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) ping_interval: Option<Duration>,
     pub(super) ping_timeout: Duration,
@@ -63,6 +66,7 @@ impl Default for Settings {
             header_timeout: Some(HEADER_TIMEOUT),
             body_timeout: Some(BODY_TIMEOUT),
             stream_timeout: None,
+            write_timeout: Some(WRITE_TIMEOUT),
             idle_timeout: Some(IDLE_TIMEOUT),
             ping_interval: Some(PING_INTERVAL),
             ping_timeout: PING_TIMEOUT,

@@ -55,6 +55,7 @@ impl Transport {
     }
 
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        self.activity.write(result.is_pending());
         if self.version == Version::One && matches!(result, Poll::Ready(Ok(1..))) {
             self.activity.wrote();
         }
@@ -161,7 +162,9 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        through!(&mut self.stream, stream => Pin::new(stream).poll_flush(context))
+        let result = through!(&mut self.stream, stream => Pin::new(stream).poll_flush(context));
+        self.activity.write(result.is_pending());
+        result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -191,3 +191,21 @@ async fn a_call_of_grpc_ends_at_its_deadline_and_its_handler_with_it() {
     drop(two);
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_of_its_response_is_let_go() {
+    let house = House::start(|server| server.write_timeout(SHORT * 2)).await;
+    let mut one = house.connect().await;
+    one.send("GET /down/1000000000 HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut two = Two::connect(&house).await;
+    two.send(frame(frames::WINDOW_UPDATE, 0, 0, &0x7000_0000_u32.to_be_bytes())).await;
+    two.send(frame(frames::SETTINGS, 0, 0, &[&[0, 4][..], &0x7000_0000_u32.to_be_bytes()].concat())).await;
+    two.send(get(1, "/down/1000000000")).await;
+    let seen = house.until(|seen| seen.closed.write_timeout == 2).await;
+    assert_eq!(seen.open, 0, "{seen:?}");
+    for call in house.served.finished(2).await {
+        assert_eq!(call.stats().outcome(), Outcome::Cancelled);
+    }
+    house.assert_serves().await;
+    house.close().await;
+}
