@@ -4,9 +4,11 @@
 
 mod ambient;
 mod outgoing;
+mod scope;
 mod traceparent;
 mod tracestate;
 
 pub(crate) use ambient::Ambient;
 pub(crate) use outgoing::{Parent, forward};
+pub use scope::Scoped;
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

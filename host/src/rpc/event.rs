@@ -29,6 +29,8 @@ pub enum Level {
 /// | `rpc_start` | the layer gets the request | the layer gets the request | the layer gets the request |
 /// | `server_handle_start` | the service inside is called | | |
 /// | `read_start` | the handler asks for the request's body | somebody asks for the response's body | |
+/// | `wait_read_start` | `hottap::server`: the handler asks for a piece of the request's body that is not there | | |
+/// | `wait_read_finish` | the same: it is there, or there will be none | | |
 /// | `read_finish` | the request's body has ended | the response's body has ended | |
 /// | `server_handle_finish` | the response's head is there | | |
 /// | `write_start` | the transport asks for the response's body | the transport asks for the request's body | |
@@ -44,9 +46,10 @@ pub enum Level {
 /// HTTP and Connect's unary calls, there are no `stream_*` events.
 ///
 /// Not observed by a tower layer: `client_conn_start` and `client_conn_finish` (the service that it wraps has its
-/// connections to itself), `wait_read_start` and `wait_read_finish` (a layer sees bodies, not sockets), and
-/// `stream_start` and `stream_finish` (they would be `rpc_start` and `rpc_finish` under another name). The
-/// `checksum_*` events belong to protocols that have checksums; HTTP has none.
+/// connections to itself), `wait_read_start` and `wait_read_finish` (a layer cannot know whether a body waits for its peer
+/// or for something in between; the server runtime can, whose bodies come from the connection), and `stream_start` and
+/// `stream_finish` (they would be `rpc_start` and `rpc_finish` under another name). The `checksum_*` events belong to
+/// protocols that have checksums; HTTP has none.
 ///
 /// ```
 /// use hottap::rpc::EventKind;

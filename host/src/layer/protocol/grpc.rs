@@ -89,7 +89,7 @@ pub(crate) fn needs_no_method(status: u16) -> bool {
 }
 
 /// A deadline in nanoseconds; 0 if it can't be read.
-pub(super) fn deadline(value: &HeaderValue) -> u64 {
+pub(crate) fn deadline(value: &HeaderValue) -> u64 {
     parse_timeout(value).unwrap_or(0)
 }
 
