@@ -37,8 +37,8 @@ impl Journal {
     /// An attempt has failed.
     pub(crate) fn attempt_failed(&self, number: u16, error: &dyn fmt::Display) {
         if let Some(log) = self.0.log() {
-            let mut notes = self.0.attempts().notes.get_or_init(Box::default).lock();
-            let notes = notes.as_mut().map_or_else(|poisoned| &mut **poisoned.get_mut(), |notes| &mut **notes);
+            let notes = self.0.attempts().notes.get_or_init(Box::default);
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.attempt_failed(number, log.elapsed(), &format!("{number}: {error}"));
         }
     }

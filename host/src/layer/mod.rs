@@ -25,6 +25,8 @@ pub use body::{RequestBody, ResponseBody};
 pub(crate) use client::Runtime;
 #[cfg(feature = "client")]
 pub(crate) use journal::{Journal, Reached};
+#[cfg(feature = "client")]
+pub(crate) use protocol::{deadline, grpc};
 pub use business::{BusinessStatus, Classify, ResponseHead};
 pub use client::{ClientBody, ClientLayer, ClientService};
 pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};

@@ -66,7 +66,7 @@ impl Hottap {
     /// `https://inventory` or `unix:/run/inventory.sock`. See [`client`](crate::client).
     #[cfg(feature = "client")]
     pub fn client(&self, endpoint: impl Into<String>) -> crate::client::ClientBuilder {
-        crate::client::ClientBuilder::new(self.clone(), endpoint.into())
+        crate::client::ClientBuilder::new(self, endpoint.into())
     }
 
     /// The layer for an endpoint: any tower service inside the process, whatever its requests are.

@@ -10,7 +10,7 @@ use tower_service::Service;
 use super::{ClientBody, ClientService};
 use crate::layer::active::Active;
 use crate::layer::journal::Journal;
-use crate::layer::{ResponseBody, ResponseFuture};
+use crate::layer::ResponseFuture;
 use crate::rpc::{Peer, RpcConfig, RpcInfo};
 
 /// What the runtime knows of a call before it is sent.
