@@ -9,12 +9,12 @@ mod recorder;
 mod script;
 mod world;
 
-//mod balancing;
+mod balancing;
 mod broken;
-//mod deadlines;
-//mod events;
+mod deadlines;
+mod events;
 mod http;
-//mod names;
-//mod retries;
-//mod tls;
+mod names;
+mod retries;
+mod tls;
 mod tonic_transport;

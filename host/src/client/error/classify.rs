@@ -15,8 +15,9 @@ use crate::layer::Reached;
 const MAX_CAUSES: usize = 12;
 
 impl Error {
-    /// A call failed before its response's head was there.
-    pub(in crate::client) fn of_send(error: legacy::Error) -> Self {
+    /// A call failed before its response's head was there. `last` says why there was no connection, if the call has waited
+    /// for one that another was making.
+    pub(in crate::client) fn of_send(error: legacy::Error, last: impl FnOnce() -> Option<Self>) -> Self {
         let reached = error.connect_info().and_then(|connected| {
             let mut extensions = http::Extensions::new();
             connected.get_extras(&mut extensions);
@@ -25,6 +26,9 @@ impl Error {
         let connecting = error.is_connect();
         if let Some(fault) = causes(&error).find_map(|cause| cause.downcast_ref::<ConnectFault>()) {
             return fault.error();
+        }
+        if connecting && let Some(last) = last() {
+            return last;
         }
         let phase = if connecting { Phase::Connect } else { Phase::Head };
         let kind = if connecting { ErrorKind::Connect } else { of_chain(&error) };
@@ -79,7 +83,11 @@ fn of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
         } else if let Some(error) = cause.downcast_ref::<h2::Error>() {
             of_h2(error)
         } else if let Some(error) = cause.downcast_ref::<io::Error>() {
-            tls(error).or_else(|| is_reset(error.kind()).then_some(ErrorKind::Reset))
+            tls(error).or(match error.kind() {
+                // hyper says so of chunks that are none.
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Some(ErrorKind::Protocol),
+                kind => is_reset(kind).then_some(ErrorKind::Reset),
+            })
         } else {
             None
         };
@@ -125,7 +133,8 @@ fn tls(error: &io::Error) -> Option<ErrorKind> {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => ErrorKind::CertificateExpired,
-            CertificateError::UnknownIssuer => ErrorKind::CertificateUnknownIssuer,
+            // A bad signature is that of somebody who only has the name of one who is trusted.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => ErrorKind::CertificateUnknownIssuer,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 ErrorKind::CertificateWrongName
             }
