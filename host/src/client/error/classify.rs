@@ -85,7 +85,9 @@ fn of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
         } else if let Some(error) = cause.downcast_ref::<io::Error>() {
             tls(error).or(match error.kind() {
                 // hyper says so of chunks that are none.
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Some(ErrorKind::Protocol),
+                io::ErrorKind::InvalidInput => Some(ErrorKind::Protocol),
+                // No socket says so but rustls, of whose error h2 keeps the words alone.
+                io::ErrorKind::InvalidData => Some(ErrorKind::Tls),
                 kind => is_reset(kind).then_some(ErrorKind::Reset),
             })
         } else {
@@ -111,7 +113,8 @@ fn of_hyper(error: &hyper::Error) -> Option<ErrorKind> {
 
 fn of_h2(error: &h2::Error) -> Option<ErrorKind> {
     if error.is_io() {
-        return error.get_io().and_then(|error| tls(error)).or(Some(ErrorKind::Reset));
+        let told = error.get_io().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
+        return Some(if told { ErrorKind::Tls } else { ErrorKind::Reset });
     }
     if error.is_remote() {
         return Some(ErrorKind::Reset);
