@@ -109,7 +109,7 @@ pub(super) struct Endpoint {
     /// For what need not be HTTP/2.
     any: Client<Connector, Outgoing>,
     two: Client<Connector, Outgoing>,
-    pub(super) health: Health,
+    pub(super) health: Arc<Health>,
     last: LastFailure,
 }
 
@@ -118,7 +118,7 @@ impl Endpoint {
         // TLS on a Unix socket is what the application asks for by saying how.
         let on_unix = matches!(target.place, Place::Unix(_)) && settings.tls.is_some();
         let secure = target.scheme == Scheme::HTTPS || on_unix;
-        let last = LastFailure::default();
+        let (last, health) = (LastFailure::default(), Arc::<Health>::default());
         let client = |offer: Offer| {
             let tls = if secure {
                 let tls = settings.tls.clone().unwrap_or_default();
@@ -128,7 +128,7 @@ impl Endpoint {
             };
             let place = target.place.clone();
             let resolve = settings.resolve.clone();
-            let connector = Connector::new(place, resolve, tls, settings.connect_timeout, last.clone());
+            let connector = Connector::new(place, resolve, tls, settings.connect_timeout, last.clone(), health.clone());
             let mut builder = Client::builder(TokioExecutor::new());
             builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
             builder.pool_idle_timeout(settings.idle_timeout).pool_max_idle_per_host(settings.max_idle);
@@ -147,7 +147,7 @@ impl Endpoint {
             authority: settings.authority.clone().unwrap_or_else(|| target.authority.clone()),
             peer: target.peer,
             http: settings.http,
-            health: Health::default(),
+            health,
             last,
         })
     }

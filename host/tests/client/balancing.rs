@@ -100,6 +100,22 @@ async fn a_server_that_is_not_available_is_left_alone() {
     assert_eq!((servers[0].handled(), servers[1].handled()), (1, 99));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_lets_calls_wait_for_a_connection_is_left_alone() {
+    let sent = Recorder::default();
+    let live = server("127.0.0.1:0".parse().expect("an address")).await;
+    let hangs = async |_: String| std::future::pending::<std::io::Result<Vec<_>>>().await;
+    let builder = sent.start("shop").client("http://black.hole").endpoint(live.url()).resolver(hangs);
+    // Less than connecting may take: the connection is given up with the call.
+    let client = builder.timeout(Duration::from_secs(1)).build().expect("builds");
+    let mut answered = 0;
+    for _ in 0..50 {
+        answered += usize::from(get(&client, "/").await.is_ok());
+    }
+    assert!(answered >= 49, "{answered} of 50");
+    sent.assert_each_finished_once();
+}
+
 #[tokio::test]
 async fn if_none_is_left_one_is_asked_all_the_same() {
     let (sent, mut servers) = (Recorder::default(), three().await);

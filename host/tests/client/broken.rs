@@ -111,12 +111,15 @@ async fn a_server_that_answers_garbage_has_broken_the_protocol() {
         };
         fails(answer, ErrorKind::Protocol, Phase::Head, "protocol").await;
     }
-    let chunk = async |mut wire: Wire| {
-        wire.head().await;
-        wire.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nno number\r\n").await;
-        wire.drain().await;
-    };
-    fails(chunk, ErrorKind::Protocol, Phase::Body, "protocol").await;
+    for chunk in ["no number\r\n", "fffffffffffffffffffff\r\n", "2\r\nok!!"] {
+        let chunk = async move |mut wire: Wire| {
+            wire.head().await;
+            wire.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            wire.write(chunk.as_bytes()).await;
+            wire.drain().await;
+        };
+        fails(chunk, ErrorKind::Protocol, Phase::Body, "protocol").await;
+    }
 }
 
 #[tokio::test]

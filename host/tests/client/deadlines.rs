@@ -49,7 +49,6 @@ impl Chain {
     }
 }
 
-
 fn deadline(info: &RpcInfo) -> Duration {
     info.config().deadline().expect("a deadline")
 }

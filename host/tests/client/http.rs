@@ -21,10 +21,13 @@ use crate::world::check;
 fn app(served: &Hottap) -> Router {
     Router::new()
         .route("/hello", on_get(|| async { "hello" }))
-        .route("/where", on_get(|request: Request| async move {
-            let host = request.headers().get("host").map(|host| host.to_str().expect("ASCII").to_owned());
-            format!("{} {} {:?}", request.uri(), host.unwrap_or_default(), request.version())
-        }))
+        .route(
+            "/where",
+            on_get(|request: Request| async move {
+                let host = request.headers().get("host").map(|host| host.to_str().expect("ASCII").to_owned());
+                format!("{} {} {:?}", request.uri(), host.unwrap_or_default(), request.version())
+            }),
+        )
         .route("/echo", post(|body: Bytes| async { body }))
         .layer(served.server_layer())
 }
@@ -60,7 +63,8 @@ async fn every_body_passes() {
     let (sent, served) = (Recorder::default(), Recorder::default());
     let address = serve(&served).await;
     let client = sent.start("shop").client(format!("http://{address}")).build().expect("builds");
-    let of = |length: usize| http::Request::post("/echo").body(Full::new(Bytes::from(vec![b'x'; length]))).expect("one");
+    let of =
+        |length: usize| http::Request::post("/echo").body(Full::new(Bytes::from(vec![b'x'; length]))).expect("one");
     for length in [0, 1, 100_000] {
         assert_eq!(send(&client, of(length)).await.expect("a response").into_body().len(), length);
     }

@@ -217,9 +217,8 @@ async fn no_pause_is_begun_that_the_deadline_does_not_leave_time_for() {
 
 #[tokio::test]
 async fn what_the_server_says_of_when_is_heard() {
-    let (sent, server) = (Recorder::default(), {
-        Handler::start(|_, _| async { answer(429, &[("retry-after", "3600")], "") }).await
-    });
+    let (sent, server) =
+        (Recorder::default(), { Handler::start(|_, _| async { answer(429, &[("retry-after", "3600")], "") }).await });
     let builder = sent.start("shop").client(server.url()).timeout(Duration::from_secs(60));
     let client = builder.retry(retry(3)).build().expect("builds");
     assert_eq!(get(&client, "/").await.expect("a response").status(), 429);
@@ -239,7 +238,8 @@ async fn unavailable(in_trailers: bool) -> (Handler, Before) {
         async move {
             let status = if number < 2 { "14" } else { "0" };
             let message = Frame::data(Bytes::from_static(b"\0\0\0\0\x02ok"));
-            let trailers = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), HeaderValue::from_static(status))]);
+            let trailers =
+                HeaderMap::from_iter([("grpc-status".parse().expect("a name"), HeaderValue::from_static(status))]);
             let head = [("content-type", "application/grpc")];
             let frames = match (number < 2, in_trailers) {
                 (true, false) => return answer(200, &[head[0], ("grpc-status", "14"), ("grpc-message", "no%21")], ""),

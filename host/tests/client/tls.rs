@@ -111,7 +111,11 @@ async fn what_both_prefer_is_spoken() {
 async fn a_certificate_that_is_not_good_is_told_by_what_is_wrong_with_it() {
     let (authority, other) = (Authority::new(), Authority::new());
     for (certificate, tls, kind) in [
-        (authority.sign("elsewhere.invalid", false), Tls::new().ca_pem(authority.pem()), ErrorKind::CertificateWrongName),
+        (
+            authority.sign("elsewhere.invalid", false),
+            Tls::new().ca_pem(authority.pem()),
+            ErrorKind::CertificateWrongName,
+        ),
         (authority.sign("localhost", true), Tls::new().ca_pem(authority.pem()), ErrorKind::CertificateExpired),
         (authority.sign("localhost", false), Tls::new().ca_pem(other.pem()), ErrorKind::CertificateUnknownIssuer),
         (

@@ -143,7 +143,6 @@ pub(crate) struct World {
     pub(crate) served: Recorder,
     pub(crate) echo: Echo,
     pub(crate) server: Running,
-    pub(crate) tap: Hottap,
 }
 
 impl World {
@@ -156,7 +155,7 @@ impl World {
         let tap = sent.start("shop");
         let server = Running::start(&served.start("echo"), echo.clone()).await;
         let client = Client::of(configure(tap.client(format!("http://{}", server.address))));
-        Self { client, sent, served, echo, server, tap }
+        Self { client, sent, served, echo, server }
     }
 
     /// Ends client and server, and looks that every call has finished once.

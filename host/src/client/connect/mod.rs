@@ -22,11 +22,12 @@ use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
 use self::resolve::Resolver;
 use self::stream::Socket;
+use super::balance::Health;
 use super::endpoint::Place;
 use super::{Error, ErrorKind, Phase};
 
@@ -46,6 +47,27 @@ struct Inner {
     tls: Option<Handshake>,
     timeout: Option<Duration>,
     last: LastFailure,
+    health: Arc<Health>,
+}
+
+/// A connection that was given up after this time by the calls that wanted it is one that failed. Shorter, and impatient
+/// callers would make a good endpoint a bad one; longer, and calls with little time would find out about a dead one again
+/// and again.
+const GIVEN_UP: Duration = Duration::from_millis(500);
+
+/// Sees whether a connection is given up.
+struct Patience<'a> {
+    health: &'a Health,
+    began: Instant,
+    over: bool,
+}
+
+impl Drop for Patience<'_> {
+    fn drop(&mut self) {
+        if !self.over && self.began.elapsed() >= GIVEN_UP {
+            self.health.failed();
+        }
+    }
 }
 
 /// Why there was no connection the last time. Calls that wait for a connection that another one is making are told by the
@@ -85,11 +107,13 @@ impl Connector {
         tls: Option<Handshake>,
         timeout: Option<Duration>,
         last: LastFailure,
+        health: Arc<Health>,
     ) -> Self {
-        Self(Arc::new(Inner { place, resolve, tls, timeout, last }))
+        Self(Arc::new(Inner { place, resolve, tls, timeout, last, health }))
     }
 
     async fn connect(self) -> Result<TokioIo<Stream>, ConnectFault> {
+        let mut patience = Patience { health: &self.0.health, began: Instant::now(), over: false };
         let progress = Progress::default();
         let connecting = self.dial(&progress);
         let result = match self.0.timeout {
@@ -103,6 +127,7 @@ impl Connector {
                 }),
             },
         };
+        patience.over = true;
         result.map(TokioIo::new).map_err(|error| {
             self.0.last.set(&error);
             ConnectFault(error)
@@ -114,7 +139,8 @@ impl Connector {
         let socket = match &self.0.place {
             Place::Unix(path) => Socket::Unix(UnixStream::connect(path).await.map_err(Error::of_connect)?),
             Place::Network(uri) => {
-                let mut http = HttpConnector::new_with_resolver(Resolver::new(self.0.resolve.clone(), progress.clone()));
+                let mut http =
+                    HttpConnector::new_with_resolver(Resolver::new(self.0.resolve.clone(), progress.clone()));
                 http.enforce_http(false);
                 http.set_nodelay(true);
                 http.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS));

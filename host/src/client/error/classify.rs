@@ -31,7 +31,7 @@ impl Error {
             return last;
         }
         let phase = if connecting { Phase::Connect } else { Phase::Head };
-        let kind = if connecting { ErrorKind::Connect } else { of_chain(&error) };
+        let kind = if connecting { ErrorKind::Connect } else { of_chain(&error, ErrorKind::Tls) };
         let mut failed = Self::new(kind, phase).because(error);
         failed.0.reached = reached;
         failed
@@ -39,7 +39,7 @@ impl Error {
 
     /// A call failed in its response's body.
     pub(in crate::client) fn of_body(error: hyper::Error) -> Self {
-        Self::new(of_chain(&error), Phase::Body).because(error)
+        Self::new(of_chain(&error, ErrorKind::Protocol), Phase::Body).because(error)
     }
 
     /// No hands were shaken.
@@ -71,8 +71,9 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     std::iter::successors(Some(error), |&error| error.source()).take(MAX_CAUSES)
 }
 
-/// The first cause that tells.
-fn of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
+/// What the deepest cause says that says anything. `invalid` is what data mean that somebody could not read: no socket says
+/// so, but rustls, of whose error h2 keeps the words alone, and in a body hyper of chunks that are none.
+fn of_chain(error: &(dyn StdError + 'static), invalid: ErrorKind) -> ErrorKind {
     let mut kind = None;
     for cause in causes(error) {
         if cause.is::<BodyFault>() {
@@ -86,8 +87,7 @@ fn of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
             tls(error).or(match error.kind() {
                 // hyper says so of chunks that are none.
                 io::ErrorKind::InvalidInput => Some(ErrorKind::Protocol),
-                // No socket says so but rustls, of whose error h2 keeps the words alone.
-                io::ErrorKind::InvalidData => Some(ErrorKind::Tls),
+                io::ErrorKind::InvalidData => Some(invalid),
                 kind => is_reset(kind).then_some(ErrorKind::Reset),
             })
         } else {
