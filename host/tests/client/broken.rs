@@ -25,24 +25,21 @@ fn plain(sent: &Recorder, server: &Script) -> Client {
 }
 
 /// The one call of plain HTTP to such a server fails so.
-#[track_caller]
-fn fails<P, F>(play: P, kind: ErrorKind, phase: Phase, error_type: &str) -> impl Future<Output = RpcInfo>
+async fn fails<P, F>(play: P, kind: ErrorKind, phase: Phase, error_type: &str) -> RpcInfo
 where
     P: Fn(Wire) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    async move {
-        let sent = Recorder::default();
-        let server = Script::start(move |wire, _| play(wire)).await;
-        let error = get(&plain(&sent, &server), "/").await.expect_err("fails");
-        assert_eq!((error.kind(), error.phase()), (kind, phase), "{error:?}");
-        assert_eq!(error.peer().to_string(), server.address.to_string(), "{error:?}");
-        let info = sent.one().await;
-        check(&info, Outcome::Error, error_type);
-        assert_eq!(info.peer().to_string(), server.address.to_string());
-        sent.assert_each_finished_once();
-        info
-    }
+    let sent = Recorder::default();
+    let server = Script::start(move |wire, _| play(wire)).await;
+    let error = get(&plain(&sent, &server), "/").await.expect_err("fails");
+    assert_eq!((error.kind(), error.phase()), (kind, phase), "{error:?}");
+    assert_eq!(error.peer().to_string(), server.address.to_string(), "{error:?}");
+    let info = sent.one().await;
+    check(&info, Outcome::Error, error_type);
+    assert_eq!(info.peer().to_string(), server.address.to_string());
+    sent.assert_each_finished_once();
+    info
 }
 
 #[tokio::test]

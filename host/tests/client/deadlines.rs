@@ -87,7 +87,9 @@ async fn when_it_passes_every_hop_ends() {
     chain.echo.reached.notified().await;
     for hop in 0..3 {
         let info = chain.sent[hop].one().await;
-        assert_eq!(info.stats().outcome(), Outcome::TimedOut, "{hop}: {}", info.stats().error_message());
+        // Behind the first it is a race between their own clocks and the caller who has hung up.
+        let outcomes = if hop == 0 { &[Outcome::TimedOut][..] } else { &[Outcome::TimedOut, Outcome::Cancelled] };
+        assert!(outcomes.contains(&info.stats().outcome()), "{hop}: {}", info.stats().error_message());
         chain.sent[hop].assert_each_finished_once();
     }
 }

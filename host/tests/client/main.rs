@@ -11,6 +11,7 @@ mod world;
 
 mod balancing;
 mod broken;
+mod composition;
 mod deadlines;
 mod events;
 mod http;
