@@ -100,7 +100,7 @@ fn of_chain(error: &(dyn StdError + 'static), invalid: ErrorKind) -> ErrorKind {
 }
 
 fn of_hyper(error: &hyper::Error) -> Option<ErrorKind> {
-    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
+    if error.is_parse() {
         Some(ErrorKind::Protocol)
     } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || error.is_timeout() {
         Some(ErrorKind::Reset)
