@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::recorder::Recorder;
-use crate::script::{OK, Script, Wire, get};
+use crate::script::{OK, Script, Wire, frame, get};
 use crate::world::{self, check};
 
 /// A port where nobody listens.
@@ -131,12 +131,6 @@ async fn a_head_without_end_has_a_bound() {
     fails(endless, ErrorKind::Protocol, Phase::Head, "protocol").await;
 }
 
-/// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
 const SETTINGS: u8 = 4;
 
 /// The one call of gRPC to a server that sends this fails so.
@@ -145,8 +139,10 @@ async fn fails_over_http2(answer: Vec<u8>, breaks_off: bool, code: tonic::Code, 
     let server = Script::start(move |mut wire, _| {
         let answer = answer.clone();
         async move {
-            // The preface ends with an empty line.
-            wire.head().await;
+            wire.preface().await;
+            if !answer.is_empty() {
+                wire.stream().await;
+            }
             wire.write(&answer).await;
             if breaks_off {
                 return wire.reset();

@@ -16,7 +16,7 @@ use http_body_util::{Full, StreamBody};
 
 use crate::broken::nobody;
 use crate::recorder::Recorder;
-use crate::script::{Handler, OK, Script, answer, get, send};
+use crate::script::{Handler, OK, Script, answer, frame, get, send};
 use crate::world::{self, World, check};
 
 /// So short that no test waits.
@@ -183,6 +183,31 @@ async fn a_peer_that_breaks_off_before_its_answer_is_tried_again_where_that_does
         assert_eq!((server.accepted(), sent.one().await.attempts()), (expected, expected as u16), "{method}");
         sent.assert_each_finished_once();
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_was_refused_unseen_is_tried_again_whatever_the_method() {
+    let sent = Recorder::default();
+    let server = Script::start(|mut wire, _| async move {
+        wire.preface().await;
+        wire.write(&frame(4, 0, 0, &[])).await;
+        // RST_STREAM with REFUSED_STREAM twice, then a head with the status 200 and nothing behind it.
+        for _ in 0..2 {
+            let Some(stream) = wire.stream().await else { return };
+            wire.write(&frame(3, 0, stream, &[0, 0, 0, 7])).await;
+        }
+        let Some(stream) = wire.stream().await else { return };
+        wire.write(&frame(1, 5, stream, &[0x88])).await;
+        wire.drain().await;
+    })
+    .await;
+    let client = sent.start("shop").client(server.url()).http2_only().retry(retry(3)).build().expect("builds");
+    let request = Request::post("/").body(Full::new(Bytes::from("once"))).expect("a request");
+    assert_eq!(send(&client, request).await.expect("a response").status(), 200);
+    let info = sent.one().await;
+    check(&info, Outcome::Ok, "");
+    assert_eq!((info.attempts(), server.accepted()), (3, 1));
+    sent.assert_each_finished_once();
 }
 
 #[tokio::test(start_paused = true)]

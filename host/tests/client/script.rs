@@ -64,6 +64,12 @@ impl Drop for Script {
 /// One connection.
 pub(crate) struct Wire(pub(crate) TcpStream);
 
+/// A frame of HTTP/2.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
 /// An HTTP/1.1 response of two bytes.
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -79,6 +85,26 @@ impl Wire {
             }
         }
         true
+    }
+
+    /// Reads the preface of HTTP/2. False if the client has gone.
+    pub(crate) async fn preface(&mut self) -> bool {
+        self.0.read_exact(&mut [0; 24]).await.is_ok()
+    }
+
+    /// Reads up to the head of the next request of HTTP/2; the number of its stream. None if the client has gone.
+    pub(crate) async fn stream(&mut self) -> Option<u32> {
+        const HEADERS: u8 = 1;
+        loop {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head).await.ok()?;
+            let [a, b, c, kind, _, stream @ ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            self.0.read_exact(&mut payload).await.ok()?;
+            if kind == HEADERS {
+                return Some(u32::from_be_bytes(stream));
+            }
+        }
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {

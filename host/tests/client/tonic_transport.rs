@@ -4,9 +4,12 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hottap::rpc::{Outcome, Protocol, Streaming, Transport};
+use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
-use crate::world::{World, check, collect};
+use crate::echo::Echo;
+use crate::recorder::Recorder;
+use crate::world::{Client, Running, World, check, collect};
 
 fn messages(count: usize) -> impl tokio_stream::Stream<Item = Bytes> + Send {
     tokio_stream::iter((0..count).map(|number| Bytes::from(format!("message {number}"))))
@@ -56,6 +59,42 @@ async fn a_status_of_the_server_is_the_calls() {
     assert_eq!((status.code(), status.message()), (tonic::Code::NotFound, "no such item"));
     check(&world.sent.one().await, Outcome::Error, "NOT_FOUND");
     world.close().await;
+}
+
+#[tokio::test]
+async fn grpc_goes_over_a_unix_socket() {
+    let (sent, served) = (Recorder::default(), Recorder::default());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("echo.sock");
+    let incoming = tokio_stream::wrappers::UnixListenerStream::new(UnixListener::bind(&path).expect("binds"));
+    let layer = served.start("echo").server_layer();
+    let server = tonic::transport::Server::builder().layer(layer).add_service(Echo::default());
+    tokio::spawn(server.serve_with_incoming(incoming));
+    let endpoint = format!("unix:{}", path.display());
+    let client = Client::of(sent.start("shop").client(endpoint.clone()));
+    assert_eq!(client.unary("echo").await.expect("succeeds"), "echo");
+    let info = sent.one().await;
+    check(&info, Outcome::Ok, "");
+    assert_eq!(info.peer().to_string(), endpoint);
+    assert_eq!(served.one().await.trace().parent_span_id, info.trace().span_id);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_gives_up_costs_no_later_call() {
+    let (sent, served, echo) = (Recorder::default(), Recorder::default(), Echo::default());
+    let (client_tap, server_tap) = (sent.start("shop"), served.start("echo"));
+    let server = Running::start(&server_tap, echo.clone()).await;
+    let address = server.address;
+    let client = Client::new(&client_tap, address);
+    client.unary("echo").await.expect("succeeds");
+    server.stop().await;
+    let server = Running::at(address, &server_tap, echo).await;
+    for _ in 0..10 {
+        client.unary("echo").await.expect("succeeds");
+    }
+    sent.finished(11).await.iter().for_each(|info| check(info, Outcome::Ok, ""));
+    server.stop().await;
+    sent.assert_each_finished_once();
 }
 
 #[tokio::test]

@@ -119,16 +119,13 @@ impl Running {
                 counted.fetch_add(1, Ordering::Relaxed);
                 connection
             });
-            let serving = server.serve_with_incoming(connections);
-            tokio::select! {
-                result = serving => result.expect("serves"),
-                _ = stopped => {}
-            }
+            let stopped = async { _ = stopped.await };
+            server.serve_with_incoming_shutdown(connections, stopped).await.expect("serves");
         });
         Self { address, connections, stop, task }
     }
 
-    /// Ends it; its connections end with the runtime.
+    /// Ends it when the calls that it handles have ended: it gives up its connections with GOAWAY.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
         self.task.await.expect("the server does not panic");
