@@ -12,6 +12,8 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod future;
+#[cfg(feature = "client")]
+mod journal;
 mod log;
 mod probe;
 mod protocol;
@@ -23,9 +25,15 @@ pub(crate) use protocol::grpc::deadline as grpc_deadline;
 
 pub use body::{RequestBody, ResponseBody};
 pub use business::{BusinessStatus, Classify, ResponseHead};
+#[cfg(feature = "client")]
+pub(crate) use client::Runtime;
 pub use client::{ClientBody, ClientLayer, ClientService};
 pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};
 pub use future::ResponseFuture;
+#[cfg(feature = "client")]
+pub(crate) use journal::{Journal, Reached};
 pub use probe::Probe;
+#[cfg(feature = "client")]
+pub(crate) use protocol::{deadline, grpc};
 pub use route::Route;
 pub use server::{ServerLayer, ServerService};
