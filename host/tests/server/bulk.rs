@@ -4,10 +4,9 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt;
 
+use crate::apart::{self, assert_grown_by_at_most, resident};
 use crate::house::{Client, House, client, pieces};
-use crate::memory::{alone, assert_grown_by_at_most, resident};
 
-/// Ten for the version that carries most of it, two for the other: all together is to take less than a minute.
 const GIB: u64 = 1 << 30;
 
 async fn up(client: &Client, house: &House, size: u64) {
@@ -28,7 +27,6 @@ async fn down(client: &Client, house: &House, size: u64) {
 }
 
 async fn both_ways(http2: bool, size: u64) {
-    let _alone = alone().await;
     let house = House::start(|server| server).await;
     let client = client(http2);
     // What is allocated once is allocated now.
@@ -47,12 +45,25 @@ async fn both_ways(http2: bool, size: u64) {
     house.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_body_passes_each_way_over_http1_with_memory_flat() {
-    both_ways(false, 10 * GIB).await;
+#[test]
+fn a_large_body_passes_each_way_over_http1_with_memory_flat() {
+    apart::run("bulk::http1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_body_passes_each_way_over_http2_with_memory_flat() {
+#[ignore = "looks at its process's memory: the test above runs it in one of its own"]
+async fn http1() {
+    both_ways(false, 10 * GIB).await;
+}
+
+#[test]
+fn a_large_body_passes_each_way_over_http2_with_memory_flat() {
+    apart::run("bulk::http2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "looks at its process's memory: the test above runs it in one of its own"]
+async fn http2() {
+    // Ten would take longer than a minute here.
     both_ways(true, 2 * GIB).await;
 }

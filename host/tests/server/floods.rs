@@ -4,16 +4,21 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::apart::{self, assert_grown_by_at_most, resident};
 use crate::frames::{END_STREAM, Two, get};
 use crate::house::{House, SHORT};
-use crate::memory::{alone, assert_grown_by_at_most, resident};
 
 const MIB: u64 = 1 << 20;
 
+#[test]
+fn two_hundred_clients_that_send_a_byte_at_a_time_are_all_let_go() {
+    apart::run("floods::a_byte_at_a_time");
+}
+
 #[tokio::test]
-async fn two_hundred_clients_that_send_a_byte_at_a_time_are_all_let_go() {
+#[ignore = "looks at its process's memory: the test above runs it in one of its own"]
+async fn a_byte_at_a_time() {
     const CLIENTS: usize = 200;
-    let _alone = alone().await;
     let house = House::start(|server| server.header_timeout(SHORT * 4)).await;
     let before = resident();
     let mut clients = tokio::task::JoinSet::new();
@@ -42,10 +47,15 @@ async fn two_hundred_clients_that_send_a_byte_at_a_time_are_all_let_go() {
     house.close().await;
 }
 
+#[test]
+fn a_thousand_idle_connections_cost_little_and_end_when_they_are_to() {
+    apart::run("floods::idle");
+}
+
 #[tokio::test]
-async fn a_thousand_idle_connections_cost_little_and_end_when_they_are_to() {
+#[ignore = "looks at its process's memory: the test above runs it in one of its own"]
+async fn idle() {
     const CLIENTS: usize = 1000;
-    let _alone = alone().await;
     let house = House::start(|server| server.idle_timeout(Duration::from_secs(5))).await;
     let before = resident();
     let mut idle = Vec::new();
@@ -76,11 +86,16 @@ async fn a_thousand_idle_connections_cost_little_and_end_when_they_are_to() {
     house.close().await;
 }
 
+#[test]
+fn ten_thousand_streams_are_open_at_once_and_all_end_well() {
+    apart::run("floods::streams");
+}
+
 #[tokio::test]
-async fn ten_thousand_streams_are_open_at_once_and_all_end_well() {
+#[ignore = "looks at its process's memory: the test above runs it in one of its own"]
+async fn streams() {
     const CONNECTIONS: usize = 50;
     const STREAMS: usize = 200;
-    let _alone = alone().await;
     let house = House::start(|server| server).await;
     let before = resident();
     let mut connections = Vec::new();

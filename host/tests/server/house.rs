@@ -205,14 +205,13 @@ pub(crate) struct Stopping {
 
 impl Stopping {
     pub(crate) async fn ended(self) -> (Served, Connections) {
-        {
-            let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("the server ends").expect("no panic");
-            let seen = self.counters.snapshot();
-            let refused = seen.refused.limit + seen.refused.peer_limit;
-            assert_eq!(seen.accepted, refused + seen.open + seen.closed.total(), "{seen:?}");
-            self.served.assert_each_finished_once();
-            (ended, seen)
-        }
+        let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("the server ends").expect("no panic");
+        let seen = self.counters.snapshot();
+        let refused = seen.refused.limit + seen.refused.peer_limit;
+        assert_eq!(seen.accepted, refused + seen.open + seen.closed.total(), "{seen:?}");
+        assert_eq!(seen.closed.failed, 0, "the server is at fault: {seen:?}");
+        self.served.assert_each_finished_once();
+        (ended, seen)
     }
 }
 

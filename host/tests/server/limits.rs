@@ -2,6 +2,7 @@
 
 use hottap::rpc::Outcome;
 
+use crate::apart;
 use crate::frames::{self, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Two, frame, get};
 use crate::house::House;
 
@@ -130,16 +131,9 @@ async fn a_head_beyond_the_limit_is_answered_as_one() {
     house.close().await;
 }
 
-const WITHOUT_FILES: &str = "limits::without_files";
-
 #[test]
 fn a_server_that_may_open_no_more_files_waits_and_goes_on() {
-    // The limit is the process's: in one of its own.
-    let own = std::env::current_exe().expect("a path");
-    let child = std::process::Command::new(own).args([WITHOUT_FILES, "--exact", "--ignored", "--nocapture"]).output();
-    let child = child.expect("runs");
-    let said = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && said.contains("1 passed"), "{said} {}", String::from_utf8_lossy(&child.stderr));
+    apart::run("limits::without_files");
 }
 
 #[tokio::test]

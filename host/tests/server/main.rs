@@ -10,9 +10,9 @@ mod recorder;
 #[path = "../layers/world.rs"]
 mod world;
 
+mod apart;
 mod frames;
 mod house;
-mod memory;
 mod raw;
 
 mod bulk;

@@ -1,12 +1,14 @@
-//! The process's memory, for tests that look at it: one at a time, since they share it.
+//! Tests that need a process to themselves: they look at its memory, or lower its limits.
 
-use tokio::sync::{Mutex, MutexGuard};
-
-static ALONE: Mutex<()> = Mutex::const_new(());
-
-/// Nobody else looks at the memory until this is dropped.
-pub(crate) async fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().await
+/// Runs one of this program's ignored tests in a process of its own.
+#[track_caller]
+pub(crate) fn run(name: &str) {
+    let own = std::env::current_exe().expect("a path");
+    let child = std::process::Command::new(own).args([name, "--exact", "--ignored", "--nocapture"]).output();
+    let child = child.expect("runs");
+    let said = String::from_utf8_lossy(&child.stdout);
+    println!("{said}");
+    assert!(child.status.success() && said.contains("1 passed"), "{said} {}", String::from_utf8_lossy(&child.stderr));
 }
 
 /// Bytes of memory that the process holds.
