@@ -10,7 +10,7 @@ use crate::config::OperatorConfig;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
 use crate::rpc::{Level, Method, Outcome, Protocol, RpcInfo, RpcStats, Side, Symbol, TraceContext, error_type};
-use crate::tracer::Mask;
+use crate::tracer::{Mask, Shown};
 use crate::wasm::{Cause, Engines, Guest, Limits, Module, State, Surroundings};
 
 /// The tracer's name.
@@ -119,7 +119,7 @@ impl Drive {
         let mut calls = 0;
         for buffer in rows.0 {
             for batch in Batch::from_buffers(vec![buffer], &self.shards) {
-                let Some(view) = View::new(&batch, 0, Level::Base) else { continue };
+                let Some(view) = View::new(&batch, 0, Shown::of_all(Level::Base)) else { continue };
                 calls += view.len() as u64;
                 self.guest.finish(view).map_err(|error| error.to_string())?;
             }

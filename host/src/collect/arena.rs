@@ -24,9 +24,11 @@ pub(crate) fn write(arena: &mut Vec<u8>, row: &mut Row, info: &RpcInfo) {
         write_event(arena, event);
         row.events += 1;
     }
-    row.tags = write_tags(arena, "", info.tags())
-        + write_tags(arena, "from.", info.from.tags())
-        + write_tags(arena, "to.", info.to.tags());
+    if !(info.tags.is_empty() && info.from.tags.is_empty() && info.to.tags.is_empty()) {
+        row.tags = write_tags(arena, "", &info.tags)
+            + write_tags(arena, "from.", &info.from.tags)
+            + write_tags(arena, "to.", &info.to.tags);
+    }
     if let Some(details) = Details::of(info) {
         let start = arena.len();
         details.write(arena);
@@ -58,7 +60,6 @@ fn write_peer(arena: &mut Vec<u8>, peer: &Peer) -> (PeerKind, u16) {
 }
 
 /// Tags of either end get its name before their key, so that all of a call are one list. How many there were.
-#[inline]
 fn write_tags(arena: &mut Vec<u8>, end: &str, tags: &Tags) -> u16 {
     for (key, value) in tags.iter() {
         let key = if end.is_empty() { key } else { Symbol::intern(&format!("{end}{key}")) };

@@ -12,8 +12,7 @@ use super::moment::{Moment, Moments};
 use super::queue::Queue;
 use super::shard::{Buffer, Counts};
 use super::view::View;
-use crate::rpc::Level;
-use crate::tracer::{Core, MAX_PLUGINS};
+use crate::tracer::{Core, MAX_PLUGINS, Shown};
 
 /// Without calls for this long, the collector sleeps until the next one wakes it.
 const IDLE: Duration = Duration::from_secs(1);
@@ -24,8 +23,8 @@ const RESYNC: Duration = Duration::from_secs(1);
 pub(crate) trait Inbox: Send + Sync {
     /// The queue that they go to.
     fn queue(&self) -> &Queue;
-    /// The level that the plugin asked for.
-    fn level(&self) -> Level;
+    /// Which events the plugin sees.
+    fn shown(&self) -> Shown;
     /// Something was put into the queue. Must not block.
     fn ready(self: Arc<Self>);
 }
@@ -165,7 +164,8 @@ fn deliver(core: &Core, shared: &Shared, buffers: Vec<Buffer>) {
     for (slot, counted) in counts.into_iter().enumerate().filter(|(_, slot)| slot.finished > 0 || slot.observed > 0) {
         let Some(inbox) = inboxes.get(slot).cloned().flatten() else { continue };
         let pieces: Vec<Moments> = Moments::of(&moments, slot).collect();
-        let views: Vec<View> = batches.iter().filter_map(|batch| View::new(batch, slot, inbox.level())).collect();
+        let shown = inbox.shown();
+        let views: Vec<View> = batches.iter().filter_map(|batch| View::new(batch, slot, shown.clone())).collect();
         let rows: u64 = views.iter().map(|view| view.len() as u64).sum();
         inbox.queue().account().book(|terms| {
             terms.finished += counted.finished;

@@ -100,10 +100,9 @@ pub(crate) struct EventColumns {
 impl View {
     /// The events that the plugin's level shows: start and finish are in the row, the others in the arena.
     pub(crate) fn events(&self) -> EventColumns {
-        if self.alone || self.selection.is_some() {
-            return self.make_events();
-        }
-        let kept = &self.batch.columns.get_or_init(Box::default).events[usize::from(self.level == Level::Detailed)];
+        let level = self.shown.uniform().filter(|_| !self.alone && self.selection.is_none());
+        let Some(level) = level else { return self.make_events() };
+        let kept = &self.batch.columns.get_or_init(Box::default).events[usize::from(level == Level::Detailed)];
         kept.get_or_init(|| self.make_events()).clone()
     }
 
@@ -125,7 +124,7 @@ impl View {
     pub(super) fn each_event(&self, index: usize, mut each: impl FnMut(u32, u64, u8, &str)) {
         let Some(row) = self.row(index) else { return };
         each(EventKind::RPC_START.0.id(), 0, EventStatus::Info as u8, "");
-        if self.level == Level::Detailed
+        if self.level(row) == Level::Detailed
             && let Some(rest) = self.rest(index)
         {
             rest.events().for_each(|event| each(event.kind, event.at, event.status, event.info));

@@ -19,6 +19,8 @@ struct Record<'a> {
     side: &'static str,
     method: &'static str,
     caller: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    caller_method: &'static str,
     callee: &'static str,
     peer: &'a str,
     local: &'a str,
@@ -89,7 +91,7 @@ impl View {
         let token = Some(row.tokens.of(self.slot)).filter(|&token| token != 0);
         let (peer, local) = (rest.peer(&mut peer), rest.local(&mut local));
         // Both bound the events: what the row has, and what the plugin is shown of it.
-        let level = if row.level.min(self.level) == Level::Detailed { "detailed" } else { "base" };
+        let level = if row.level.min(self.level(row)) == Level::Detailed { "detailed" } else { "base" };
         let record = Record { peer, local, level, token, events, ..Record::new(row, rest) };
         serde_json::to_string(&record).ok()
     }
@@ -106,6 +108,7 @@ impl<'a> Record<'a> {
             side: Side::from_number(row.side).map_or("", Side::as_str),
             method: symbol(row.method),
             caller: symbol(row.caller),
+            caller_method: symbol(row.caller_method),
             callee: symbol(row.callee),
             peer: "",
             local: "",
@@ -155,6 +158,7 @@ fn symbol(id: u32) -> &'static str {
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::tracer::Shown;
 
     #[test]
     fn the_level_is_that_of_the_events_that_are_shown() {
@@ -165,7 +169,7 @@ mod tests {
             (Level::Detailed, Level::Detailed, "detailed", true),
         ] {
             let mut view = sample(1, recorded).expect("rows");
-            view.level = shown;
+            view.shown = Shown::of_all(shown);
             let record: Value = serde_json::from_str(&view.info(0).expect("a row")).expect("JSON");
             let events = record["events"].as_array().expect("events");
             let has_custom = events.iter().any(|event| event["kind"] == "server_handle_start");

@@ -72,6 +72,7 @@ pub(crate) struct Row {
     pub(crate) transport: u8,
     pub(crate) codec: u8,
     pub(crate) interaction: u8,
+    pub(crate) caller_method: u32,
     pub(crate) tokens: Tokens,
 }
 
@@ -85,7 +86,7 @@ impl Row {
         Self {
             mask,
             id: info.id,
-            logical_id: info.id,
+            logical_id: info.logical_id,
             trace_high: (trace.trace_id >> 64) as u64,
             trace_low: trace.trace_id as u64,
             span_id: trace.span_id,
@@ -122,7 +123,8 @@ impl Row {
             transport: info.config.transport as u8,
             codec: info.config.codec as u8,
             interaction: info.config.interaction as u8,
-            kind: 0,
+            kind: u8::from(info.logical_id != info.id),
+            caller_method: info.from.method.id(),
             side: info.side as u8,
             protocol: invocation.protocol as u8,
             streaming: invocation.streaming as u8,

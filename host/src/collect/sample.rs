@@ -11,7 +11,7 @@ use crate::rpc::{
     EventKind, EventStatus, Level, Method, Outcome, Peer, Protocol, RpcInfo, RpcNotes, RpcStats, Side, Streaming,
     Symbol, TraceContext, Traffic, error_type,
 };
-use crate::tracer::Mask;
+use crate::tracer::{Mask, Shown};
 
 /// Calls that have just started: one of each side.
 pub(crate) fn sample_starts(now: u64) -> impl Iterator<Item = RpcInfo> {
@@ -91,7 +91,7 @@ pub(crate) fn sample(now: u64, level: Level) -> Option<View> {
         }
     }
     let batch = Batch::from_buffers(vec![buffer], &Arc::new(Shards::default())).pop()?;
-    View::new(&batch, 0, level)
+    View::new(&batch, 0, Shown::of_all(level))
 }
 
 /// What applications add to calls.

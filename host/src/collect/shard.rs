@@ -11,7 +11,7 @@ use crate::rpc::{RpcInfo, Symbol};
 use crate::tracer::Mask;
 
 /// Rows in a shard at which the collector is woken. It makes the batches' size under load.
-pub(crate) const WAKE_AT: usize = 256;
+pub(crate) const WAKE_AT: usize = 1_024;
 /// Rows that a shard holds at most (2 MiB); one more is dropped and counted. It lasts for 40 ms at 200,000 calls a
 /// second on one thread, and the collector comes every 20 ms.
 const MAX_ROWS: usize = 8_192;

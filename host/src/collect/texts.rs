@@ -23,7 +23,7 @@ impl View {
     /// The dictionary of what this view shows. Views of a whole batch share one, except at the base level, which shows
     /// no words of events.
     pub(crate) fn dictionary(&self) -> &Dictionary {
-        let shared = self.selection.is_none() && self.level == crate::rpc::Level::Detailed;
+        let shared = self.selection.is_none() && self.shown.uniform() == Some(crate::rpc::Level::Detailed);
         let texts = if shared { &self.batch.texts } else { &self.texts };
         texts.0.get_or_init(|| Dictionary::of(self))
     }

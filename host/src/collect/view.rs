@@ -6,7 +6,8 @@ use super::arena::Rest;
 use super::batch::Batch;
 use super::row::Row;
 use super::texts::Texts;
-use crate::rpc::Level;
+use crate::rpc::{Level, Symbol};
+use crate::tracer::Shown;
 
 /// A batch as one plugin gets it. Row numbers count within the view.
 pub(crate) struct View {
@@ -17,15 +18,15 @@ pub(crate) struct View {
     pub(super) texts: Texts,
     /// The plugin's slot.
     pub(super) slot: usize,
-    /// Events above it are not shown.
-    pub(super) level: Level,
+    /// Which events the plugin sees.
+    pub(super) shown: Shown,
     /// No other plugin sees the batch, so its columns are made for this view alone.
     pub(super) alone: bool,
 }
 
 impl View {
     /// What the plugin in `slot` gets of a batch; none if it wants no row.
-    pub(crate) fn new(batch: &Arc<Batch>, slot: usize, level: Level) -> Option<Self> {
+    pub(crate) fn new(batch: &Arc<Batch>, slot: usize, shown: Shown) -> Option<Self> {
         if !batch.any.has(slot) {
             return None;
         }
@@ -34,7 +35,12 @@ impl View {
             wanted.map(|(index, _)| index as u32).collect()
         });
         let alone = batch.any.without(slot).is_empty();
-        Some(Self { batch: batch.clone(), selection, texts: Texts::default(), slot, level, alone })
+        Some(Self { batch: batch.clone(), selection, texts: Texts::default(), slot, shown, alone })
+    }
+
+    /// Events above it are not shown of this row.
+    pub(super) fn level(&self, row: &Row) -> Level {
+        self.shown.level(|| Symbol::from_id(row.method).map_or("", Symbol::as_str))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -25,11 +25,10 @@ pub(crate) struct Swapped {
 }
 
 impl Facts {
-    /// The greatest level is what the operator grants the tracer, or else `max_level`.
-    pub(super) fn of(generation: &Generation, max_level: Level) -> Self {
+    pub(super) fn of(generation: &Generation) -> Self {
         Self {
             id: generation.id,
-            level: generation.settings.level.min(generation.level_cap.unwrap_or(max_level)),
+            level: generation.settings.level,
             starts: generation.starts.clone(),
             streams: generation.follows_streams(),
             destinations: generation.manifest.destinations.clone(),
@@ -39,8 +38,8 @@ impl Facts {
     /// Who gets which calls, and who acts at their start.
     pub(super) fn rule(&self, slot: usize, generation: &Generation) -> Rule {
         let start = self.starts.clone().map(|starts| starts as Arc<dyn Start>);
-        let scope = Arc::new(generation.manifest.scope.clone());
-        Rule { slot, scope, level: self.level, streams: self.streams, start }
+        let (scope, attempts) = (generation.manifest.scope.clone(), generation.settings.attempts);
+        Rule { slot, shown: generation.shown(), scope, streams: self.streams, attempts, start }
     }
 
     /// The generation is live. `now` is in milliseconds since the Unix epoch.

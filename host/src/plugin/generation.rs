@@ -14,7 +14,7 @@ use crate::config::Grants;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
 use crate::rpc::Level;
-use crate::tracer::BUDGET;
+use crate::tracer::{BUDGET, Shown};
 use crate::wasm::{
     CallError, Cause, FUEL_PER_NANO, Guest, HeaderGrants, Identity, Limits, Module, Settings, Starter, State,
     Surroundings,
@@ -61,7 +61,7 @@ pub(crate) struct Generation {
     headers: Arc<HeaderGrants>,
     outbox: Outbox,
     /// The greatest level that the operator lets it have, if it said so.
-    pub(crate) level_cap: Option<Level>,
+    level_cap: Option<Level>,
 }
 
 /// What a generation gets from the host and its operator.
@@ -121,6 +121,16 @@ impl Generation {
         generation.state = State::default();
         generation.fill(now)?;
         Ok((generation, canary))
+    }
+
+    /// The greatest level that it may have is what the operator grants it, or else `max_level`.
+    pub(crate) fn cap(&mut self, max_level: Level) {
+        self.settings.level = self.settings.level.min(self.level_cap.unwrap_or(max_level));
+    }
+
+    /// Which events it sees.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown::new(self.settings.level, &self.manifest.scope)
     }
 
     /// It wants the messages of open streams.

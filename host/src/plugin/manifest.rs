@@ -1,6 +1,7 @@
 //! The manifest beside a module: it names, narrows and configures; it grants nothing. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -14,7 +15,7 @@ pub(crate) const MAX_BYTES: u64 = 1 << 20;
 const KEYS: &[&str] = &["enabled", "sha256", "destinations", "scope", "config"];
 /// Destinations in one manifest.
 const MAX_DESTINATIONS: usize = 16;
-const SCOPE_KEYS: &[&str] = &["sides", "methods", "exclude", "outcomes", "sample"];
+const SCOPE_KEYS: &[&str] = &["sides", "methods", "exclude", "outcomes", "sample", "detailed"];
 
 /// Why a manifest does not count.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,7 @@ pub(crate) struct Manifest {
     pub(crate) destinations: Vec<String>,
     /// Destinations that the manifest defines itself, which counts only where the operator trusts the plugin dir.
     pub(crate) defines: BTreeMap<String, Definition>,
-    pub(crate) scope: Scope,
+    pub(crate) scope: Arc<Scope>,
     /// For the guest, as JSON.
     pub(crate) config: String,
 }
@@ -63,7 +64,7 @@ impl Default for Manifest {
             sha256: None,
             destinations: Vec::new(),
             defines: BTreeMap::new(),
-            scope: Scope::default(),
+            scope: Arc::default(),
             config: "{}".into(),
         }
     }
@@ -90,6 +91,7 @@ struct RawScope {
     exclude: Vec<String>,
     outcomes: Option<Vec<String>>,
     sample: Option<f64>,
+    detailed: Option<Vec<String>>,
 }
 
 fn yes() -> bool {
@@ -119,13 +121,16 @@ impl Manifest {
             destinations,
             defines,
             sha256: raw.sha256.as_deref().map(parse_digest).transpose()?,
-            scope: Scope::new(
-                sides.as_deref(),
-                &raw.scope.methods,
-                &raw.scope.exclude,
-                outcomes.as_deref(),
-                raw.scope.sample.unwrap_or(1.0),
-            )?,
+            scope: Arc::new(
+                Scope::new(
+                    sides.as_deref(),
+                    &raw.scope.methods,
+                    &raw.scope.exclude,
+                    outcomes.as_deref(),
+                    raw.scope.sample.unwrap_or(1.0),
+                )?
+                .detailed(raw.scope.detailed.as_deref())?,
+            ),
             config: json(&Value::Table(raw.config))?.to_string(),
         })
     }
@@ -209,6 +214,7 @@ fn one_line(error: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::Level;
 
     #[track_caller]
     fn refused(text: &str, expected: &str) {
@@ -235,6 +241,7 @@ mod tests {
             exclude = ["*/Check"]
             outcomes = ["error", "timed_out"]
             sample = 0.5
+            detailed = ["shop.v1.Cart/*"]
             [config]
             measurement = "rpc"
             bounds = [1, 2.5]
@@ -246,6 +253,8 @@ mod tests {
         assert!(manifest.scope.wants(Side::Server, "shop.v1.Checkout/Place"));
         assert!(!manifest.scope.wants(Side::Client, "shop.v1.Checkout/Place"));
         assert!(!manifest.scope.wants_outcome(Outcome::Ok as usize) && manifest.scope.samples());
+        let level = |method| manifest.scope.level(Level::Detailed, method);
+        assert_eq!((level("shop.v1.Cart/Add"), level("shop.v1.Checkout/Place")), (Level::Detailed, Level::Base));
         assert_eq!(manifest.config, r#"{"bounds":[1,2.5],"measurement":"rpc"}"#);
     }
 

@@ -233,9 +233,10 @@ impl Supervisor {
     }
 
     /// A generation is ready: it takes the place of the live one, or a free slot.
-    fn go_live(&mut self, name: &Name, generation: Box<Generation>, since: Instant) {
+    fn go_live(&mut self, name: &Name, mut generation: Box<Generation>, since: Instant) {
         let id = generation.id;
-        let facts = Facts::of(&generation, self.max_level);
+        generation.cap(self.max_level);
+        let facts = Facts::of(&generation);
         self.operator.declare(name, generation.manifest.defines.clone());
         if let Some(limit) = self.too_many_starts(name, &generation) {
             self.loading.remove(name);

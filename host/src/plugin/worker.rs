@@ -12,8 +12,8 @@ use super::pool::Handle;
 use super::share::Share;
 use crate::collect::{DropReason, Inbox, Moments, Queue, View, Work};
 use crate::metrics::Registry;
-use crate::rpc::{Clock, Level};
-use crate::tracer::Core;
+use crate::rpc::Clock;
+use crate::tracer::{Core, Shown};
 use crate::wasm::{CallError, Cause, Guest, thread_cpu_time};
 
 /// How long a plugin may work before the others get their turn.
@@ -43,7 +43,7 @@ mod phase {
 /// A live plugin. Shared by the collector, which fills its queue, and the pool, which gives it turns.
 pub(crate) struct Worker {
     queue: Queue,
-    level: AtomicU8,
+    shown: Mutex<Shown>,
     orders: Mutex<VecDeque<Order>>,
     runner: Mutex<Runner>,
     phase: AtomicU8,
@@ -83,7 +83,7 @@ impl Worker {
             go_live(&generation, &book, worker.clone());
             Self {
                 queue: Queue::new(book.account.clone()),
-                level: AtomicU8::new(generation.settings.level as u8),
+                shown: Mutex::new(generation.shown()),
                 orders: Mutex::default(),
                 runner: Mutex::new(Runner {
                     core,
@@ -150,8 +150,8 @@ impl Inbox for Worker {
         &self.queue
     }
 
-    fn level(&self) -> Level {
-        if self.level.load(Ordering::Relaxed) >= Level::Detailed as u8 { Level::Detailed } else { Level::Base }
+    fn shown(&self) -> Shown {
+        lock(&self.shown).clone()
     }
 
     fn ready(self: Arc<Self>) {
@@ -326,7 +326,7 @@ impl Runner {
         }
         let guest = generation.instance(&self.registry, self.unix())?;
         go_live(&generation, &self.book, Arc::downgrade(worker));
-        worker.level.store(generation.settings.level as u8, Ordering::Relaxed);
+        *lock(&worker.shown) = generation.shown();
         self.guest = Some(guest);
         self.generation = generation;
         self.not_before = None;

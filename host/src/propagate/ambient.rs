@@ -9,7 +9,7 @@ use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
 use super::{Given, Remote, tracestate};
-use crate::rpc::{Clock, RpcHandle, RpcInfo, TraceContext};
+use crate::rpc::{Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
     static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
@@ -84,6 +84,14 @@ impl Ambient {
         }
     }
 
+    /// The method that is being handled; none if it is not known yet, or not traced.
+    pub(super) fn method(&self) -> Symbol {
+        match self {
+            Self::Traced(rpc) => rpc.info().invocation.method.symbol().unwrap_or(Symbol::NONE),
+            Self::Passing(_) => Symbol::NONE,
+        }
+    }
+
     pub(super) fn tracestate(&self) -> Option<&HeaderValue> {
         match self {
             Self::Traced(rpc) => rpc.tracestate(),
@@ -151,11 +159,6 @@ fn swap(slot: &mut Option<Ambient>) {
             std::mem::swap(&mut *ambient, slot);
         }
     });
-}
-
-/// What a new call on this thread is a child of: the handler's call, or, if that is not traced, its caller's.
-pub(crate) fn current() -> Option<TraceContext> {
-    Ambient::with(Ambient::trace).flatten()
 }
 
 /// How long the call that the current task handles may still take; zero if its time is over, none if it has no deadline.
@@ -253,7 +256,8 @@ mod tests {
         let mut slot = Ambient::passing(&with_traceparent(&caller), 0);
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(TraceContext::current(), None);
-        assert_eq!(current().map(|trace| (trace.trace_id, trace.span_id)), Some((caller.trace_id, caller.span_id)));
+        let passed_on = Ambient::with(Ambient::trace).flatten().map(|trace| (trace.trace_id, trace.span_id));
+        assert_eq!(passed_on, Some((caller.trace_id, caller.span_id)));
     }
 
     #[cfg(feature = "client")]
@@ -263,7 +267,7 @@ mod tests {
         let second = 1_000_000_000;
         let mut slot = Ambient::passing(&HeaderMap::new(), second);
         let _entered = Ambient::enter(&mut slot);
-        assert_eq!(current(), None, "no trace came with it");
+        assert_eq!(Ambient::with(Ambient::trace).flatten(), None, "no trace came with it");
         let left = remaining().expect("it has a deadline");
         assert!(left.as_nanos() <= u128::from(second) && left.as_millis() > 500, "{left:?}");
     }

@@ -6,11 +6,15 @@
 mod ambient;
 mod baggage;
 mod outgoing;
+mod scope;
 mod traceparent;
 mod tracestate;
 
+pub(crate) use ambient::Ambient;
 #[cfg(feature = "client")]
 pub(crate) use ambient::remaining;
-pub(crate) use ambient::{Ambient, current};
+#[cfg(feature = "client")]
+pub(crate) use outgoing::identify;
 pub(crate) use outgoing::{Parent, forward};
+pub use scope::Scoped;
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

@@ -6,7 +6,7 @@ use super::ambient::Ambient;
 use super::baggage::Baggage;
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
-use crate::rpc::{RpcHandle, RpcInfo, TraceContext};
+use crate::rpc::{RpcHandle, RpcInfo, Symbol, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -18,6 +18,8 @@ pub(crate) struct Parent {
     pub(crate) trace: TraceContext,
     /// What native tracers attached to the call that the current task handles.
     pub(crate) extensions: Extensions,
+    /// The method whose handler makes the call; none if no handler does.
+    pub(crate) caller: Symbol,
     tracestate: Option<HeaderValue>,
     baggage: Option<Baggage>,
     /// The request's own state belongs to no trace.
@@ -35,11 +37,13 @@ impl Parent {
                 (None, Some(handled)) => (handled.child(), ambient.tracestate().cloned()),
                 _ => (child(), None),
             };
-            Self { trace, extensions: ambient.extensions(), tracestate, baggage: ambient.baggage(), orphan }
+            let (caller, baggage) = (ambient.method(), ambient.baggage());
+            Self { trace, extensions: ambient.extensions(), caller, tracestate, baggage, orphan }
         });
         ambient.unwrap_or_else(|| Self {
             trace: child(),
             extensions: Extensions::new(),
+            caller: Symbol::NONE,
             tracestate: None,
             baggage: None,
             orphan,
@@ -63,6 +67,12 @@ impl Parent {
             baggage.inject(headers);
         }
     }
+}
+
+/// One attempt at a call has an identity of its own; the rest of its headers are the call's.
+#[cfg(feature = "client")]
+pub(crate) fn identify(trace: &TraceContext, headers: &mut HeaderMap) {
+    write(trace, None, headers);
 }
 
 /// For a call that nobody wants: what the current task continues goes on, unless the application gave its own.

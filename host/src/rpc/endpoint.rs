@@ -12,6 +12,7 @@ const MAX_PEER_BYTES: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub struct EndpointInfo {
     pub(crate) service: Symbol,
+    pub(crate) method: Symbol,
     pub(crate) address: Peer,
     pub(crate) tags: Tags,
 }
@@ -21,6 +22,14 @@ impl EndpointInfo {
     #[must_use]
     pub fn service(&self) -> Symbol {
         self.service
+    }
+
+    /// The method that it is in (Kitex's EndpointInfo.Method): of who calls, the one whose handler makes the call, if a
+    /// handler does; [`Symbol::NONE`] if that is not known. Of who is called it is
+    /// [`Invocation::method`](super::Invocation::method), and not here.
+    #[must_use]
+    pub fn method(&self) -> Symbol {
+        self.method
     }
 
     /// Its address; [`Peer::Unknown`] if not known.

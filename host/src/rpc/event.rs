@@ -31,26 +31,27 @@ pub enum Level {
 /// | `read_start` | the handler asks for the request's body | somebody asks for the response's body | |
 /// | `read_finish` | the request's body has ended | the response's body has ended | |
 /// | `server_handle_finish` | the response's head is there | | |
-/// | `client_conn_start` | | client runtime: a connection is asked for, each attempt anew | |
-/// | `client_conn_finish` | | client runtime: it is there, made now or found in the pool | |
+/// | `client_conn_start` | | `hottap::client`: a connection is asked for, each attempt anew | |
+/// | `client_conn_finish` | | `hottap::client`: it is there, made now or found in the pool | |
 /// | `write_start` | the transport asks for the response's body | the transport asks for the request's body | |
 /// | `write_finish` | the transport has the last piece of it | the transport has the last piece of it | |
-/// | `wait_read_start` | | client runtime: all of the request is handed over, and no response is there; or somebody has asked for the next piece of the response, which is not there | |
-/// | `wait_read_finish` | | client runtime: the response's head is there, or the piece that was asked for | |
+/// | `wait_read_start` | `hottap::server`: the handler asks for a piece of the request's body that is not there | `hottap::client`: all of the request is handed over, and no response is there; or somebody has asked for the next piece of the response, which is not there | |
+/// | `wait_read_finish` | the same: it is there, or there will be none | `hottap::client`: the response's head is there, or the piece that was asked for | |
 /// | `stream_recv_header` | | gRPC, gRPC-web, Connect streams: the response's head is there | |
 /// | `stream_recv` | gRPC, gRPC-web, Connect streams: all of a message was received | the same | |
 /// | `stream_send` | gRPC, gRPC-web, Connect streams: the transport has all of a message | the same | |
-/// | `attempt_failed` | | client runtime: an attempt has failed, where more than one may be made | whoever tries again says so |
+/// | `attempt_failed` | | `hottap::client`: an attempt has failed, where more than one may be made | whoever tries again says so |
 /// | `rpc_finish` | the response has passed as a whole, or nobody wants the rest | the same | the answer is there |
 ///
 /// `rpc_start` and `rpc_finish` are recorded at every level, the others at [`Level::Detailed`]. A body that nobody reads
 /// has no `read_start`, a response without a body no `write_start`. Where the RPC's protocol has no messages, as plain
 /// HTTP and Connect's unary calls, there are no `stream_*` events.
 ///
-/// A tower layer alone does not observe `client_conn_*` (the service that it wraps has its connections to itself) and
-/// `wait_read_*` (a layer sees bodies, not sockets): on clients those come from the client runtime, `hottap::client`.
-/// Not observed at all: `stream_start` and `stream_finish` (they would be `rpc_start` and `rpc_finish` under another name).
-/// The `checksum_*` events belong to protocols that have checksums; HTTP has none.
+/// A tower layer alone does not observe `client_conn_start` and `client_conn_finish` (the service that it wraps has its
+/// connections to itself), nor `wait_read_start` and `wait_read_finish` (it cannot know whether a body waits for its peer or
+/// for something in between): those come from the client runtime, `hottap::client`, and from the server runtime, whose
+/// bodies come from the connection. Not observed at all: `stream_start` and `stream_finish` (they would be `rpc_start` and
+/// `rpc_finish` under another name). The `checksum_*` events belong to protocols that have checksums; HTTP has none.
 ///
 /// ```
 /// use hottap::rpc::EventKind;
@@ -158,8 +159,13 @@ impl Event {
 }
 
 /// The events of one call, without its start and finish: the first 24, the last 8, and a count of those between.
+///
+/// Without any it takes no memory beside itself.
 #[derive(Clone, Debug, Default)]
-pub struct Events {
+pub struct Events(Option<Box<Kept>>);
+
+#[derive(Clone, Debug, Default)]
+struct Kept {
     first: Vec<Event>,
     last: Vec<Event>,
     /// Where the oldest of `last` stands, once it is full.
@@ -170,14 +176,15 @@ pub struct Events {
 impl Events {
     /// Records an event. The first allocation of a call is here; a call without events has none.
     pub(crate) fn push(&mut self, event: Event) {
-        if self.first.len() < FIRST {
-            self.first.push(event);
-        } else if self.last.len() < LAST {
-            self.last.push(event);
-        } else if let Some(slot) = self.last.get_mut(self.oldest) {
+        let kept = self.0.get_or_insert_default();
+        if kept.first.len() < FIRST {
+            kept.first.push(event);
+        } else if kept.last.len() < LAST {
+            kept.last.push(event);
+        } else if let Some(slot) = kept.last.get_mut(kept.oldest) {
             *slot = event;
-            self.oldest = (self.oldest + 1) % LAST;
-            self.elided = self.elided.saturating_add(1);
+            kept.oldest = (kept.oldest + 1) % LAST;
+            kept.elided = kept.elided.saturating_add(1);
         }
     }
 
@@ -188,20 +195,26 @@ impl Events {
         }
         let mut events: Vec<Event> = self.iter().chain(other.iter()).cloned().collect();
         events.sort_by_key(|event| event.at);
-        let elided = self.elided.saturating_add(other.elided);
-        *self = Self { elided, ..Self::default() };
+        let elided = self.elided().saturating_add(other.elided());
+        *self = Self::default();
+        self.elide(elided);
         events.into_iter().for_each(|event| self.push(event));
     }
 
     /// Says that so many more happened between the first and the last.
     pub(crate) fn elide(&mut self, count: u32) {
-        self.elided = self.elided.saturating_add(count);
+        if count > 0 {
+            let kept = self.0.get_or_insert_default();
+            kept.elided = kept.elided.saturating_add(count);
+        }
     }
 
     /// The events that were kept, in the order in which they were recorded.
     pub fn iter(&self) -> impl Iterator<Item = &Event> {
-        let (newer, older) = self.last.split_at(self.oldest.min(self.last.len()));
-        self.first.iter().chain(older).chain(newer)
+        self.0.iter().flat_map(|kept| {
+            let (newer, older) = kept.last.split_at(kept.oldest.min(kept.last.len()));
+            kept.first.iter().chain(older).chain(newer)
+        })
     }
 
     /// The first event of a kind.
@@ -213,19 +226,19 @@ impl Events {
     /// How many were kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.first.len() + self.last.len()
+        self.0.as_ref().map_or(0, |kept| kept.first.len() + kept.last.len())
     }
 
     /// True if none was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first.is_empty()
+        self.len() == 0
     }
 
     /// How many were left out between the first and the last.
     #[must_use]
     pub fn elided(&self) -> u32 {
-        self.elided
+        self.0.as_ref().map_or(0, |kept| kept.elided)
     }
 }
 

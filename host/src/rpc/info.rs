@@ -11,6 +11,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct RpcInfo {
     pub(crate) id: u64,
+    /// The call that it is an attempt of; its own id for a call.
+    pub(crate) logical_id: u64,
     pub(crate) side: Side,
     pub(crate) from: EndpointInfo,
     pub(crate) to: EndpointInfo,
@@ -28,6 +30,12 @@ impl RpcInfo {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The id of the call that this is one attempt of; none if it is a call. Only tracers that ask for them get attempts.
+    #[must_use]
+    pub fn attempt_of(&self) -> Option<u64> {
+        (self.logical_id != self.id).then_some(self.logical_id)
     }
 
     /// Where the call is observed.
@@ -78,7 +86,7 @@ impl RpcInfo {
         &self.tags
     }
 
-    /// How many attempts it took, as far as whoever made them has said; at least 1.
+    /// How many attempts it took, as far as whoever made them has said; at least 1. Of an attempt its number, from 1.
     #[must_use]
     pub fn attempts(&self) -> u16 {
         self.attempts
@@ -123,6 +131,7 @@ impl RpcInfo {
         };
         Self {
             id,
+            logical_id: id,
             side,
             from: EndpointInfo::default(),
             to: EndpointInfo::default(),

@@ -37,9 +37,10 @@ impl Tags {
     }
 
     /// True if there are none.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.0.is_none()
     }
 
     /// Sets a value; the key's old one is replaced. False if the list is full: then it is left out.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{Extensions, HeaderMap};
 
+use super::attempts::Attempts;
 use super::follow::Follower;
 use super::live::MethodId;
 use super::local::{Decided, Local};
@@ -25,11 +26,11 @@ use crate::rpc::{
 /// [`Cancelled`](Outcome::Cancelled), or [`Panicked`](Outcome::Panicked) if the thread is panicking.
 pub struct Call {
     core: Arc<Core>,
-    method: Option<MethodId>,
+    pub(super) method: Option<MethodId>,
     routed: bool,
     started: Started,
     /// The tracers of the call's own layer, and which of them were started.
-    own: Option<Arc<Natives>>,
+    pub(super) own: Option<Arc<Natives>>,
     started_own: Started,
     finished: bool,
     context: CallContext,
@@ -56,8 +57,9 @@ impl Begun {
         if !Self::may_be_wanted(core, side, own) {
             return None;
         }
-        let wanted = own.map(|_| core.native_level);
-        let Decided { id, level, method, symbol } = Local::with(core, |local| local.decide(core, side, name, wanted))?;
+        let own_natives = own.map(|own| &**own);
+        let decide = |local: &mut Local| local.decide(core, side, name, own_natives);
+        let Decided { id, level, method, symbol } = Local::with(core, decide)?;
         Some(Self {
             id,
             started: core.clock.now(),
@@ -119,12 +121,7 @@ impl Begun {
             _ => info.to.service = call.core.service,
         }
         fill(info);
-        if !call.core.natives.is_empty() {
-            call.started = call.core.natives.start(&mut call.context);
-        }
-        if let Some(own) = &call.own {
-            call.started_own = own.start(&mut call.context);
-        }
+        call.start_natives();
         call
     }
 }
@@ -140,6 +137,28 @@ fn unknown(name: &[&str]) -> Method {
 }
 
 impl Call {
+    /// An attempt of the call of which `context` is a copy.
+    pub(super) fn of_attempt(
+        core: Arc<Core>,
+        method: Option<MethodId>,
+        own: Option<Arc<Natives>>,
+        context: CallContext,
+    ) -> Self {
+        let mut call = Self { core, method, routed: true, started: 0, own, started_own: 0, finished: false, context };
+        call.start_natives();
+        call
+    }
+
+    #[inline]
+    fn start_natives(&mut self) {
+        if !self.core.natives.is_empty() {
+            self.started = self.core.natives.start(&mut self.context);
+        }
+        if let Some(own) = &self.own {
+            self.started_own = own.start(&mut self.context);
+        }
+    }
+
     /// What the native tracers see.
     #[must_use]
     pub fn context(&self) -> &CallContext {
@@ -188,6 +207,11 @@ impl Call {
     /// Says which services call and are called.
     pub fn set_services(&mut self, caller: Symbol, callee: Symbol) {
         self.info_mut().set_services(caller, callee);
+    }
+
+    /// Says in which method's handler the call is made. Default the one that the current task handles, if it does.
+    pub fn set_caller_method(&mut self, method: Symbol) {
+        self.info_mut().from.method = method;
     }
 
     /// Says what was sent and received; replaces what was said before.
@@ -264,7 +288,7 @@ impl Call {
         self.routed = false;
     }
 
-    /// Says that the call failed. The first failure counts.
+    /// Says that the call failed. The first failure counts, or the panic if there was one.
     pub fn fail(&mut self, outcome: Outcome, error_type: Symbol, message: impl Into<Cow<'static, str>>) {
         self.info_mut().stats.fail(outcome, error_type, message);
     }
@@ -299,6 +323,14 @@ impl Call {
         if self.core.live.has_followers() { Follower::new(&self.core, self.method, &self.context.info) } else { None }
     }
 
+    /// One attempt of this call, for who tries it more than once: it starts now, is finished like a call, and has a span
+    /// of its own under the call's. `number` counts from 1. None if no tracer asked for attempts; make the attempt all the
+    /// same.
+    #[must_use]
+    pub fn attempt(&self, number: u16) -> Option<Self> {
+        Attempts::of(self).map(|attempts| attempts.start(number))
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -325,7 +357,7 @@ impl Call {
         let symbol = match (info.invocation.method.symbol(), self.routed) {
             (_, false) => Symbol::OTHER,
             (Some(symbol), true) => symbol,
-            (None, true) => core.live.learn(info.invocation.method.as_str()),
+            (None, true) => core.learn(info.invocation.method.as_str()),
         };
         if !self.routed {
             self.method = None;

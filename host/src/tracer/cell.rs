@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use super::live::{DISABLED, FOLLOWED, Live, MethodId, Rules, STARTS};
-use crate::rpc::{Side, Symbol};
+use super::live::{ATTEMPTS, DISABLED, FOLLOWED, Live, MethodId, Name, Rules, STARTS};
+use crate::rpc::{Level, Side, Symbol};
 
 /// How long methods that were just learned may wait for the next snapshot. Until then their calls take the slow path;
 /// a shorter time would copy the table too often while a large service warms up.
@@ -23,7 +23,7 @@ pub(crate) struct LiveCell {
 
 struct Master {
     current: Arc<Live>,
-    names: Vec<Symbol>,
+    names: Vec<Name>,
     known: HashMap<Symbol, MethodId, foldhash::fast::RandomState>,
     rules: Rules,
     published: Instant,
@@ -74,6 +74,12 @@ impl LiveCell {
         self.flags.load(Ordering::Acquire) & FOLLOWED != 0
     }
 
+    /// A plugin wants attempts.
+    #[inline]
+    pub(crate) fn has_attempts(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & ATTEMPTS != 0
+    }
+
     pub(crate) fn load(&self) -> Arc<Live> {
         self.lock().current.clone()
     }
@@ -85,20 +91,24 @@ impl LiveCell {
         self.publish(&mut master);
     }
 
-    /// Takes a method into the table that a router has shown to know; [`Symbol::OTHER`] if the table is full.
+    /// Takes a method into the table that a router has shown to know; [`Symbol::OTHER`] if the table is full. `native` is
+    /// what the native tracers want of it: they are asked before anything is locked.
     ///
     /// A flood of new methods costs each of them a lock, and a new snapshot only when the table has grown by an eighth
     /// or a tenth of a second has passed.
-    pub(crate) fn learn(&self, method: &str) -> Symbol {
+    pub(crate) fn learn(&self, method: &str, native: impl FnOnce() -> [Level; Side::COUNT]) -> Symbol {
         let symbol = Symbol::intern_method(method);
         if symbol == Symbol::OTHER {
             return symbol;
         }
+        let name = (!self.lock().known.contains_key(&symbol)).then(|| Name { symbol, native: native() });
         let mut master = self.lock();
-        if !master.known.contains_key(&symbol) {
+        if let Some(name) = name
+            && !master.known.contains_key(&symbol)
+        {
             let id = MethodId::new(master.names.len());
             master.known.insert(symbol, id);
-            master.names.push(symbol);
+            master.names.push(name);
         }
         let published = master.current.known();
         let waiting = master.names.len() - published;
@@ -124,23 +134,30 @@ impl LiveCell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::Level;
     use crate::tracer::live::Rule;
     use crate::tracer::mask::Mask;
     use crate::tracer::scope::Scope;
+    use crate::tracer::shown::Shown;
 
     fn rule(slot: usize, methods: &[&str]) -> Rule {
         let methods: Vec<String> = methods.iter().map(|m| (*m).to_owned()).collect();
         let scope = Scope::new(None, &methods, &[], None, 1.0).expect("valid");
-        Rule { slot, scope: Arc::new(scope), level: Level::Base, streams: false, start: None }
+        Rule {
+            slot,
+            scope: Arc::new(scope),
+            shown: Shown::of_all(Level::Base),
+            streams: false,
+            attempts: false,
+            start: None,
+        }
     }
 
     #[test]
     fn a_learned_method_has_the_interest_of_its_plugins() {
         let cell = LiveCell::new(Rules::default());
         cell.update(|rules| rules.plugins = vec![rule(0, &[]), rule(5, &["live.A/*"])]);
-        cell.learn("live.A/One");
-        cell.learn("live.B/Two");
+        cell.learn("live.A/One", || [Level::Detailed; 3]);
+        cell.learn("live.B/Two", || [Level::Detailed; 3]);
         let live = cell.load();
         let (id, interest) = live.interest(Side::Server, "live.A/One");
         assert!(id.is_some());
@@ -154,7 +171,7 @@ mod tests {
         let cell = LiveCell::new(Rules::default());
         let before = cell.epoch();
         for i in 0..2_000 {
-            cell.learn(&format!("live.Flood/M{i}"));
+            cell.learn(&format!("live.Flood/M{i}"), || [Level::Detailed; 3]);
         }
         assert!(cell.epoch() - before < 200, "{} snapshots", cell.epoch() - before);
     }
@@ -168,7 +185,7 @@ mod tests {
         let unsampled = Rule { scope: Arc::new(none), ..follows(9, &[]) };
         cell.update(|rules| rules.plugins = vec![rule(0, &[]), follows(5, &["live.A/*"]), follows(7, &[]), unsampled]);
         assert!(cell.has_followers());
-        cell.learn("live.A/Three");
+        cell.learn("live.A/Three", || [Level::Detailed; 3]);
         let live = cell.load();
         let (id, _) = live.interest(Side::Server, "live.A/Three");
         for (id, side, name, expected, reason) in [

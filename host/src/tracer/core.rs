@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::LiveCell;
+use super::live::SIDES;
 use super::natives::Natives;
 #[cfg(feature = "plugins")]
 use crate::collect::Shards;
@@ -37,5 +38,11 @@ impl Core {
             #[cfg(feature = "plugins")]
             shards: Arc::new(Shards::default()),
         })
+    }
+
+    /// Takes a method into the table that a router has shown to know; [`Symbol::OTHER`] if the table is full.
+    pub(crate) fn learn(&self, method: &str) -> Symbol {
+        let native = || SIDES.map(|side| self.natives.level(side, method, self.native_level));
+        self.live.learn(method, native)
     }
 }

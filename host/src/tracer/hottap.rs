@@ -8,8 +8,8 @@ use http::HeaderMap;
 
 use super::{Begun, Builder, Call, Core};
 use crate::layer::{ClientLayer, EndpointLayer, ServerLayer};
-use crate::propagate;
-use crate::rpc::{Side, TraceContext};
+use crate::propagate::{Given, Parent};
+use crate::rpc::Side;
 #[cfg(feature = "plugins")]
 use crate::{
     admin::AdminServer,
@@ -56,6 +56,13 @@ impl Hottap {
         ServerLayer::new(self.clone())
     }
 
+    /// A server of its own, with the layer in it: see [`hottap::server`](crate::server).
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn server(&self) -> crate::server::Server {
+        crate::server::Server::new(self)
+    }
+
     /// The layer for clients.
     #[must_use]
     pub fn client_layer(&self) -> ClientLayer {
@@ -83,8 +90,9 @@ impl Hottap {
     #[must_use]
     pub fn start_call(&self, side: Side, method: &str) -> Option<Call> {
         let begun = Begun::new(&self.inner.core, side, &[method], None)?;
-        let trace = propagate::current().map_or_else(TraceContext::root, |parent| parent.child());
-        let mut call = begun.start(self.inner.core.clone(), side, trace, |_| {});
+        let parent = Parent::of(Given::Nothing);
+        let mut call =
+            begun.start(self.inner.core.clone(), side, parent.trace, |info| info.from.method = parent.caller);
         // There is no request, so there are no headers to see or to set.
         call.start_plugins(&mut HeaderMap::new());
         Some(call)

@@ -10,6 +10,7 @@ use http::HeaderMap;
 
 use super::mask::Mask;
 use super::scope::Scope;
+use super::shown::Shown;
 use super::start::{BUDGET, Start};
 use crate::rpc::{Clock, Level, Outcome, RpcInfo, Side, Symbol};
 
@@ -19,15 +20,19 @@ pub(super) const STARTS: u8 = 1 << 7;
 pub(super) const DISABLED: u8 = 1 << 6;
 /// The flag that somebody follows open streams.
 pub(super) const FOLLOWED: u8 = 1 << 5;
+/// The flag that a plugin wants attempts.
+pub(super) const ATTEMPTS: u8 = 1 << 4;
 
 /// What one plugin asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) slot: usize,
     pub(crate) scope: Arc<Scope>,
-    pub(crate) level: Level,
+    pub(crate) shown: Shown,
     /// It wants the messages of open streams.
     pub(crate) streams: bool,
+    /// It wants attempts beside calls.
+    pub(crate) attempts: bool,
     /// What it does at the start of calls, if it does anything.
     pub(crate) start: Option<Arc<dyn Start>>,
 }
@@ -42,7 +47,7 @@ impl Rule {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) plugins: Vec<Rule>,
-    /// What native tracers want, if there are any.
+    /// The most that native tracers want, if there are any.
     pub(crate) native: Option<Level>,
     /// The kill switch: nothing is traced.
     pub(crate) disabled: bool,
@@ -59,25 +64,44 @@ pub(crate) struct Interest {
 }
 
 impl Rules {
-    fn interest(&self, wants: impl Fn(&Rule) -> bool) -> Interest {
-        let mut interest = Interest { mask: Mask::NONE, streams: Mask::NONE, level: self.native };
+    /// `wants` is the level that a plugin has for such calls, if they are in its scope.
+    fn interest(&self, native: Option<Level>, wants: impl Fn(&Rule) -> Option<Level>) -> Interest {
+        let mut interest = Interest { mask: Mask::NONE, streams: Mask::NONE, level: native };
         if self.disabled {
             return Interest { level: None, ..interest };
         }
-        for rule in self.plugins.iter().filter(|rule| wants(rule)) {
+        for (rule, level) in self.plugins.iter().filter_map(|rule| Some((rule, wants(rule)?))) {
             interest.mask = interest.mask.or(Mask::one(rule.slot));
             if rule.streams {
                 interest.streams = interest.streams.or(Mask::one(rule.slot));
             }
-            interest.level = interest.level.max(Some(rule.level));
+            interest.level = interest.level.max(Some(level));
         }
         interest
     }
 
-    fn by_method(&self, method: &str) -> [Interest; Side::COUNT] {
-        [Side::Client, Side::Server, Side::Endpoint].map(|side| self.interest(|rule| rule.scope.wants(side, method)))
+    fn in_method(&self, native: Option<Level>, side: Side, method: &str) -> Interest {
+        let level = |rule: &Rule| rule.scope.wants(side, method).then(|| rule.shown.level(|| method));
+        self.interest(native, level)
+    }
+
+    fn by_method(&self, name: &Name) -> [Interest; Side::COUNT] {
+        SIDES.map(|side| {
+            let native = self.native.map(|most| most.min(name.native[side as usize]));
+            self.in_method(native, side, name.symbol.as_str())
+        })
     }
 }
+
+/// A method that a router has shown to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name {
+    pub(super) symbol: Symbol,
+    /// What the native tracers want of its calls on each side.
+    pub(super) native: [Level; Side::COUNT],
+}
+
+pub(super) const SIDES: [Side; Side::COUNT] = [Side::Client, Side::Server, Side::Endpoint];
 
 /// The place of a method in the snapshots; the same in all that know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +125,8 @@ pub(crate) struct Live {
     /// For methods that are not known yet: who could want them.
     unknown: [Interest; Side::COUNT],
     outcomes: [Mask; Outcome::COUNT],
+    /// Those that want attempts.
+    attempts: Mask,
     sampling: Vec<Rule>,
     /// Those that act at the start of calls, in the order in which they do.
     starters: Vec<Rule>,
@@ -113,29 +139,28 @@ struct Known {
 }
 
 impl Live {
-    pub(super) fn new(epoch: u64, names: &[Symbol], rules: &Rules) -> Self {
+    pub(super) fn new(epoch: u64, names: &[Name], rules: &Rules) -> Self {
         let mut ids = HashMap::with_capacity_and_hasher(names.len(), foldhash::fast::RandomState::default());
         let methods = names
             .iter()
             .enumerate()
-            .map(|(i, &symbol)| {
-                ids.insert(symbol.as_str(), MethodId::new(i));
-                Known { symbol, interest: rules.by_method(symbol.as_str()) }
+            .map(|(i, name)| {
+                ids.insert(name.symbol.as_str(), MethodId::new(i));
+                Known { symbol: name.symbol, interest: rules.by_method(name) }
             })
             .collect();
-        let outcomes = std::array::from_fn(|outcome| {
-            rules
-                .plugins
-                .iter()
-                .filter(|rule| rule.scope.wants_outcome(outcome))
-                .fold(Mask::NONE, |mask, rule| mask.or(Mask::one(rule.slot)))
-        });
-        let unknown =
-            [Side::Client, Side::Server, Side::Endpoint].map(|side| rules.interest(|rule| rule.scope.wants_side(side)));
+        let mask = |wants: &dyn Fn(&Rule) -> bool| {
+            let slots = rules.plugins.iter().filter(|rule| wants(rule)).map(|rule| Mask::one(rule.slot));
+            slots.fold(Mask::NONE, Mask::or)
+        };
+        let outcomes = std::array::from_fn(|outcome| mask(&|rule| rule.scope.wants_outcome(outcome)));
+        let attempts = mask(&|rule| rule.attempts);
+        let unknown = SIDES
+            .map(|side| rules.interest(rules.native, |rule| rule.scope.wants_side(side).then(|| rule.shown.most())));
         let sampling = rules.plugins.iter().filter(|rule| rule.scope.samples()).cloned().collect();
         let mut starters: Vec<Rule> = rules.plugins.iter().filter(|rule| rule.start.is_some()).cloned().collect();
         starters.sort_by(|a, b| a.name().cmp(&b.name()));
-        Self { epoch, ids, methods, unknown, outcomes, sampling, starters, rules: rules.clone() }
+        Self { epoch, ids, methods, unknown, outcomes, attempts, sampling, starters, rules: rules.clone() }
     }
 
     /// Who wants a call of this method, asked at its start.
@@ -190,14 +215,14 @@ impl Live {
         self.methods.len()
     }
 
-    /// Bit i: nobody wants any call of side i. The highest bits: [`STARTS`], [`DISABLED`], [`FOLLOWED`].
+    /// Bit i: nobody wants any call of side i. The highest bits: [`STARTS`], [`DISABLED`], [`FOLLOWED`], [`ATTEMPTS`].
     pub(super) fn flags(&self) -> u8 {
-        let sides = [Side::Client, Side::Server, Side::Endpoint];
-        let idle = sides.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8);
+        let idle = SIDES.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8);
         let starts = if self.starters.is_empty() { 0 } else { STARTS };
         let disabled = if self.rules.disabled { DISABLED } else { 0 };
         let followed = if self.rules.plugins.iter().any(|rule| rule.streams) { FOLLOWED } else { 0 };
-        idle | starts | disabled | followed
+        let attempts = if self.attempts.is_empty() { 0 } else { ATTEMPTS };
+        idle | starts | disabled | followed | attempts
     }
 
     /// Which plugins get this finished call.
@@ -206,8 +231,9 @@ impl Live {
         let known = id.and_then(|id| self.methods.get(id.place()));
         let by_method = match known {
             Some(known) => known.interest[info.side as usize].mask,
-            None => self.rules.interest(|rule| rule.scope.wants(info.side, symbol.as_str())).mask,
+            None => self.rules.in_method(None, info.side, symbol.as_str()).mask,
         };
+        let by_method = if info.logical_id == info.id { by_method } else { by_method.and(self.attempts) };
         self.sampled(by_method.and(self.outcomes[info.stats.outcome as usize]), info.trace.trace_id)
     }
 
@@ -216,7 +242,7 @@ impl Live {
         let known = id.and_then(|id| self.methods.get(id.place()));
         let by_method = match known {
             Some(known) => known.interest[side as usize].streams,
-            None => self.rules.interest(|rule| rule.scope.wants(side, name)).streams,
+            None => self.rules.in_method(None, side, name).streams,
         };
         self.sampled(by_method, trace_id)
     }
@@ -230,5 +256,55 @@ impl Live {
             }
         }
         mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::{Method, RpcStats, TraceContext};
+
+    fn rule(slot: usize, methods: &[&str], outcomes: Option<&[Outcome]>, sample: f64) -> Rule {
+        let methods: Vec<String> = methods.iter().map(|&method| method.to_owned()).collect();
+        let scope = Arc::new(Scope::new(Some(&[Side::Server]), &methods, &[], outcomes, sample).expect("a scope"));
+        let shown = Shown::new(Level::Base, &scope);
+        assert_eq!(shown.uniform(), Some(Level::Base));
+        // Of these plugins only the first wants attempts beside calls.
+        Rule { slot, scope, shown, streams: false, attempts: slot == 0, start: None }
+    }
+
+    #[test]
+    fn a_finished_call_is_for_those_whose_whole_scope_it_is_in() {
+        let errors: &[Outcome] = &[Outcome::Error];
+        let plugins = vec![
+            rule(0, &[], None, 1.0),
+            rule(1, &["a.B/*"], None, 1.0),
+            rule(2, &[], Some(errors), 1.0),
+            rule(3, &[], None, 0.0),
+            rule(4, &["a.B/*"], Some(errors), 1.0),
+        ];
+        let known = Name { symbol: Symbol::intern("a.B/C"), native: [Level::Base; Side::COUNT] };
+        let live = Live::new(1, &[known], &Rules { plugins, native: None, disabled: false });
+        for (side, method, outcome, expected) in [
+            (Side::Server, "a.B/C", Outcome::Ok, &[0, 1][..]),
+            (Side::Server, "a.B/C", Outcome::Error, &[0, 1, 2, 4]),
+            (Side::Server, "x.Y/Z", Outcome::Ok, &[0]),
+            (Side::Server, "x.Y/Z", Outcome::Error, &[0, 2]),
+            (Side::Client, "a.B/C", Outcome::Error, &[]),
+        ] {
+            let stats = RpcStats { outcome, ..RpcStats::new(Level::Base, 0, 0) };
+            let mut info = RpcInfo::new(1, side, Method::new(method), TraceContext::root(), stats);
+            let id = live.interest(side, method).0.map(|(id, _)| id);
+            assert_eq!(id.is_some(), method == "a.B/C");
+            let symbol = Symbol::intern(method);
+            let mask = live.final_mask(id, symbol, &info);
+            assert_eq!(mask.slots().collect::<Vec<_>>(), expected, "{side:?} {method} {outcome:?}");
+            info.logical_id = 7;
+            assert_eq!(
+                live.final_mask(id, symbol, &info),
+                mask.and(Mask::one(0)),
+                "an attempt, {side:?} {method} {outcome:?}"
+            );
+        }
     }
 }

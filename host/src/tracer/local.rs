@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Core;
 use super::live::{Live, MethodId};
+use super::natives::Natives;
 #[cfg(feature = "plugins")]
 use crate::collect::Shard;
 use crate::rpc::{Level, MAX_METHOD_BYTES, Side, Symbol};
@@ -121,10 +122,10 @@ impl Local {
         &self.live
     }
 
-    /// Whether anybody wants a call of the method whose name is the concatenation of `name`. `own` is what the tracers of
-    /// the call's own layer want, whatever others do.
+    /// Whether anybody wants a call of the method whose name is the concatenation of `name`. `own` are the tracers of the
+    /// call's own layer, which want it whatever others do.
     #[inline]
-    pub(super) fn decide(&mut self, core: &Core, side: Side, name: &[&str], own: Option<Level>) -> Option<Decided> {
+    pub(super) fn decide(&mut self, core: &Core, side: Side, name: &[&str], own: Option<&Natives>) -> Option<Decided> {
         self.live(core);
         let name = match name {
             [name] => name,
@@ -149,6 +150,7 @@ impl Local {
                 (method, symbol, interest.level)
             }
         };
+        let own = own.map(|own| own.level(side, name, core.native_level));
         Some(Decided { level: level.max(own)?, id: self.next_id(), method, symbol })
     }
 

@@ -1,5 +1,6 @@
 //! Tracers and the set of those that are live: the native trait, the guard around a call, Hottap itself.
 
+mod attempts;
 mod builder;
 mod call;
 mod cell;
@@ -13,6 +14,7 @@ mod mask;
 mod native;
 mod natives;
 mod scope;
+mod shown;
 mod start;
 
 pub use builder::{Builder, StartError};
@@ -21,6 +23,8 @@ pub use context::CallContext;
 pub use hottap::Hottap;
 pub use native::Tracer;
 
+#[cfg(feature = "client")]
+pub(crate) use attempts::Attempts;
 pub(crate) use call::Begun;
 pub(crate) use cell::LiveCell;
 pub(crate) use core::Core;
@@ -33,5 +37,6 @@ pub(crate) use {
     local::Local,
     mask::{MAX_PLUGINS, Mask},
     scope::{Scope, ScopeError},
+    shown::Shown,
     start::{BUDGET, Start},
 };

@@ -1,6 +1,7 @@
 //! The trait of native tracers: Rust code compiled into the service.
 
 use super::CallContext;
+use crate::rpc::{Level, Side};
 
 /// Called at the start and at the finish of every call, on the RPC's own thread.
 ///
@@ -16,4 +17,22 @@ pub trait Tracer: Send + Sync + 'static {
 
     /// Called once per call for which `start` was called, when its response has ended or it was given up.
     fn finish(&self, call: &CallContext);
+
+    /// How much it wants recorded of a method's calls; default everything. What is recorded is the most that any tracer
+    /// wants, so `finish` may see more.
+    ///
+    /// Of a tracer of the whole service it is asked when a method's first call has finished, and holds from then on; that
+    /// first call is recorded at the greatest level. Of a layer's own tracer it is asked at the start of each call, on the
+    /// RPC's thread. If it panics, everything is recorded.
+    fn level(&self, side: Side, method: &str) -> Level {
+        let _ = (side, method);
+        Level::Detailed
+    }
+
+    /// Whether it is called for each attempt of a call as well, where a client tries again: a call of its own between the
+    /// start and the finish of the call that it belongs to ([`RpcInfo::attempt_of`](crate::rpc::RpcInfo::attempt_of)).
+    /// Default no. Asked often, so answer at once.
+    fn attempts(&self) -> bool {
+        false
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{CallContext, Tracer};
+use crate::rpc::{Level, Side};
 
 /// The native tracers of a Hottap, or those of one layer, in order.
 #[derive(Clone, Default)]
@@ -38,10 +39,30 @@ impl Natives {
         self.panics.load(Ordering::Relaxed)
     }
 
-    /// Starts them in order. One that panics is not finished.
+    /// The greatest level that one of them wants for a method's calls, which is at most `cap`.
+    pub(crate) fn level(&self, side: Side, method: &str, cap: Level) -> Level {
+        let level = |tracer: &Arc<dyn Tracer>| {
+            // One that panics says nothing that could be relied on.
+            let mut level = Level::Detailed;
+            self.guard("level", || level = tracer.level(side, method));
+            level
+        };
+        if cap == Level::Base { cap } else { self.tracers.iter().map(level).max().unwrap_or_default() }
+    }
+
+    /// One of them is called for attempts, too.
+    pub(crate) fn want_attempts(&self) -> bool {
+        self.tracers.iter().any(|tracer| tracer.attempts())
+    }
+
+    /// Starts them in order; for an attempt those that want attempts. One that panics is not finished.
     pub(crate) fn start(&self, call: &mut CallContext) -> Started {
         let mut started = 0;
+        let is_attempt = call.info.attempt_of().is_some();
         for (i, tracer) in self.tracers.iter().enumerate() {
+            if is_attempt && !tracer.attempts() {
+                continue;
+            }
             if self.guard("start", || tracer.start(call)) {
                 started |= bit(i);
             }

@@ -4,7 +4,7 @@
 
 use wildmatch::WildMatch;
 
-use crate::rpc::{Outcome, Side};
+use crate::rpc::{Level, Outcome, Side};
 
 /// Patterns in one scope.
 const MAX_PATTERNS: usize = 256;
@@ -31,6 +31,8 @@ pub(crate) struct Scope {
     sides: [bool; Side::COUNT],
     methods: Vec<WildMatch>,
     exclude: Vec<WildMatch>,
+    /// The only methods whose events are recorded and shown, if there is such a list.
+    detailed: Option<Vec<WildMatch>>,
     outcomes: [bool; Outcome::COUNT],
     /// A trace is in if the lower half of its id is below this.
     sample_below: u64,
@@ -43,6 +45,7 @@ impl Default for Scope {
             sides: [true, true, false],
             methods: Vec::new(),
             exclude: Vec::new(),
+            detailed: None,
             outcomes: [true; Outcome::COUNT],
             sample_below: u64::MAX,
         }
@@ -65,21 +68,33 @@ impl Scope {
         if let Some(outcomes) = outcomes {
             scope.outcomes = std::array::from_fn(|i| outcomes.iter().any(|outcome| *outcome as usize == i));
         }
-        let count = methods.len() + exclude.len();
-        if count > MAX_PATTERNS {
-            return Err(ScopeError::TooManyPatterns(count));
-        }
-        if let Some(long) = methods.iter().chain(exclude).find(|pattern| pattern.len() > MAX_PATTERN_BYTES) {
-            return Err(ScopeError::PatternTooLong(long.len()));
-        }
+        check(methods.iter().chain(exclude))?;
         if !(0.0..=1.0).contains(&sample) {
             return Err(ScopeError::Sample(sample));
         }
-        scope.methods = methods.iter().map(|pattern| WildMatch::new(pattern)).collect();
-        scope.exclude = exclude.iter().map(|pattern| WildMatch::new(pattern)).collect();
+        (scope.methods, scope.exclude) = (globs(methods), globs(exclude));
         // At 1.0 the product is 2^64 and the cast saturates, so that every trace is in.
         scope.sample_below = (sample * 2f64.powi(64)) as u64;
         Ok(scope)
+    }
+
+    /// The same, with the events of these methods alone; those of all if there is no list.
+    pub(crate) fn detailed(self, methods: Option<&[String]>) -> Result<Self, ScopeError> {
+        check(methods.iter().copied().flatten())?;
+        Ok(Self { detailed: methods.map(globs), ..self })
+    }
+
+    /// How much is recorded of a method's calls, and shown, where `most` was asked for.
+    pub(crate) fn level(&self, most: Level, method: &str) -> Level {
+        match &self.detailed {
+            Some(detailed) if !detailed.iter().any(|pattern| pattern.matches(method)) => Level::Base,
+            _ => most,
+        }
+    }
+
+    /// Of each method as much as of any other.
+    pub(crate) fn is_level(&self) -> bool {
+        self.detailed.is_none()
     }
 
     /// What is known before the call ends: its side and its method.
@@ -108,12 +123,27 @@ impl Scope {
     }
 }
 
+fn globs(patterns: &[String]) -> Vec<WildMatch> {
+    patterns.iter().map(|pattern| WildMatch::new(pattern)).collect()
+}
+
+fn check<'a>(patterns: impl Iterator<Item = &'a String>) -> Result<(), ScopeError> {
+    let mut count = 0;
+    for pattern in patterns {
+        count += 1;
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(ScopeError::PatternTooLong(pattern.len()));
+        }
+    }
+    if count > MAX_PATTERNS { Err(ScopeError::TooManyPatterns(count)) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(methods: &[&str], exclude: &[&str], method: &str, expected: bool, reason: &str) {
+    fn is_wanted(methods: &[&str], exclude: &[&str], method: &str, expected: bool, reason: &str) {
         let own = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
         let scope = Scope::new(None, &own(methods), &own(exclude), None, 1.0).expect("valid");
         assert_eq!(scope.wants(Side::Server, method), expected, "{reason}");
@@ -121,13 +151,13 @@ mod tests {
 
     #[test]
     fn methods_are_chosen_by_globs() {
-        check(&[], &[], "a.B/C", true, "no pattern narrows nothing");
-        check(&["a.*/*"], &[], "a.B/C", true, "star");
-        check(&["a.*/*"], &[], "b.B/C", false, "another package");
-        check(&["a.B/C"], &[], "a.B/C", true, "exact");
-        check(&["a.B/C"], &[], "a.B/CD", false, "exact is whole");
-        check(&[], &["grpc.health.*"], "grpc.health.v1.Health/Check", false, "excluded");
-        check(&["a.*"], &["a.B/*"], "a.B/C", false, "exclude wins");
+        is_wanted(&[], &[], "a.B/C", true, "no pattern narrows nothing");
+        is_wanted(&["a.*/*"], &[], "a.B/C", true, "star");
+        is_wanted(&["a.*/*"], &[], "b.B/C", false, "another package");
+        is_wanted(&["a.B/C"], &[], "a.B/C", true, "exact");
+        is_wanted(&["a.B/C"], &[], "a.B/CD", false, "exact is whole");
+        is_wanted(&[], &["grpc.health.*"], "grpc.health.v1.Health/Check", false, "excluded");
+        is_wanted(&["a.*"], &["a.B/*"], "a.B/C", false, "exclude wins");
     }
 
     #[test]
@@ -149,9 +179,27 @@ mod tests {
     }
 
     #[test]
+    fn a_level_goes_by_the_method_where_there_is_a_list() {
+        let scope = |methods: Option<&[String]>| Scope::default().detailed(methods).expect("valid");
+        let cart = ["shop.v1.Cart/*".to_owned()];
+        for (methods, most, method, expected, reason) in [
+            (None, Level::Detailed, "a.B/C", Level::Detailed, "no list narrows nothing"),
+            (Some(&cart[..]), Level::Detailed, "shop.v1.Cart/Add", Level::Detailed, "in the list"),
+            (Some(&cart[..]), Level::Detailed, "shop.v1.Card/Add", Level::Base, "not in the list"),
+            (Some(&cart[..]), Level::Base, "shop.v1.Cart/Add", Level::Base, "a list asks for nothing"),
+            (Some(&[]), Level::Detailed, "a.B/C", Level::Base, "an empty list has no method"),
+        ] {
+            assert_eq!(scope(methods).level(most, method), expected, "{reason}");
+        }
+    }
+
+    #[test]
     fn a_scope_that_cannot_be_is_refused() {
         assert_eq!(Scope::new(None, &[], &[], None, 1.5), Err(ScopeError::Sample(1.5)));
         assert!(Scope::new(None, &[], &[], None, f64::NAN).is_err());
-        assert!(Scope::new(None, &vec![String::new(); 257], &[], None, 1.0).is_err());
+        let many = vec![String::new(); 257];
+        assert_eq!(Scope::new(None, &many, &[], None, 1.0), Err(ScopeError::TooManyPatterns(257)));
+        assert_eq!(Scope::default().detailed(Some(&many)), Err(ScopeError::TooManyPatterns(257)));
+        assert!(Scope::default().detailed(Some(&["x".repeat(513)])).is_err());
     }
 }

@@ -61,11 +61,13 @@ pub(crate) enum Cause {
 pub(crate) struct Settings {
     pub(crate) level: Level,
     pub(crate) period: Duration,
+    /// It wants attempts beside calls.
+    pub(crate) attempts: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { level: Level::Base, period: Duration::from_secs(1) }
+        Self { level: Level::Base, period: Duration::from_secs(1), attempts: false }
     }
 }
 

@@ -155,6 +155,10 @@ impl Host {
         }
     }
 
+    pub(super) fn set_attempts(&mut self) {
+        self.settings.attempts |= self.in_init("setup.attempts");
+    }
+
     pub(super) fn in_init(&mut self, what: &str) -> bool {
         let inside = matches!(self.phase, Phase::Init | Phase::Instantiate);
         if !inside {

@@ -37,6 +37,7 @@ fn fill(call: &mut Call) {
     call.set_interaction(Interaction::Oneway);
     call.set_transport(Transport::Http3, Codec::Thrift);
     call.set_services(Symbol::intern("shop"), Symbol::intern("pricing"));
+    call.set_caller_method(Symbol::intern("shop.v1.Checkout/Place"));
     call.set_peer(Peer::Socket("10.0.0.7:41234".parse().expect("an address")));
     call.set_local(Peer::text("unix:/run/pricing.sock"));
     call.set_deadline(nanos(1_001));
@@ -64,7 +65,8 @@ fn expected(info: &RpcInfo) -> Value {
     let duration = u64::try_from(stats.duration().as_nanos()).expect("short");
     json!({
         "id": info.id(), "kind": "call", "logical_id": info.id(), "attempts": 1,
-        "side": "server", "method": "shop.v1.Pricing/Quote", "caller": "shop", "callee": "pricing",
+        "side": "server", "method": "shop.v1.Pricing/Quote", "caller": "shop",
+        "caller_method": "shop.v1.Checkout/Place", "callee": "pricing",
         "peer": "10.0.0.7:41234", "local": "unix:/run/pricing.sock",
         "protocol": "thrift", "streaming": "both", "interaction": "oneway", "transport": "http/3", "codec": "thrift",
         "level": "detailed",
@@ -93,6 +95,7 @@ fn assert_native(info: &RpcInfo) {
     let (config, invocation, stats) = (info.config(), info.invocation(), info.stats());
     assert_eq!((info.side(), info.level()), (Side::Server, Level::Detailed));
     assert_eq!((info.from().service().as_str(), info.to().service().as_str()), ("shop", "pricing"));
+    assert_eq!(info.from().method().as_str(), "shop.v1.Checkout/Place");
     assert_eq!((info.from().tags().get("zone"), info.to().tags().get("zone")), (Some("a"), Some("b")));
     assert_eq!(info.from().address().to_string(), "10.0.0.7:41234");
     assert_eq!(info.to().address().to_string(), "unix:/run/pricing.sock");

@@ -21,6 +21,7 @@ mod bad_input;
 mod columns;
 mod failures;
 mod influxdb;
+mod levels;
 mod metrics;
 mod prometheus;
 mod reload;

@@ -134,6 +134,7 @@ fn observe<B>(
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
         info.to.service = callee;
+        info.from.method = parent.caller;
         info.set_peer(peer(request.uri()));
         fill(info);
         if let Some(notes) = request.extensions().get::<RpcNotes>() {

@@ -37,7 +37,7 @@ impl<S, Req, Res, Err> EndpointService<S, Req, Res, Err> {
         let mut parent = Parent::of(Given::Nothing);
         let begun = begun.inherit(std::mem::take(&mut parent.extensions));
         let mut call = begun.start(core.clone(), Side::Endpoint, parent.trace, |info| {
-            info.from.service = info.to.service;
+            (info.from.service, info.from.method) = (info.to.service, parent.caller);
             if let Some(notes) = ask(&about.notes, request) {
                 notes.apply(info);
             }

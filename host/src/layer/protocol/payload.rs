@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, Version};
 
+use super::grpc;
 use crate::rpc::{Codec, Protocol, Transport};
 
 /// What carries a request.
@@ -20,6 +21,9 @@ pub(crate) fn transport(version: Version) -> Transport {
 #[inline]
 pub(crate) fn codec(protocol: Protocol, content_type: &HeaderValue) -> Codec {
     let text = content_type.as_bytes();
+    if protocol == Protocol::Grpc && text == grpc::CONTENT_TYPE {
+        return Codec::Protobuf;
+    }
     let essence = text.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     let Some(slash) = essence.iter().position(|&byte| byte == b'/') else { return Codec::Unknown };
     let subtype = essence.get(slash + 1..).unwrap_or_default();

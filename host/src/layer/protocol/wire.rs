@@ -120,6 +120,10 @@ pub(super) enum Media {
 impl Media {
     #[inline]
     pub(super) fn of(content_type: &HeaderValue) -> Self {
+        // As nearly all have it.
+        if content_type.as_bytes() == grpc::CONTENT_TYPE {
+            return Self::Grpc;
+        }
         let Some(subtype) = after(content_type.as_bytes(), b"application/") else { return Self::Other };
         if let Some(rest) = after(subtype, b"grpc") {
             if ends_name(rest) {

@@ -157,8 +157,7 @@ impl setup::Host for Host {
     }
 
     fn attempts(&mut self) -> Result<()> {
-        // The layers see calls as a whole and make no rows of attempts, so there is nothing to switch on.
-        self.in_init("setup.attempts");
+        self.set_attempts();
         Ok(())
     }
 }

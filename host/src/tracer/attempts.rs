@@ -1,0 +1,46 @@
+//! The attempts of one call, for whoever tries it more than once; who decides when to try again is not here.
+
+use std::sync::Arc;
+
+use super::call::Call;
+use super::live::MethodId;
+use super::local::Local;
+use super::natives::Natives;
+use super::{CallContext, Core};
+use crate::rpc::{RpcInfo, RpcStats};
+
+/// Starts the attempts of one call, of which some tracer wants to know.
+#[derive(Clone)]
+pub(crate) struct Attempts(Arc<Shared>);
+
+struct Shared {
+    core: Arc<Core>,
+    method: Option<MethodId>,
+    own: Option<Arc<Natives>>,
+    /// The call as it is before the first attempt.
+    info: RpcInfo,
+}
+
+impl Attempts {
+    /// None if nobody wants attempts, which is one look at one number.
+    #[inline]
+    pub(crate) fn of(call: &Call) -> Option<Self> {
+        let core = call.core();
+        let native = core.natives.want_attempts() || call.own.as_ref().is_some_and(|own| own.want_attempts());
+        (native || core.live.has_attempts()).then(|| {
+            let (core, own) = (core.clone(), call.own.clone());
+            Self(Arc::new(Shared { core, method: call.method, own, info: call.info().clone() }))
+        })
+    }
+
+    /// Starts one; `number` counts from 1. It is a call to whom attempts are handed over, and a child of the call.
+    pub(crate) fn start(&self, number: u16) -> Call {
+        let Shared { core, method, own, info } = &*self.0;
+        let started = core.clock.now();
+        let id = Local::with(core, Local::next_id);
+        let stats = RpcStats::new(info.stats.level, started, core.clock.unix(started));
+        let info = RpcInfo { id, trace: info.trace.child(), stats, attempts: number.max(1), ..info.clone() };
+        let context = CallContext { info, extensions: http::Extensions::new() };
+        Call::of_attempt(core.clone(), *method, own.clone(), context)
+    }
+}
