@@ -37,8 +37,8 @@ impl Parent {
                 (None, Some(handled)) => (handled.child(), ambient.tracestate().cloned()),
                 _ => (child(), None),
             };
-            let (caller, baggage) = (ambient.method(), ambient.baggage());
-            Self { trace, extensions: ambient.extensions(), caller, tracestate, baggage, orphan }
+            let (extensions, caller) = (ambient.extensions(), ambient.method());
+            Self { trace, extensions, caller, tracestate, baggage: ambient.baggage(), orphan }
         });
         ambient.unwrap_or_else(|| Self {
             trace: child(),
