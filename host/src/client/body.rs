@@ -10,6 +10,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
+use super::attempts::Row;
 use super::balance::Pick;
 use super::{Error, ErrorKind, Phase};
 use crate::layer::{Journal, Reached};
@@ -40,6 +41,8 @@ pub(super) struct Rest {
     /// Only if events are recorded.
     pub(super) journal: Option<Journal>,
     pub(super) stream_timeout: Option<Duration>,
+    /// The attempt's, which ends with the body.
+    pub(super) row: Row,
 }
 
 /// Somebody waits for the next piece.
@@ -49,10 +52,18 @@ struct Waiting {
 
 impl Body {
     pub(super) fn new(incoming: Incoming, pick: Pick, reached: Option<Reached>, grpc: bool, rest: Rest) -> Self {
-        let is_plain =
-            rest.first.is_none() && rest.timer.is_none() && rest.journal.is_none() && rest.stream_timeout.is_none();
+        let is_plain = rest.first.is_none()
+            && rest.timer.is_none()
+            && rest.journal.is_none()
+            && rest.stream_timeout.is_none()
+            && rest.row.is_none();
         let rest = (!is_plain).then(|| Box::new(rest));
-        Self { incoming: Some(incoming), pick: Some(pick), reached, grpc, rest, waiting: None }
+        let mut body = Self { incoming: Some(incoming), pick: Some(pick), reached, grpc, rest, waiting: None };
+        if http_body::Body::is_end_stream(&body) {
+            // Nobody need ask for what is not there.
+            body.end();
+        }
+        body
     }
 
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
@@ -95,6 +106,9 @@ impl Body {
 
     /// It has ended: connection, timers and endpoint are free.
     fn end(&mut self) {
+        if let Some(rest) = self.rest.take() {
+            rest.row.end();
+        }
         (self.incoming, self.pick, self.rest, self.waiting) = (None, None, None, None);
     }
 
@@ -103,8 +117,20 @@ impl Body {
             Some(pick) => error.at(&pick.endpoint.peer, self.reached),
             None => error,
         };
+        if let Some(rest) = &mut self.rest {
+            std::mem::take(&mut rest.row).fail(&error);
+        }
         self.end();
         if self.grpc { error.in_grpc() } else { error }
+    }
+}
+
+impl Drop for Body {
+    /// With nothing left in it, it has ended all the same.
+    fn drop(&mut self) {
+        if self.rest.is_some() && http_body::Body::size_hint(self).exact() == Some(0) {
+            self.end();
+        }
     }
 }
 
@@ -126,7 +152,12 @@ impl http_body::Body for Body {
                 self.waited();
                 Poll::Ready(match frame {
                     Some(Ok(frame)) => {
-                        if frame.is_trailers() {
+                        if let Some(trailers) = frame.trailers_ref() {
+                            if let Some(rest) = &mut self.rest {
+                                rest.row.status(trailers);
+                            }
+                            self.end();
+                        } else if http_body::Body::is_end_stream(&*self) {
                             self.end();
                         }
                         Some(Ok(frame))

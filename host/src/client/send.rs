@@ -52,6 +52,8 @@ struct Answer {
     response: Response<Incoming>,
     /// The first piece of its body, if it was looked at.
     first: Option<First>,
+    /// It is a status after which another attempt could be better.
+    refused: bool,
     pick: Pick,
     watch: Option<Arc<Watch>>,
 }
@@ -88,12 +90,16 @@ impl Sender {
     }
 
     /// The response goes to the application; what has to be watched goes with its body.
-    fn finish(&self, call: Call, answer: Answer, timer: Option<Pin<Box<Sleep>>>) -> Response<Body> {
-        let Answer { response, first, pick, watch: _ } = answer;
+    fn finish(&self, mut call: Call, answer: Answer, timer: Option<Pin<Box<Sleep>>>) -> Response<Body> {
+        let Answer { response, first, pick, refused: _, watch: _ } = answer;
+        let mut row = call.attempts.attempt_answered(&response);
+        if call.grpc {
+            row.status(response.headers());
+        }
         let reached = response.extensions().get::<Reached>().copied();
         let journal = call.attempts.journal().filter(|journal| journal.is_detailed()).cloned();
         response.map(|incoming| {
-            let rest = Rest { first, timer, journal, stream_timeout: self.stream_timeout };
+            let rest = Rest { first, timer, journal, stream_timeout: self.stream_timeout, row };
             Body::new(incoming, pick, reached, call.grpc, rest)
         })
     }
@@ -104,7 +110,11 @@ impl Sender {
         }
         let Some(retry) = &self.retry else {
             call.attempts.attempt_started(&mut parts);
-            return self.attempt(call, parts, Outgoing::once(body)).await;
+            let result = self.attempt(call, parts, Outgoing::once(body)).await;
+            if let Err(error) = &result {
+                call.attempts.attempt_failed(error);
+            }
+            return result;
         };
         retry.deposit();
         let replay = Replay::new(body, retry.max_buffer);
@@ -120,10 +130,7 @@ impl Sender {
                 }
                 Ok(answer) => {
                     let failed = answer.failed(call.grpc).await;
-                    match &failed {
-                        Some(_) => call.attempts.attempt_failed(&Words(answer)),
-                        None => call.attempts.attempt_answered(),
-                    }
+                    answer.refused = failed.is_some();
                     failed
                 }
             };
@@ -132,6 +139,16 @@ impl Sender {
                 let in_time = call.until.is_none_or(|until| Instant::now() + pause < until);
                 (in_time && replay.is_whole() && retry.withdraw()).then_some(pause)
             });
+            if let Ok(answer) = &result
+                && answer.refused
+                && pause.is_some()
+            {
+                call.attempts.attempt_refused(&Words(answer), &answer.response, answer.status());
+            } else if let Ok(answer) = &result
+                && answer.refused
+            {
+                call.attempts.last_refused(&Words(answer));
+            }
             let Some(pause) = pause else { return result };
             drop(result);
             sleep(pause).await;
@@ -180,7 +197,7 @@ impl Sender {
                 } else {
                     pick.succeeded();
                 }
-                Ok(Answer { response, first: None, pick, watch })
+                Ok(Answer { response, first: None, refused: false, pick, watch })
             }
             Err(error) => {
                 if Failed::of_error(&error).is_some_and(|failed| failed.is_unavailable) {
@@ -206,6 +223,15 @@ impl Call {
 }
 
 impl Answer {
+    /// Headers or trailers, whichever have gRPC's status.
+    fn status(&self) -> &HeaderMap {
+        let trailers = self.first.as_ref().and_then(|First(first)| match first {
+            Some(Ok(frame)) => Frame::trailers_ref(frame),
+            _ => None,
+        });
+        trailers.unwrap_or(self.response.headers())
+    }
+
     /// Whether another attempt could be better. Looks at the first piece of the body of a response of gRPC, if all of the
     /// request has been handed over: before that, the server may well wait for more of it.
     async fn failed(&mut self, grpc: bool) -> Option<Failed> {
@@ -234,11 +260,7 @@ struct Words<'a>(&'a Answer);
 
 impl std::fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let trailers = self.0.first.as_ref().and_then(|First(first)| match first {
-            Some(Ok(frame)) => Frame::trailers_ref(frame),
-            _ => None,
-        });
-        let headers = trailers.unwrap_or(self.0.response.headers());
+        let headers = self.0.status();
         match grpc::status(headers) {
             Some(status) => write!(f, "{} {}", crate::rpc::error_type::grpc(status), grpc::message(headers)),
             None => write!(f, "{}", self.0.response.status()),

@@ -8,36 +8,46 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::exchange::Exchange;
 use crate::rpc::{EventKind, Peer, RpcInfo, RpcNotes};
+use crate::tracer;
 
 /// Where the runtime writes down what happens to one call. In the request's extensions, if the call is watched and there
 /// may be something to write.
 #[derive(Clone)]
-pub(crate) struct Journal(Arc<Exchange>);
+pub(crate) struct Journal {
+    exchange: Arc<Exchange>,
+    /// If some tracer wants a row for each attempt.
+    attempts: Option<tracer::Attempts>,
+}
 
 impl Journal {
-    pub(super) fn new(exchange: Arc<Exchange>) -> Self {
-        Self(exchange)
+    pub(super) fn new(exchange: Arc<Exchange>, attempts: Option<tracer::Attempts>) -> Self {
+        Self { exchange, attempts }
+    }
+
+    /// Starts an attempt's row, if some tracer wants it; the first attempt has the number 1.
+    pub(crate) fn attempt(&self, number: u16) -> Option<tracer::Call> {
+        self.attempts.as_ref().map(|attempts| attempts.start(number))
     }
 
     /// The call's level is detailed.
     pub(crate) fn is_detailed(&self) -> bool {
-        self.0.log().is_some()
+        self.exchange.log().is_some()
     }
 
     /// Records an event, if the call's level is detailed.
     pub(crate) fn record(&self, kind: EventKind) {
-        self.0.record(kind);
+        self.exchange.record(kind);
     }
 
     /// An attempt begins; the first has the number 1.
     pub(crate) fn attempt_started(&self, number: u16) {
-        self.0.attempts().count.store(number, Ordering::Relaxed);
+        self.exchange.attempts().count.store(number, Ordering::Relaxed);
     }
 
     /// An attempt has failed.
     pub(crate) fn attempt_failed(&self, number: u16, error: &dyn fmt::Display) {
-        if let Some(log) = self.0.log() {
-            let notes = self.0.attempts().notes.get_or_init(Box::default);
+        if let Some(log) = self.exchange.log() {
+            let notes = self.exchange.attempts().notes.get_or_init(Box::default);
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.attempt_failed(number, log.elapsed(), &format!("{number}: {error}"));
         }
@@ -74,7 +84,7 @@ pub(crate) struct Reached {
 
 impl Reached {
     /// Writes it into the call.
-    pub(super) fn apply(self, info: &mut RpcInfo) {
+    pub(crate) fn apply(self, info: &mut RpcInfo) {
         info.set_peer(Peer::Socket(self.peer));
         info.set_local(Peer::Socket(self.local));
     }

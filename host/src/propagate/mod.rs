@@ -13,6 +13,8 @@ mod tracestate;
 pub(crate) use ambient::Ambient;
 #[cfg(feature = "client")]
 pub(crate) use ambient::remaining;
+#[cfg(feature = "client")]
+pub(crate) use outgoing::identify;
 pub(crate) use outgoing::{Parent, forward};
 pub use scope::Scoped;
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

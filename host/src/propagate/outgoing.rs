@@ -69,6 +69,12 @@ impl Parent {
     }
 }
 
+/// One attempt at a call has an identity of its own; the rest of its headers are the call's.
+#[cfg(feature = "client")]
+pub(crate) fn identify(trace: &TraceContext, headers: &mut HeaderMap) {
+    write(trace, None, headers);
+}
+
 /// For a call that nobody wants: what the current task continues goes on, unless the application gave its own.
 #[inline]
 pub(crate) fn forward(headers: &mut HeaderMap) {

@@ -23,6 +23,8 @@ pub use context::CallContext;
 pub use hottap::Hottap;
 pub use native::Tracer;
 
+#[cfg(feature = "client")]
+pub(crate) use attempts::Attempts;
 pub(crate) use call::Begun;
 pub(crate) use cell::LiveCell;
 pub(crate) use core::Core;

@@ -9,6 +9,7 @@ mod recorder;
 mod script;
 mod world;
 
+mod attempts;
 mod balancing;
 mod broken;
 mod composition;

@@ -12,6 +12,7 @@ use crate::layer::ResponseFuture;
 use crate::layer::active::Active;
 use crate::layer::journal::Journal;
 use crate::rpc::{Peer, RpcConfig, RpcInfo};
+use crate::tracer::Attempts;
 
 /// What the runtime knows of a call before it is sent.
 pub(crate) struct Runtime<'a> {
@@ -40,8 +41,9 @@ impl Runtime<'_> {
 
     pub(super) fn join(&self, active: &Active, extensions: &mut Extensions) {
         let exchange = active.exchange();
-        if self.counts_attempts || exchange.log().is_some() {
-            extensions.insert(Journal::new(exchange.clone()));
+        let attempts = Attempts::of(active.call());
+        if self.counts_attempts || attempts.is_some() || exchange.log().is_some() {
+            extensions.insert(Journal::new(exchange.clone(), attempts));
         }
     }
 }
