@@ -36,5 +36,7 @@ pub use layer::{
     BusinessStatus, Classify, ClientBody, ClientLayer, ClientService, EndpointFuture, EndpointLayer, EndpointService,
     Probe, RequestBody, ResponseBody, ResponseFuture, ResponseHead, Route, ServerLayer, ServerService,
 };
+#[cfg(feature = "axum")]
+pub use layer::{RouteFuture, RouteLayer, RouteService};
 pub use propagate::Scoped;
 pub use tracer::{Builder, Call, CallContext, Hottap, StartError, Tracer};

@@ -41,7 +41,7 @@ pub(crate) async fn run(settings: &Settings, tap: &Hottap) -> anyhow::Result<()>
         Some(address) => Some(shop.open_front(tap, address).await?),
         None => None,
     };
-    let mut load = Load::new(shop.client(tap).await?, settings.rate);
+    let mut load = Load::new(shop.client(tap)?, settings.rate);
     welcome(settings, tap, front, &screen)?;
 
     drive(&mut load, &mut screen, settings.length, commands, stop).await?;

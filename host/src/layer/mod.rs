@@ -15,6 +15,8 @@ mod future;
 #[cfg(feature = "client")]
 mod journal;
 mod log;
+#[cfg(feature = "axum")]
+mod matched;
 mod probe;
 mod protocol;
 mod route;
@@ -32,6 +34,8 @@ pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};
 pub use future::ResponseFuture;
 #[cfg(feature = "client")]
 pub(crate) use journal::{Journal, Reached};
+#[cfg(feature = "axum")]
+pub use matched::{RouteFuture, RouteLayer, RouteService};
 pub use probe::Probe;
 #[cfg(feature = "client")]
 pub(crate) use protocol::{deadline, grpc};

@@ -12,9 +12,10 @@ use std::sync::Arc;
 /// would be its method. If only the response tells the route, its method is `_OTHER`.
 ///
 /// On a server, put it into the request before the layer sees it, or into the response if the router stands inside the
-/// layer; the response's counts. Told only by the response, it is the name that is recorded, but whether a tracer wants
-/// the call is asked at its start, by the name that it has then (`GET`). On a client, put it into the request. At most 256 bytes with the HTTP method; a longer
-/// one is `_OTHER`.
+/// layer, as `RouteLayer` (feature `axum`) does for axum's; the response's counts. Told only by the response, it is the name that is
+/// recorded, and tracers whose scope it is in get the call; those that act at the start of calls are asked by the name
+/// that it has then (`GET`). On a client, put it into the request. At most 256 bytes with the HTTP method; a longer one is
+/// `_OTHER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route(Text);
 

@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap};
 use super::attempts::Attempts;
 use super::follow::Follower;
 use super::live::MethodId;
-use super::local::{Decided, Local};
+use super::local::{Decided, Local, Named};
 use super::natives::{Natives, Started};
 use super::{CallContext, Core};
 use crate::rpc::{
@@ -54,11 +54,21 @@ impl Begun {
     /// tracers of the call's own layer.
     #[inline]
     pub(crate) fn new(core: &Core, side: Side, name: &[&str], own: Option<&Arc<Natives>>) -> Option<Self> {
+        Self::decide(core, side, name, own, Named::Finally)
+    }
+
+    /// The same for a call whose name is not all of it yet: whoever could want it once its route is known may do so.
+    pub(crate) fn before_its_route(core: &Core, side: Side, name: &str, own: Option<&Arc<Natives>>) -> Option<Self> {
+        Self::decide(core, side, &[name], own, Named::SoFar)
+    }
+
+    #[inline]
+    fn decide(core: &Core, side: Side, name: &[&str], own: Option<&Arc<Natives>>, named: Named) -> Option<Self> {
         if !Self::may_be_wanted(core, side, own) {
             return None;
         }
         let own_natives = own.map(|own| &**own);
-        let decide = |local: &mut Local| local.decide(core, side, name, own_natives);
+        let decide = |local: &mut Local| local.decide(core, side, name, named, own_natives);
         let Decided { id, level, method, symbol } = Local::with(core, decide)?;
         Some(Self {
             id,

@@ -173,6 +173,12 @@ impl Live {
         }
     }
 
+    /// Who could want a call of this side.
+    #[inline]
+    pub(crate) fn any(&self, side: Side) -> Interest {
+        self.unknown[side as usize]
+    }
+
     /// Who wants a call of a method that some snapshot has known.
     #[inline]
     pub(crate) fn interest_in(&self, method: MethodId, side: Side) -> Interest {

@@ -59,6 +59,13 @@ pub(super) struct Decided {
     pub(super) symbol: Symbol,
 }
 
+/// Whether the name that a call has at its start is the one that it will have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    Finally,
+    SoFar,
+}
+
 thread_local! {
     static LOCALS: RefCell<Vec<Local>> = const { RefCell::new(Vec::new()) };
 }
@@ -125,7 +132,14 @@ impl Local {
     /// Whether anybody wants a call of the method whose name is the concatenation of `name`. `own` are the tracers of the
     /// call's own layer, which want it whatever others do.
     #[inline]
-    pub(super) fn decide(&mut self, core: &Core, side: Side, name: &[&str], own: Option<&Natives>) -> Option<Decided> {
+    pub(super) fn decide(
+        &mut self,
+        core: &Core,
+        side: Side,
+        name: &[&str],
+        named: Named,
+        own: Option<&Natives>,
+    ) -> Option<Decided> {
         self.live(core);
         let name = match name {
             [name] => name,
@@ -150,6 +164,7 @@ impl Local {
                 (method, symbol, interest.level)
             }
         };
+        let level = if named == Named::SoFar { self.live.any(side).level } else { level };
         let own = own.map(|own| own.level(side, name, core.native_level));
         Some(Decided { level: level.max(own)?, id: self.next_id(), method, symbol })
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hottap::client::Client;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -13,7 +14,6 @@ use super::pace::Pace;
 use super::verdict::Verdict;
 use crate::design::Order;
 use crate::proto::checkout_client::CheckoutClient;
-use crate::services::Traced;
 
 /// How often [`Load::start_due`] is to be called: short, so that RPCs come evenly and not in bursts.
 pub(crate) const TICK: Duration = Duration::from_millis(2);
@@ -25,7 +25,7 @@ const TOLD: u64 = 10;
 
 /// The load generator.
 pub(crate) struct Load {
-    client: CheckoutClient<Traced>,
+    client: CheckoutClient<Client>,
     tally: Arc<Tally>,
     open: Arc<Semaphore>,
     pace: Pace,
@@ -67,7 +67,7 @@ pub(crate) struct Second {
 
 impl Load {
     /// A load that is running.
-    pub(crate) fn new(client: CheckoutClient<Traced>, rate: u32) -> Self {
+    pub(crate) fn new(client: CheckoutClient<Client>, rate: u32) -> Self {
         let now = Instant::now();
         Self {
             client,

@@ -2,11 +2,12 @@
 
 use std::pin::Pin;
 
+use hottap::client::Client;
 use tokio_stream::{Stream, StreamExt};
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Response, Status};
 
-use super::{ATTEMPTS, Traced, work};
+use super::{ATTEMPTS, work};
 use crate::design::{Order, Prices, Step};
 use crate::proto::checkout_server::Checkout;
 use crate::proto::inventory_client::InventoryClient;
@@ -18,13 +19,13 @@ const PRICING_ATTEMPTS: u32 = 2;
 
 /// The service, with its clients.
 pub(crate) struct CheckoutService {
-    inventory: InventoryClient<Traced>,
-    pricing: PricingClient<Traced>,
+    inventory: InventoryClient<Client>,
+    pricing: PricingClient<Client>,
 }
 
 impl CheckoutService {
     /// A checkout that asks these two.
-    pub(crate) fn new(inventory: InventoryClient<Traced>, pricing: PricingClient<Traced>) -> Self {
+    pub(crate) fn new(inventory: InventoryClient<Client>, pricing: PricingClient<Client>) -> Self {
         Self { inventory, pricing }
     }
 

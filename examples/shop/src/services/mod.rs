@@ -10,9 +10,6 @@ pub(crate) use pricing::PricingService;
 
 use std::time::Duration;
 
-/// A client's connection with Hottap around it.
-pub(crate) type Traced = hottap::ClientService<tonic::transport::Channel>;
-
 /// How often Pricing was asked before, as gRPC's own retries tell it.
 /// Source: <https://github.com/grpc/proposal/blob/master/A6-client-retries.md>
 const ATTEMPTS: &str = "grpc-previous-rpc-attempts";

@@ -159,7 +159,7 @@ fn draw(spans: &[Span], parent: Option<&Span>, depth: usize, drawing: &mut Strin
 /// Places an order for each of these, one after the other, and ends the shop.
 async fn place(tap: &Hottap, orders: [Order; 2]) {
     let shop = Shop::open(tap).await.expect("loopback ports");
-    let mut client = shop.client(tap).await.expect("checkout answers");
+    let mut client = shop.client(tap).expect("an address");
     for order in orders {
         let reply = client.place(PlaceRequest { order: order.number(), items: order.items() }).await;
         assert_eq!(reply.is_ok(), order.in_stock(), "{reply:?}");

@@ -96,7 +96,8 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
         let method = protocol::http::method(request.method());
         match route {
             Some(route) => Begun::new(core, Side::Server, &[method, " ", route], own),
-            None => Begun::new(core, Side::Server, &[method], own),
+            // A router inside of the layer may tell it in the response.
+            None => Begun::before_its_route(core, Side::Server, method, own),
         }
     };
     Some((begun?, head))
