@@ -53,6 +53,10 @@ async fn the_load_comes_out_as_designed_and_every_layer_sees_every_call() {
         load.start_due();
     }
     let counted = load.hold().await;
+    let page = tap.metrics();
+    let open = page.lines().filter(|line| line.starts_with("hottap_server_connections_open{server=\"127.0.0.1:"));
+    let open: Vec<&str> = open.map(|line| line.rsplit_once(' ').map_or("", |(_, count)| count)).collect();
+    assert_eq!(open, ["1", "1", "1"], "each of the three servers has one client: {page}");
     shop.close(Duration::from_secs(10)).await.expect("no call is open");
 
     assert_eq!(counted.failed, 0, "{counted:?}");

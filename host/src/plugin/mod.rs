@@ -2,6 +2,8 @@
 
 mod books;
 mod breaker;
+#[cfg(feature = "server")]
+mod connections;
 mod facts;
 mod generation;
 mod loader;

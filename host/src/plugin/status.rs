@@ -147,6 +147,8 @@ impl Report for Reporter {
         write(&self.plugins(), self.core.natives.panics(), &mut writer);
         let operator = self.plugins.as_ref().map(|(_, operator)| operator.outbox.states());
         write_destinations(&operator.unwrap_or_default(), &mut writer);
+        #[cfg(feature = "server")]
+        super::connections::write(&self.core.servers.snapshot(), &mut writer);
         self.registry.write(&mut writer, self.core.clock.now() / 1_000_000);
         writer.finish()
     }

@@ -53,7 +53,10 @@ pub struct Served {
 
 impl Bound {
     pub(super) fn new(listener: Listener, layer: ServerLayer, settings: Settings, tls: Option<TlsAcceptor>) -> Self {
-        Self { listener, layer, settings, tls, counters: Arc::default() }
+        let counters = Arc::default();
+        #[cfg(feature = "plugins")]
+        layer.core().servers.add(listener.address(), &counters);
+        Self { listener, layer, settings, tls, counters }
     }
 
     /// Where it listens: with port 0, the port that the system chose. None for a Unix socket.

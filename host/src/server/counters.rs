@@ -1,6 +1,8 @@
 //! What became of connections, counted: before the head of a request has been read there is no call, only these numbers.
 
 use std::sync::Arc;
+#[cfg(feature = "plugins")]
+use std::sync::{Mutex, PoisonError, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::activity::Activity;
@@ -119,6 +121,30 @@ impl ConnectionCounters {
             [accepted, accept_errors, limit, peer_limit, open].map(|counter| counter.load(Ordering::Relaxed));
         let closed = Closed::read(closed);
         Connections { accepted, accept_errors, refused: Refused { limit, peer_limit }, open, closed }
+    }
+}
+
+/// The servers of one Hottap that are there, by where they listen.
+#[cfg(feature = "plugins")]
+#[derive(Debug, Default)]
+pub(crate) struct Servers(Mutex<Vec<(String, Weak<Counters>)>>);
+
+#[cfg(feature = "plugins")]
+impl Servers {
+    /// One more. It is here for as long as it serves, or somebody reads its numbers.
+    pub(super) fn add(&self, address: String, counters: &Arc<Counters>) {
+        let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.retain(|(_, counters)| counters.strong_count() > 0);
+        servers.push((address, Arc::downgrade(counters)));
+    }
+
+    /// Each with its numbers.
+    pub(crate) fn snapshot(&self) -> Vec<(String, Connections)> {
+        let servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = |(address, counters): &(String, Weak<Counters>)| {
+            Some((address.clone(), ConnectionCounters::new(counters.upgrade()?).snapshot()))
+        };
+        servers.iter().filter_map(read).collect()
     }
 }
 

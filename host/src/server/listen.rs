@@ -25,6 +25,22 @@ pub(super) enum Listener {
     },
 }
 
+#[cfg(feature = "plugins")]
+impl Listener {
+    /// Where it listens, for people.
+    pub(super) fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string()),
+            #[cfg(unix)]
+            Self::Unix { listener, .. } => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                path.map_or_else(|| "unix:".to_owned(), |path| format!("unix:{}", path.display()))
+            }
+        }
+    }
+}
+
 /// The file of a socket that this server has made; removed with it.
 #[cfg(unix)]
 #[derive(Debug)]

@@ -81,3 +81,6 @@ pub use builder::{BindError, Server};
 pub use connect_info::ConnectInfo;
 pub use counters::{Closed, ConnectionCounters, Connections, Refused};
 pub use tls::{Tls, TlsError};
+
+#[cfg(feature = "plugins")]
+pub(crate) use counters::Servers;

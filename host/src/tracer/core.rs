@@ -23,6 +23,9 @@ pub(crate) struct Core {
     pub(crate) native_level: Level,
     #[cfg(feature = "plugins")]
     pub(crate) shards: Arc<Shards>,
+    /// The servers whose connections are shown with the host's metrics.
+    #[cfg(all(feature = "plugins", feature = "server"))]
+    pub(crate) servers: crate::server::Servers,
 }
 
 impl Core {
@@ -37,6 +40,8 @@ impl Core {
             native_level,
             #[cfg(feature = "plugins")]
             shards: Arc::new(Shards::default()),
+            #[cfg(all(feature = "plugins", feature = "server"))]
+            servers: crate::server::Servers::default(),
         })
     }
 

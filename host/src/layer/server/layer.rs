@@ -40,6 +40,11 @@ impl ServerLayer {
         Self { tap, own: None, classify: None }
     }
 
+    #[cfg(all(feature = "plugins", feature = "server"))]
+    pub(crate) fn core(&self) -> &crate::tracer::Core {
+        self.tap.core()
+    }
+
     /// Adds a native tracer for the calls of this server alone (Kitex's `WithTracer`). It is started after those of
     /// [`Builder::tracer`](crate::Builder::tracer), and gets every call, whatever other tracers want.
     #[must_use]
