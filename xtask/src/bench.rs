@@ -9,7 +9,7 @@ use crate::step;
 use crate::workspace::Workspace;
 
 /// What the benchmark needs of crate hottap: its driver, and the layers for the peers that it is compared with.
-const FEATURES: &str = "drive,tonic,axum";
+const FEATURES: &str = "drive,tonic,axum,server,client";
 
 /// One figure of the benchmark.
 #[derive(Debug, PartialEq)]

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hottap::Hottap;
@@ -47,7 +47,7 @@ const SETTLE: Duration = Duration::from_millis(60);
 
 /// Answers each RPC with its own message.
 #[derive(Clone)]
-struct Echo;
+pub(crate) struct Echo;
 
 impl NamedService for Echo {
     const NAME: &'static str = "bench.Echo";
@@ -75,7 +75,7 @@ where
 }
 
 /// A server, under the layer if there is one, and a channel to it.
-fn connect(runtime: &Runtime, tap: Option<&Hottap>) -> Result<Channel, String> {
+pub(crate) fn connect(runtime: &Runtime, tap: Option<&Hottap>) -> Result<Channel, String> {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -92,8 +92,9 @@ fn connect(runtime: &Runtime, tap: Option<&Hottap>) -> Result<Channel, String> {
     })
 }
 
-/// CPU time of the process per RPC, until the collector and the workers are done with them.
-fn turn<S>(runtime: &Runtime, channel: &S) -> f64
+/// CPU time of the process per RPC, until the collector and the workers are done with them. `watch` is told how long each
+/// RPC took, and all of them.
+pub(crate) fn turn<S>(runtime: &Runtime, channel: &S, watch: &mut dyn FnMut(Vec<Duration>, Duration)) -> f64
 where
     S: GrpcService<Body> + Clone + Send + 'static,
     S::Future: Send,
@@ -103,21 +104,27 @@ where
 {
     let before = clock::process();
     runtime.block_on(async {
+        let began = Instant::now();
         let mut callers = JoinSet::new();
         for _ in 0..AT_ONCE {
             let mut grpc = Grpc::new(channel.clone());
             callers.spawn(async move {
+                let mut took = Vec::with_capacity(EACH);
                 for _ in 0..EACH {
+                    let asked = Instant::now();
                     assert!(grpc.ready().await.is_ok(), "the server is there");
                     let request = tonic::Request::new(Bytes::from_static(b"hello"));
                     let path = PathAndQuery::from_static("/bench.Echo/Unary");
                     let answer: tonic::Response<Bytes> =
                         grpc.unary(request, path, BytesCodec).await.expect("the RPC succeeds");
                     assert_eq!(answer.into_inner(), "hello");
+                    took.push(asked.elapsed());
                 }
+                took
             });
         }
-        callers.join_all().await;
+        let took = callers.join_all().await.concat();
+        watch(took, began.elapsed());
     });
     std::thread::sleep(SETTLE);
     (clock::process() - before) / (AT_ONCE * EACH) as f64
@@ -136,10 +143,10 @@ pub(crate) fn loopback() -> Result<Vec<Figure>, String> {
     let rounds = interleave(
         ROUNDS,
         &mut [
-            &mut || turn(&runtime, &bare),
-            &mut || turn(&runtime, &with_nobody),
-            &mut || turn(&runtime, &with_base),
-            &mut || turn(&runtime, &with_detailed),
+            &mut || turn(&runtime, &bare, &mut |_, _| {}),
+            &mut || turn(&runtime, &with_nobody, &mut |_, _| {}),
+            &mut || turn(&runtime, &with_base, &mut |_, _| {}),
+            &mut || turn(&runtime, &with_detailed, &mut |_, _| {}),
         ],
     );
     base.nothing_dropped()?;

@@ -22,6 +22,7 @@ mod null_server;
 mod peer;
 mod rounds;
 mod rows;
+mod runtime;
 mod sdk;
 mod service;
 mod spans;
@@ -50,6 +51,7 @@ const GROUPS: &[Group] = &[
     Group { names: spans::AGAINST_OTLP, measure: spans::against_otlp },
     // Before the peer installs its subscriber, which is the process's: hyper and h2 would then trace for it.
     Group { names: loopback::LOOPBACK, measure: loopback::loopback },
+    Group { names: runtime::RUNTIME, measure: runtime::against_tonic },
     Group { names: layer::UNWANTED, measure: layer::unwanted },
     Group { names: layer::AGAINST_TRACING, measure: layer::against_tracing },
     Group { names: layer::AT_A_RATE, measure: layer::at_a_rate },

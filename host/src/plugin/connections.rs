@@ -15,9 +15,12 @@ pub(super) fn write(servers: &[(String, Connections)], writer: &mut Writer) {
         }
     };
     let counter = Kind::Counter;
-    family("hottap_server_connections_accepted_total", counter, "Connections taken from the listener.", &|connections| {
-        connections.accepted
-    });
+    family(
+        "hottap_server_connections_accepted_total",
+        counter,
+        "Connections taken from the listener.",
+        &|connections| connections.accepted,
+    );
     family("hottap_server_connections_open", Kind::Gauge, "Connections open now.", &|connections| connections.open);
     family("hottap_server_accept_errors_total", counter, "Errors of the listener.", &|connections| {
         connections.accept_errors

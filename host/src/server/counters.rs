@@ -1,9 +1,9 @@
 //! What became of connections, counted: before the head of a request has been read there is no call, only these numbers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(feature = "plugins")]
 use std::sync::{Mutex, PoisonError, Weak};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::activity::Activity;
 
