@@ -32,6 +32,7 @@ pub(crate) struct Passing {
     /// Its baggage.
     extensions: Extensions,
     /// When it has to be done, by the process's clock; 0 is never.
+    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client runtime hands deadlines on"))]
     until: u64,
 }
 
