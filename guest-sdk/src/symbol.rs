@@ -232,6 +232,28 @@ fixed! {
     TIMEOUT = 101, "timeout";
     /// A message's frame was broken.
     FRAME = 102, "frame";
+    /// A name could not be resolved.
+    DNS = 103, "dns";
+    /// Nobody listens at the address.
+    CONNECTION_REFUSED = 104, "connection_refused";
+    /// There is no way to the address.
+    UNREACHABLE = 105, "unreachable";
+    /// No connection was there in time.
+    CONNECT_TIMEOUT = 106, "connect_timeout";
+    /// There was no connection for another reason.
+    CONNECT = 107, "connect";
+    /// TLS failed: no handshake.
+    TLS = 108, "tls";
+    /// The peer's certificate was not accepted.
+    CERTIFICATE = 109, "certificate";
+    /// The peer broke off.
+    RESET = 110, "reset";
+    /// The peer broke the rules of HTTP.
+    PROTOCOL = 111, "protocol";
+    /// One attempt took too long.
+    ATTEMPT_TIMEOUT = 112, "attempt_timeout";
+    /// The request could not be sent as it was.
+    REQUEST = 113, "request";
 }
 
 /// Texts of the fixed symbols by number; none for numbers that this version does not know, which the host resolves.

@@ -7,6 +7,8 @@ mod admin;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "plugins")]
 mod collect;
 #[cfg(feature = "plugins")]

@@ -133,6 +133,10 @@ impl Active {
                 }
             }
         }
+        #[cfg(feature = "client")]
+        if let Some(reached) = response.extensions().get::<super::Reached>() {
+            reached.apply(self.call.info_mut());
+        }
         self.status = Some(status);
         self.call.set_http_status(status.as_u16());
         self.business_status(response);
@@ -204,6 +208,10 @@ impl Active {
 
     /// The call ends without a response, or in the middle of it, with an error.
     fn fail(&mut self, failure: Failure) {
+        #[cfg(feature = "client")]
+        if let Some(reached) = failure.reached {
+            reached.apply(self.call.info_mut());
+        }
         self.call.fail(failure.outcome, failure.error_type, failure.text);
     }
 
@@ -246,6 +254,8 @@ impl Active {
         if let Some(log) = exchange.log() {
             log.replay(&mut call.info_mut().stats);
         }
+        #[cfg(feature = "client")]
+        exchange.attempts().apply(call.info_mut());
         if let Some(notes) = rpc.as_ref().and_then(RpcHandle::close) {
             notes.apply(call.info_mut());
         }

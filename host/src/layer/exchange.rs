@@ -19,6 +19,8 @@ pub(crate) struct Exchange {
     request: Meter,
     response: Meter,
     log: Option<Box<Log>>,
+    #[cfg(feature = "client")]
+    attempts: super::journal::Attempts,
     /// The call has ended: what its bodies yield from here on is nobody's.
     over: AtomicBool,
 }
@@ -77,6 +79,8 @@ impl Exchange {
             request: Meter::default(),
             response: Meter::default(),
             log,
+            #[cfg(feature = "client")]
+            attempts: super::journal::Attempts::default(),
             over: AtomicBool::new(false),
         })
     }
@@ -87,6 +91,12 @@ impl Exchange {
 
     pub(crate) fn wire(&self) -> Wire {
         self.wire
+    }
+
+    /// What the runtime that sends the call has to say of its attempts.
+    #[cfg(feature = "client")]
+    pub(super) fn attempts(&self) -> &super::journal::Attempts {
+        &self.attempts
     }
 
     pub(crate) fn log(&self) -> Option<&Log> {

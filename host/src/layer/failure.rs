@@ -17,6 +17,9 @@ pub(crate) struct Failure {
     pub(crate) outcome: Outcome,
     pub(crate) error_type: Symbol,
     pub(crate) text: String,
+    /// Whom the call had reached when it failed, if that is known.
+    #[cfg(feature = "client")]
+    pub(crate) reached: Option<super::Reached>,
 }
 
 impl Failure {
@@ -26,14 +29,22 @@ impl Failure {
     /// the layers fit around every one of them. An error that panics when it is shown is told as far as it came: the panic
     /// is not the call's, which goes on with the error that it had.
     pub(crate) fn of<E: fmt::Display + 'static>(error: &E, error_type: Symbol) -> Self {
-        let mut failure = Self { outcome: Outcome::Error, error_type, text: String::new() };
+        let mut failure = Self {
+            outcome: Outcome::Error,
+            error_type,
+            text: String::new(),
+            #[cfg(feature = "client")]
+            reached: None,
+        };
         let mut text = Bounded(String::new());
         // A panic leaves words that were cut, and nothing else half done.
         let _ = catch_unwind(AssertUnwindSafe(|| match as_error(error) {
             None => _ = write!(text, "{error}"),
             Some(error) => {
-                let causes = std::iter::successors(Some(error), |&error| error.source()).take(MAX_CAUSES);
+                let causes = std::iter::successors(Some(error), |&error| cause_of(error)).take(MAX_CAUSES);
                 for cause in causes {
+                    #[cfg(feature = "client")]
+                    failure.learn_of_runtime(cause);
                     failure.learn(cause);
                     let separator = if text.0.is_empty() { "" } else { ": " };
                     let _ = write!(text, "{separator}{}", Words(cause));
@@ -42,6 +53,18 @@ impl Failure {
         }));
         failure.text = text.0;
         failure
+    }
+
+    /// The client runtime knows what happened. What an error of the body was is what it is, wherever it happened.
+    #[cfg(feature = "client")]
+    fn learn_of_runtime(&mut self, cause: &(dyn Error + 'static)) {
+        if let Some(error) = cause.downcast_ref::<crate::client::Error>() {
+            self.outcome = error.outcome();
+            self.reached = error.reached();
+            if let Some(error_type) = error.error_type() {
+                self.error_type = error_type;
+            }
+        }
     }
 
     #[cfg(feature = "tonic")]
@@ -68,9 +91,21 @@ impl Failure {
     fn learn(&mut self, _cause: &(dyn Error + 'static)) {}
 }
 
+fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    #[cfg(feature = "client")]
+    if let Some(error) = error.downcast_ref::<crate::client::Error>() {
+        return error.cause();
+    }
+    error.source()
+}
+
 fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
         return Some(&**error);
+    }
+    #[cfg(feature = "client")]
+    if let Some(error) = error.downcast_ref::<crate::client::Error>() {
+        return Some(error);
     }
     #[cfg(feature = "hyper")]
     if let Some(error) = error.downcast_ref::<hyper::Error>() {

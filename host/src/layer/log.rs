@@ -35,6 +35,12 @@ impl Log {
         }
     }
 
+    /// Nanoseconds since the call's start.
+    #[cfg(feature = "client")]
+    pub(super) fn elapsed(&self) -> u64 {
+        self.core.clock.now().saturating_sub(self.started)
+    }
+
     /// Moves the events to the call. One that another thread writes at this moment may be missing: it is not the
     /// call's, which has ended.
     pub(crate) fn replay(&self, stats: &mut RpcStats) {

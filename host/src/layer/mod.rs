@@ -12,6 +12,8 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod future;
+#[cfg(feature = "client")]
+mod journal;
 mod log;
 mod probe;
 mod protocol;
@@ -19,6 +21,12 @@ mod route;
 mod server;
 
 pub use body::{RequestBody, ResponseBody};
+#[cfg(feature = "client")]
+pub(crate) use client::Runtime;
+#[cfg(feature = "client")]
+pub(crate) use journal::{Journal, Reached};
+#[cfg(feature = "client")]
+pub(crate) use protocol::{deadline, grpc};
 pub use business::{BusinessStatus, Classify, ResponseHead};
 pub use client::{ClientBody, ClientLayer, ClientService};
 pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};

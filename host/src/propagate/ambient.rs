@@ -7,8 +7,9 @@ use std::cell::RefCell;
 
 use http::{Extensions, HeaderMap, HeaderValue};
 
+use super::baggage::Baggage;
 use super::{Given, Remote, tracestate};
-use crate::rpc::{RpcHandle, RpcInfo, Symbol, TraceContext};
+use crate::rpc::{Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
     static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
@@ -19,8 +20,19 @@ thread_local! {
 pub(crate) enum Ambient {
     /// The handler's own call.
     Traced(RpcHandle),
-    /// The handler's call is not traced: its caller's span, and the state that goes with it.
-    Passing(Box<(TraceContext, Option<HeaderValue>)>),
+    /// The handler's call is not traced: what its caller sent.
+    Passing(Box<Passing>),
+}
+
+/// What the caller of a call that nobody wants sent, for the calls that are made on its behalf.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    trace: Option<TraceContext>,
+    tracestate: Option<HeaderValue>,
+    /// Its baggage.
+    extensions: Extensions,
+    /// When it has to be done, by the process's clock; 0 is never.
+    until: u64,
 }
 
 impl Ambient {
@@ -29,8 +41,11 @@ impl Ambient {
         info: RpcInfo,
         remote: Option<Remote>,
         headers: &HeaderMap,
-        extensions: Extensions,
+        mut extensions: Extensions,
     ) -> RpcHandle {
+        if let Some(baggage) = Baggage::extract(headers) {
+            extensions.insert(baggage);
+        }
         // A state belongs to the trace that it came with: not to one that a tracer has put in its place, nor to a new
         // one that stands for a traceparent that can't be read.
         let continued = remote.is_some_and(|remote| remote.trace_id == info.trace.trace_id);
@@ -38,11 +53,22 @@ impl Ambient {
         RpcHandle::new(info, tracestate, extensions)
     }
 
-    /// For a handler whose call nobody wants: what its caller sent, if it sent a trace.
+    /// For a handler whose call nobody wants: what its caller sent, if it sent anything that goes on. `deadline` is in
+    /// nanoseconds from now, 0 is none.
     #[inline]
-    pub(crate) fn passing(headers: &HeaderMap) -> Option<Self> {
-        let trace = Given::of(headers).remote()?.as_context();
-        Some(Self::Passing(Box::new((trace, tracestate::extract(headers)))))
+    pub(crate) fn passing(headers: &HeaderMap, deadline: u64) -> Option<Self> {
+        let trace = Given::of(headers).remote().map(Remote::as_context);
+        let baggage = Baggage::extract(headers);
+        if trace.is_none() && baggage.is_none() && deadline == 0 {
+            return None;
+        }
+        let mut extensions = Extensions::new();
+        if let Some(baggage) = baggage {
+            extensions.insert(baggage);
+        }
+        let until = if deadline == 0 { 0 } else { Clock::get().now().saturating_add(deadline) };
+        let tracestate = trace.and_then(|_| tracestate::extract(headers));
+        Some(Self::Passing(Box::new(Passing { trace, tracestate, extensions, until })))
     }
 
     /// What is handed to a client call: where it belongs, the state that goes with it, and the handler's extensions.
@@ -50,10 +76,11 @@ impl Ambient {
         AMBIENT.try_with(|ambient| ambient.try_borrow().ok()?.as_ref().map(read)).ok().flatten()
     }
 
-    pub(super) fn trace(&self) -> TraceContext {
+    /// None if the handler's call is not traced and its caller sent no trace.
+    pub(super) fn trace(&self) -> Option<TraceContext> {
         match self {
-            Self::Traced(rpc) => rpc.info().trace,
-            Self::Passing(passing) => passing.0,
+            Self::Traced(rpc) => Some(rpc.info().trace),
+            Self::Passing(passing) => passing.trace,
         }
     }
 
@@ -68,15 +95,35 @@ impl Ambient {
     pub(super) fn tracestate(&self) -> Option<&HeaderValue> {
         match self {
             Self::Traced(rpc) => rpc.tracestate(),
-            Self::Passing(passing) => passing.1.as_ref(),
+            Self::Passing(passing) => passing.tracestate.as_ref(),
         }
     }
 
     pub(super) fn extensions(&self) -> Extensions {
         match self {
             Self::Traced(rpc) => rpc.extensions().clone(),
-            Self::Passing(_) => Extensions::new(),
+            Self::Passing(passing) => passing.extensions.clone(),
         }
+    }
+
+    pub(super) fn baggage(&self) -> Option<Baggage> {
+        match self {
+            Self::Traced(rpc) => rpc.extensions().get().cloned(),
+            Self::Passing(passing) => passing.extensions.get().cloned(),
+        }
+    }
+
+    /// When the handler's call has to be done, by the process's clock; none if it has no deadline.
+    #[cfg(feature = "client")]
+    fn until(&self) -> Option<u64> {
+        let until = match self {
+            Self::Traced(rpc) => match rpc.info().config.deadline {
+                0 => 0,
+                deadline => rpc.info().stats.started.saturating_add(deadline),
+            },
+            Self::Passing(passing) => passing.until,
+        };
+        (until != 0).then_some(until)
     }
 
     /// Makes it this thread's until the guard is dropped; then it is put back, also if what runs in between panics.
@@ -112,6 +159,13 @@ fn swap(slot: &mut Option<Ambient>) {
             std::mem::swap(&mut *ambient, slot);
         }
     });
+}
+
+/// How long the call that the current task handles may still take; zero if its time is over, none if it has no deadline.
+#[cfg(feature = "client")]
+pub(crate) fn remaining() -> Option<std::time::Duration> {
+    let until = Ambient::with(Ambient::until).flatten()?;
+    Some(std::time::Duration::from_nanos(until.saturating_sub(Clock::get().now())))
 }
 
 impl TraceContext {
@@ -182,7 +236,7 @@ mod tests {
             assert_eq!(TraceContext::current(), Some(outer));
         }
         assert_eq!(TraceContext::current(), None);
-        assert!(first.is_some_and(|ambient| ambient.trace() == outer));
+        assert!(first.is_some_and(|ambient| ambient.trace() == Some(outer)));
     }
 
     #[test]
@@ -199,11 +253,23 @@ mod tests {
     #[test]
     fn a_call_that_is_not_traced_is_not_current_but_its_trace_goes_on() {
         let caller = TraceContext::root();
-        let mut slot = Ambient::passing(&with_traceparent(&caller));
+        let mut slot = Ambient::passing(&with_traceparent(&caller), 0);
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(TraceContext::current(), None);
-        let passed_on = Ambient::with(Ambient::trace).map(|trace| (trace.trace_id, trace.span_id));
+        let passed_on = Ambient::with(Ambient::trace).flatten().map(|trace| (trace.trace_id, trace.span_id));
         assert_eq!(passed_on, Some((caller.trace_id, caller.span_id)));
+    }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn a_call_that_is_not_traced_hands_on_its_deadline() {
+        assert_eq!(remaining(), None);
+        let second = 1_000_000_000;
+        let mut slot = Ambient::passing(&HeaderMap::new(), second);
+        let _entered = Ambient::enter(&mut slot);
+        assert_eq!(Ambient::with(Ambient::trace).flatten(), None, "no trace came with it");
+        let left = remaining().expect("it has a deadline");
+        assert!(left.as_nanos() <= u128::from(second) && left.as_millis() > 500, "{left:?}");
     }
 
     #[test]

@@ -1,12 +1,16 @@
-//! W3C Trace Context: reading it from requests, writing it into them, and what the current task's client calls continue.
+//! W3C Trace Context and Baggage: read from requests, written into them; and what the current task's client calls
+//! continue.
 //!
 //! The wire formats are pure and know no HTTP runtime; only [`ambient`] knows about threads.
 
 mod ambient;
+mod baggage;
 mod outgoing;
 mod traceparent;
 mod tracestate;
 
 pub(crate) use ambient::Ambient;
+#[cfg(feature = "client")]
+pub(crate) use ambient::remaining;
 pub(crate) use outgoing::{Parent, forward};
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

@@ -3,6 +3,7 @@
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::ambient::Ambient;
+use super::baggage::Baggage;
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
 use crate::rpc::{RpcHandle, RpcInfo, Symbol, TraceContext};
@@ -20,6 +21,7 @@ pub(crate) struct Parent {
     /// The method whose handler makes the call; none if no handler does.
     pub(crate) caller: Symbol,
     tracestate: Option<HeaderValue>,
+    baggage: Option<Baggage>,
     /// The request's own state belongs to no trace.
     orphan: bool,
 }
@@ -29,26 +31,29 @@ impl Parent {
     pub(crate) fn of(given: Given) -> Self {
         let own = given.remote();
         let orphan = given == Given::Unreadable;
-        let mut parent = Ambient::with(|ambient| Self {
-            trace: ambient.trace(),
-            extensions: ambient.extensions(),
-            caller: ambient.method(),
-            tracestate: ambient.tracestate().cloned(),
-            orphan: false,
-        });
-        if let (Some(own), Some(parent)) = (own, &mut parent) {
-            (parent.trace, parent.tracestate) = (own.as_context(), None);
-        }
-        match (parent, own) {
-            (Some(parent), _) => Self { trace: parent.trace.child(), orphan, ..parent },
-            (None, own) => Self {
-                trace: own.map_or_else(TraceContext::root, Remote::child),
-                extensions: Extensions::new(),
-                caller: Symbol::NONE,
-                tracestate: None,
+        let child = || own.map_or_else(TraceContext::root, Remote::child);
+        let ambient = Ambient::with(|ambient| {
+            let (trace, tracestate) = match (own, ambient.trace()) {
+                (None, Some(handled)) => (handled.child(), ambient.tracestate().cloned()),
+                _ => (child(), None),
+            };
+            Self {
+                trace,
+                extensions: ambient.extensions(),
+                caller: ambient.method(),
+                tracestate,
+                baggage: ambient.baggage(),
                 orphan,
-            },
-        }
+            }
+        });
+        ambient.unwrap_or_else(|| Self {
+            trace: child(),
+            extensions: Extensions::new(),
+            caller: Symbol::NONE,
+            tracestate: None,
+            baggage: None,
+            orphan,
+        })
     }
 
     /// What the handler of a call inside this process has of it: the trace's state goes on with it.
@@ -64,6 +69,9 @@ impl Parent {
         }
         let tracestate = self.tracestate.filter(|_| trace.trace_id == self.trace.trace_id);
         write(trace, tracestate, headers);
+        if let Some(baggage) = self.baggage {
+            baggage.inject(headers);
+        }
     }
 }
 
@@ -71,10 +79,16 @@ impl Parent {
 #[inline]
 pub(crate) fn forward(headers: &mut HeaderMap) {
     let ambient = Ambient::with(|ambient| {
-        (!headers.contains_key(&TRACEPARENT)).then(|| (ambient.trace(), ambient.tracestate().cloned()))
+        let own = headers.contains_key(&TRACEPARENT);
+        let trace = if own { None } else { ambient.trace().map(|trace| (trace, ambient.tracestate().cloned())) };
+        (trace, ambient.baggage())
     });
-    if let Some((trace, tracestate)) = ambient.flatten() {
+    let (trace, baggage) = ambient.unwrap_or_default();
+    if let Some((trace, tracestate)) = trace {
         write(&trace, tracestate, headers);
+    }
+    if let Some(baggage) = baggage {
+        baggage.inject(headers);
     }
 }
 
@@ -93,6 +107,7 @@ fn write(trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut He
 #[cfg(test)]
 mod tests {
     use super::super::ambient::rpc;
+    use super::super::baggage::BAGGAGE;
     use super::*;
 
     fn request(traceparent: Option<&str>, tracestate: Option<&'static str>) -> HeaderMap {
@@ -179,7 +194,7 @@ mod tests {
     fn a_trace_that_a_tracer_sets_goes_out_without_the_old_ones_state() {
         let caller = TraceContext::root();
         let incoming = request(Some(&text(&caller)), Some("a=1"));
-        let mut slot = Ambient::passing(&incoming);
+        let mut slot = Ambient::passing(&incoming, 0);
         let _entered = Ambient::enter(&mut slot);
         let mut headers = request(None, None);
         let other = TraceContext::root();
@@ -189,13 +204,29 @@ mod tests {
     }
 
     #[test]
+    fn baggage_goes_on_with_every_call_of_a_handler() {
+        let incoming = HeaderMap::from_iter([(BAGGAGE.clone(), HeaderValue::from_static("user=42"))]);
+        let expected = Some(&HeaderValue::from_static("user=42"));
+        let traced = Some(Ambient::Traced(rpc(TraceContext::root(), &incoming)));
+        for mut slot in [traced, Ambient::passing(&incoming, 0)] {
+            let _entered = Ambient::enter(&mut slot);
+            assert_eq!(send(HeaderMap::new()).0.get(&BAGGAGE), expected);
+            let mut headers = request(Some("the application's"), None);
+            forward(&mut headers);
+            assert_eq!(headers.get(&BAGGAGE), expected);
+            let own = HeaderMap::from_iter([(BAGGAGE.clone(), HeaderValue::from_static("user=1"))]);
+            assert_eq!(send(own).0.get(&BAGGAGE), Some(&HeaderValue::from_static("user=1")), "the application's own");
+        }
+    }
+
+    #[test]
     fn a_call_nobody_wants_sends_only_what_it_was_given() {
         let mut headers = request(None, None);
         forward(&mut headers);
         assert!(headers.is_empty());
 
         let caller = TraceContext::root();
-        let mut slot = Ambient::passing(&request(Some(&text(&caller)), Some("a=1")));
+        let mut slot = Ambient::passing(&request(Some(&text(&caller)), Some("a=1")), 0);
         let _entered = Ambient::enter(&mut slot);
         forward(&mut headers);
         assert_eq!(headers.get(&TRACEPARENT).and_then(|value| value.to_str().ok()), Some(text(&caller).as_str()));

@@ -81,6 +81,13 @@ impl RpcNotes {
         self.events.push(Event::new(kind, at, status, info));
     }
 
+    /// One of several attempts failed; `at` is in nanoseconds since the call's start.
+    #[cfg(feature = "client")]
+    pub(crate) fn attempt_failed(&mut self, number: u16, at: u64, error: &str) {
+        self.failed_attempt = self.failed_attempt.max(number);
+        self.event(EventKind::ATTEMPT_FAILED, at, EventStatus::Error, error);
+    }
+
     /// Writes them into a call.
     pub(crate) fn apply(&self, info: &mut RpcInfo) {
         info.tags.extend(&self.tags);

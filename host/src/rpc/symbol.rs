@@ -206,6 +206,17 @@ const FIXED: &[(u8, &str)] = &[
     (100, "missing_status"),
     (101, "timeout"),
     (102, "frame"),
+    (103, "dns"),
+    (104, "connection_refused"),
+    (105, "unreachable"),
+    (106, "connect_timeout"),
+    (107, "connect"),
+    (108, "tls"),
+    (109, "certificate"),
+    (110, "reset"),
+    (111, "protocol"),
+    (112, "attempt_timeout"),
+    (113, "request"),
 ];
 
 /// Error types that Hottap itself gives.
@@ -225,6 +236,26 @@ pub(crate) mod error_type {
     pub(crate) const MISSING_STATUS: Symbol = Symbol::fixed(100);
     /// A body was no sequence of its protocol's messages, or its end could not be read.
     pub(crate) const FRAME: Symbol = Symbol::fixed(102);
+
+    /// What the client runtime gives: names, connections and TLS that failed, peers that broke off or spoke no HTTP.
+    #[cfg(feature = "client")]
+    pub(crate) mod client {
+        use super::Symbol;
+
+        pub(crate) const DNS: Symbol = Symbol::fixed(103);
+        pub(crate) const CONNECTION_REFUSED: Symbol = Symbol::fixed(104);
+        pub(crate) const UNREACHABLE: Symbol = Symbol::fixed(105);
+        pub(crate) const CONNECT_TIMEOUT: Symbol = Symbol::fixed(106);
+        pub(crate) const CONNECT: Symbol = Symbol::fixed(107);
+        pub(crate) const TLS: Symbol = Symbol::fixed(108);
+        pub(crate) const CERTIFICATE: Symbol = Symbol::fixed(109);
+        pub(crate) const RESET: Symbol = Symbol::fixed(110);
+        pub(crate) const PROTOCOL: Symbol = Symbol::fixed(111);
+        pub(crate) const ATTEMPT_TIMEOUT: Symbol = Symbol::fixed(112);
+        pub(crate) const REQUEST: Symbol = Symbol::fixed(113);
+        /// The time between two pieces of a response was over.
+        pub(crate) const TIMEOUT: Symbol = Symbol::fixed(101);
+    }
 
     /// gRPC's name of a status code, as OpenTelemetry's `error.type` has it.
     pub(crate) fn grpc(code: u16) -> Symbol {

@@ -62,6 +62,13 @@ impl Hottap {
         ClientLayer::new(self.clone())
     }
 
+    /// Starts building a client that makes its calls to `endpoint`, such as `http://inventory:50051`,
+    /// `https://inventory` or `unix:/run/inventory.sock`. See [`client`](crate::client).
+    #[cfg(feature = "client")]
+    pub fn client(&self, endpoint: impl Into<String>) -> crate::client::ClientBuilder {
+        crate::client::ClientBuilder::new(self, endpoint.into())
+    }
+
     /// The layer for an endpoint: any tower service inside the process, whatever its requests are.
     pub fn endpoint_layer<Req, Res, Err>(
         &self,

@@ -2,8 +2,12 @@
 
 mod body;
 mod layer;
+#[cfg(feature = "client")]
+mod runtime;
 mod service;
 
 pub use body::ClientBody;
 pub use layer::ClientLayer;
+#[cfg(feature = "client")]
+pub(crate) use runtime::Runtime;
 pub use service::ClientService;

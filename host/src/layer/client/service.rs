@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, Response, Uri};
+use http::{Extensions, Method, Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
@@ -15,7 +15,7 @@ use crate::layer::business::Classify;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
-use crate::rpc::{Peer, RpcNotes, Side, Symbol};
+use crate::rpc::{Peer, RpcInfo, RpcNotes, Side, Symbol};
 use crate::tracer::{Begun, Core, Hottap, Natives};
 
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
@@ -58,16 +58,36 @@ where
     }
 
     #[inline]
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.send(request, |_| {}, |_, _| {})
+    }
+}
+
+impl<S> ClientService<S> {
+    /// Sends a call. `fill` adds what is known of it beforehand, `join` may hand something on to the service inside.
+    #[inline]
+    pub(super) fn send<B, R>(
+        &mut self,
+        mut request: Request<B>,
+        fill: impl FnOnce(&mut RpcInfo),
+        join: impl FnOnce(&Active, &mut Extensions),
+    ) -> ResponseFuture<S::Future>
+    where
+        S: Service<Request<B::Observed>, Response = Response<R>>,
+        S::Error: fmt::Display + 'static,
+        B: ClientBody,
+        R: Body,
+    {
         let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
             propagate::forward(request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
         let classify = self.classify.clone();
-        let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request);
+        let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request, fill);
         parent.inject(&active.call().info().trace, request.headers_mut());
         active.start_plugins(request.headers_mut());
+        join(&active, request.extensions_mut());
         let probe = Probe::new(active.request_tap());
         let mut owner = Owner::new(active);
         let request = request.map(|body| body.observe(probe));
@@ -104,6 +124,7 @@ fn observe<B>(
     begun: Begun,
     head: &Head<'_>,
     request: &Request<B>,
+    fill: impl FnOnce(&mut RpcInfo),
 ) -> (Box<Active>, Parent) {
     let mut parent = Parent::of(head.given);
     let begun = begun.inherit(std::mem::take(&mut parent.extensions));
@@ -115,6 +136,7 @@ fn observe<B>(
         info.to.service = callee;
         info.from.method = parent.caller;
         info.set_peer(peer(request.uri()));
+        fill(info);
         if let Some(notes) = request.extensions().get::<RpcNotes>() {
             notes.apply(info);
         }

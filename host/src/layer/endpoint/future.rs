@@ -45,7 +45,7 @@ impl<Res, Err> Observed<Res, Err> {
                 for (number, error) in (1..=u16::MAX).zip(ask(&self.attempts, error).into_iter().flatten()) {
                     self.rpc.attempt_failed(number, &error);
                 }
-                let Failure { outcome, error_type, text } = Failure::of(error, self.error_type);
+                let Failure { outcome, error_type, text, .. } = Failure::of(error, self.error_type);
                 self.call.fail(outcome, error_type, text);
             }
         }

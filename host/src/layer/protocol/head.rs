@@ -65,6 +65,15 @@ impl<'a> Head<'a> {
     }
 }
 
+/// The deadline that a request's headers give, in nanoseconds from its start, whatever its protocol is: for a call that
+/// nobody watches. 0 if there is none.
+pub(crate) fn deadline(headers: &HeaderMap) -> u64 {
+    if let Some(value) = headers.get(grpc::TIMEOUT) {
+        return grpc::deadline(value);
+    }
+    headers.get(connect::TIMEOUT).map_or(0, connect::deadline)
+}
+
 /// The first value of a header among few.
 pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
     headers.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)

@@ -13,7 +13,7 @@ mod reader;
 mod verdict;
 mod wire;
 
-pub(crate) use head::Head;
+pub(crate) use head::{Head, deadline};
 pub(crate) use payload::transport;
 pub(crate) use reader::Reader;
 pub(crate) use verdict::{End, Verdict};

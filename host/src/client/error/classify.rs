@@ -1,0 +1,136 @@
+//! What the errors of the libraries below say, by their types: never by their words.
+
+use std::error::Error as StdError;
+use std::io;
+
+use hyper_util::client::legacy;
+use rustls::CertificateError;
+
+use super::{Error, ErrorKind, Phase};
+use crate::client::connect::ConnectFault;
+use crate::client::outgoing::BodyFault;
+use crate::layer::Reached;
+
+/// Errors looked at in a chain of causes.
+const MAX_CAUSES: usize = 12;
+
+impl Error {
+    /// A call failed before its response's head was there.
+    pub(in crate::client) fn of_send(error: legacy::Error) -> Self {
+        let reached = error.connect_info().and_then(|connected| {
+            let mut extensions = http::Extensions::new();
+            connected.get_extras(&mut extensions);
+            extensions.remove::<Reached>()
+        });
+        let connecting = error.is_connect();
+        if let Some(fault) = causes(&error).find_map(|cause| cause.downcast_ref::<ConnectFault>()) {
+            return fault.error();
+        }
+        let phase = if connecting { Phase::Connect } else { Phase::Head };
+        let kind = if connecting { ErrorKind::Connect } else { of_chain(&error) };
+        let mut failed = Self::new(kind, phase).because(error);
+        failed.0.reached = reached;
+        failed
+    }
+
+    /// A call failed in its response's body.
+    pub(in crate::client) fn of_body(error: hyper::Error) -> Self {
+        Self::new(of_chain(&error), Phase::Body).because(error)
+    }
+
+    /// No hands were shaken.
+    pub(in crate::client) fn of_handshake(error: io::Error) -> Self {
+        let kind = tls(&error).unwrap_or(match error.kind() {
+            // A peer that speaks another protocol may well hang up on what it takes for nonsense, but so do others.
+            kind if is_reset(kind) => ErrorKind::Reset,
+            _ => ErrorKind::Tls,
+        });
+        Self::new(kind, Phase::Handshake).because(error)
+    }
+
+    /// There was no connection.
+    pub(in crate::client) fn of_connect(error: impl StdError + Send + Sync + 'static) -> Self {
+        let io = causes(&error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+        let kind = match io {
+            Some(io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => ErrorKind::ConnectionRefused,
+            Some(
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable,
+            ) => ErrorKind::Unreachable,
+            Some(io::ErrorKind::TimedOut) => ErrorKind::ConnectTimedOut,
+            _ => ErrorKind::Connect,
+        };
+        Self::new(kind, Phase::Connect).because(error)
+    }
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source()).take(MAX_CAUSES)
+}
+
+/// The first cause that tells.
+fn of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
+    let mut kind = None;
+    for cause in causes(error) {
+        if cause.is::<BodyFault>() {
+            return ErrorKind::RequestBody;
+        }
+        let told = if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            of_hyper(error)
+        } else if let Some(error) = cause.downcast_ref::<h2::Error>() {
+            of_h2(error)
+        } else if let Some(error) = cause.downcast_ref::<io::Error>() {
+            tls(error).or_else(|| is_reset(error.kind()).then_some(ErrorKind::Reset))
+        } else {
+            None
+        };
+        // What lies deeper knows better, but a closed channel says only that something above it broke off.
+        kind = told.or(kind);
+    }
+    kind.unwrap_or(ErrorKind::Transport)
+}
+
+fn of_hyper(error: &hyper::Error) -> Option<ErrorKind> {
+    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
+        Some(ErrorKind::Protocol)
+    } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || error.is_timeout() {
+        Some(ErrorKind::Reset)
+    } else if error.is_user() {
+        Some(ErrorKind::Request)
+    } else {
+        None
+    }
+}
+
+fn of_h2(error: &h2::Error) -> Option<ErrorKind> {
+    if error.is_io() {
+        return error.get_io().and_then(|error| tls(error)).or(Some(ErrorKind::Reset));
+    }
+    if error.is_remote() {
+        return Some(ErrorKind::Reset);
+    }
+    // This side has noticed it.
+    (error.is_library() || error.is_go_away() || error.is_reset()).then_some(ErrorKind::Protocol)
+}
+
+fn is_reset(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+}
+
+fn tls(error: &io::Error) -> Option<ErrorKind> {
+    Some(match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidMessage(_) => ErrorKind::NotTls,
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => ErrorKind::CertificateExpired,
+            CertificateError::UnknownIssuer => ErrorKind::CertificateUnknownIssuer,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                ErrorKind::CertificateWrongName
+            }
+            _ => ErrorKind::Certificate,
+        },
+        _ => ErrorKind::Tls,
+    })
+}

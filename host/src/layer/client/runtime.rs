@@ -1,0 +1,61 @@
+//! How the client runtime sends its calls through this layer: what it knows of them beforehand goes in, and a journal goes
+//! on to the runtime inside.
+
+use std::fmt;
+
+use http::{Extensions, Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{ClientBody, ClientService};
+use crate::layer::active::Active;
+use crate::layer::journal::Journal;
+use crate::layer::ResponseFuture;
+use crate::rpc::{Peer, RpcConfig, RpcInfo};
+
+/// What the runtime knows of a call before it is sent.
+pub(crate) struct Runtime<'a> {
+    /// Time-outs, in nanoseconds; 0 is none.
+    pub(crate) config: &'a RpcConfig,
+    /// The deadline in nanoseconds from now, if it is not in the request's headers; 0 is none.
+    pub(crate) deadline: u64,
+    /// Where the call goes, if it can only go there.
+    pub(crate) peer: Option<&'a Peer>,
+    /// Attempts are counted, also where no events are recorded.
+    pub(crate) counts_attempts: bool,
+}
+
+impl Runtime<'_> {
+    pub(super) fn fill(&self, info: &mut RpcInfo) {
+        info.config.connect_timeout = self.config.connect_timeout;
+        info.config.read_write_timeout = self.config.read_write_timeout;
+        info.config.stream_recv_timeout = self.config.stream_recv_timeout;
+        if info.config.deadline == 0 {
+            info.config.deadline = self.deadline;
+        }
+        if let Some(peer) = self.peer {
+            info.set_peer(peer.clone());
+        }
+    }
+
+    pub(super) fn join(&self, active: &Active, extensions: &mut Extensions) {
+        let exchange = active.exchange();
+        if self.counts_attempts || exchange.log().is_some() {
+            extensions.insert(Journal::new(exchange.clone()));
+        }
+    }
+}
+
+impl<S> ClientService<S> {
+    /// Sends a call of the runtime that is inside this service.
+    #[inline]
+    pub(crate) fn run<B, R>(&mut self, request: Request<B>, runtime: &Runtime<'_>) -> ResponseFuture<S::Future>
+    where
+        S: Service<Request<B::Observed>, Response = Response<R>>,
+        S::Error: fmt::Display + 'static,
+        B: ClientBody,
+        R: Body,
+    {
+        self.send(request, |info| runtime.fill(info), |active, extensions| runtime.join(active, extensions))
+    }
+}

@@ -1,0 +1,81 @@
+//! What the client runtime, which works inside the layer, tells of the call that it sends: events that only it sees, its
+//! attempts, and whom it reached.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::exchange::Exchange;
+use crate::rpc::{EventKind, Peer, RpcInfo, RpcNotes};
+
+/// Where the runtime writes down what happens to one call. In the request's extensions, if the call is watched and there
+/// may be something to write.
+#[derive(Clone)]
+pub(crate) struct Journal(Arc<Exchange>);
+
+impl Journal {
+    pub(super) fn new(exchange: Arc<Exchange>) -> Self {
+        Self(exchange)
+    }
+
+    /// The call's level is detailed.
+    pub(crate) fn is_detailed(&self) -> bool {
+        self.0.log().is_some()
+    }
+
+    /// Records an event, if the call's level is detailed.
+    pub(crate) fn record(&self, kind: EventKind) {
+        self.0.record(kind);
+    }
+
+    /// An attempt begins; the first has the number 1.
+    pub(crate) fn attempt_started(&self, number: u16) {
+        self.0.attempts().count.store(number, Ordering::Relaxed);
+    }
+
+    /// An attempt has failed.
+    pub(crate) fn attempt_failed(&self, number: u16, error: &dyn fmt::Display) {
+        if let Some(log) = self.0.log() {
+            let notes = self.0.attempts().notes.get_or_init(Box::default);
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.attempt_failed(number, log.elapsed(), &format!("{number}: {error}"));
+        }
+    }
+}
+
+/// The attempts of one call.
+#[derive(Default)]
+pub(super) struct Attempts {
+    /// 0 if nobody counts them.
+    count: AtomicU16,
+    notes: OnceLock<Box<Mutex<RpcNotes>>>,
+}
+
+impl Attempts {
+    /// Writes what was told into the call, which ends.
+    pub(super) fn apply(&self, info: &mut RpcInfo) {
+        if let Some(notes) = self.notes.get() {
+            notes.lock().unwrap_or_else(PoisonError::into_inner).apply(info);
+        }
+        let count = self.count.load(Ordering::Relaxed);
+        if count > 0 {
+            info.attempts = count;
+        }
+    }
+}
+
+/// Whom a connection goes to, and from where: on responses, and on errors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reached {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+impl Reached {
+    /// Writes it into the call.
+    pub(super) fn apply(self, info: &mut RpcInfo) {
+        info.set_peer(Peer::Socket(self.peer));
+        info.set_local(Peer::Socket(self.local));
+    }
+}

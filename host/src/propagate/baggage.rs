@@ -1,0 +1,93 @@
+//! The `baggage` header: passed on as it came, within W3C's bounds. It is not changed or understood.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub(super) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+
+/// Members of a list, by W3C's rule. A longer list is dropped as a whole: cut, it would claim to be complete.
+const MAX_MEMBERS: usize = 64;
+/// Bytes of a list, by W3C's rule. A longer one is dropped, so that no caller can make a service send more than this with
+/// every call it makes.
+const MAX_BYTES: usize = 8192;
+
+/// What a request's caller wants to reach everybody behind it. It is kept among a handler's extensions, so that a call
+/// without it costs nothing.
+#[derive(Clone)]
+pub(super) struct Baggage(pub(super) HeaderValue);
+
+impl Baggage {
+    /// The list that came with a request, to be passed on; none if there is none or it is beyond the bounds.
+    pub(super) fn extract(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(&BAGGAGE).iter();
+        let first = values.next()?;
+        let joined = match values.next() {
+            None => first.clone(),
+            // A list may stand in several headers, in their order.
+            Some(second) => {
+                let mut joined = first.as_bytes().to_vec();
+                for value in std::iter::once(second).chain(values) {
+                    if joined.len() + value.len() >= MAX_BYTES {
+                        return None;
+                    }
+                    joined.push(b',');
+                    joined.extend_from_slice(value.as_bytes());
+                }
+                HeaderValue::from_bytes(&joined).ok()?
+            }
+        };
+        fits(joined.as_bytes()).then_some(Self(joined))
+    }
+
+    /// Sends it along, unless the application has given the request its own.
+    pub(super) fn inject(self, headers: &mut HeaderMap) {
+        if !headers.contains_key(&BAGGAGE) {
+            // A request has room for 32,768 headers; one that is full goes out without it.
+            let _ = headers.try_insert(&BAGGAGE, self.0);
+        }
+    }
+}
+
+fn fits(list: &[u8]) -> bool {
+    let members = list.split(|&byte| byte == b',').filter(|member| !member.trim_ascii().is_empty()).count();
+    list.len() <= MAX_BYTES && (1..=MAX_MEMBERS).contains(&members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(values: &[String], expected: Option<&str>, reason: &str) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&BAGGAGE, HeaderValue::from_str(value).expect("ASCII"));
+        }
+        let found = Baggage::extract(&headers);
+        assert_eq!(found.as_ref().map(|found| found.0.as_bytes()), expected.map(str::as_bytes), "{reason}");
+    }
+
+    #[test]
+    fn baggage_is_passed_on_within_its_bounds() {
+        let own = |text: &str| vec![text.to_owned()];
+        let members = |count: usize| (0..count).map(|i| format!("k{i}=v")).collect::<Vec<_>>().join(",");
+        let long = |bytes: usize| format!("a={}", "x".repeat(bytes - 2));
+        check(&[], None, "there is none");
+        check(&own("user=42;p=1,b=2"), Some("user=42;p=1,b=2"), "as it came");
+        check(&own(" , ,"), None, "no member");
+        check(&["a=1".to_owned(), "b=2".to_owned()], Some("a=1,b=2"), "several headers are one list");
+        check(&own(&members(64)), Some(&members(64)), "64 members");
+        check(&own(&members(65)), None, "65 members");
+        check(&own(&long(8192)), Some(&long(8192)), "8192 bytes");
+        check(&own(&long(8193)), None, "8193 bytes");
+        check(&[long(5000), long(5000)], None, "too long together");
+    }
+
+    #[test]
+    fn the_applications_own_baggage_stays() {
+        let mut headers = HeaderMap::new();
+        Baggage(HeaderValue::from_static("a=1")).inject(&mut headers);
+        assert_eq!(headers.get(&BAGGAGE), Some(&HeaderValue::from_static("a=1")));
+        Baggage(HeaderValue::from_static("b=2")).inject(&mut headers);
+        assert_eq!(headers.get(&BAGGAGE), Some(&HeaderValue::from_static("a=1")));
+    }
+}
