@@ -19,6 +19,8 @@ pub mod drive;
 mod layer;
 #[cfg(feature = "plugins")]
 mod metrics;
+#[cfg(feature = "otel")]
+pub mod otel;
 #[cfg(feature = "plugins")]
 mod outbox;
 #[cfg(feature = "plugins")]

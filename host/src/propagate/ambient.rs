@@ -36,23 +36,6 @@ pub(crate) struct Passing {
 }
 
 impl Ambient {
-    /// For a handler whose call is traced. `info` is the call, `extensions` what native tracers attached to it.
-    pub(crate) fn traced(
-        info: RpcInfo,
-        remote: Option<Remote>,
-        headers: &HeaderMap,
-        mut extensions: Extensions,
-    ) -> RpcHandle {
-        if let Some(baggage) = Baggage::extract(headers) {
-            extensions.insert(baggage);
-        }
-        // A state belongs to the trace that it came with: not to one that a tracer has put in its place, nor to a new
-        // one that stands for a traceparent that can't be read.
-        let continued = remote.is_some_and(|remote| remote.trace_id == info.trace.trace_id);
-        let tracestate = if continued { tracestate::extract(headers) } else { None };
-        RpcHandle::new(info, tracestate, extensions)
-    }
-
     /// For a handler whose call nobody wants: what its caller sent, if it sent anything that goes on. `deadline` is in
     /// nanoseconds from now, 0 is none.
     #[inline]
@@ -131,21 +114,44 @@ impl Ambient {
     /// With none, everything stays as it is.
     #[inline]
     pub(crate) fn enter(slot: &mut Option<Self>) -> Entered<'_> {
-        if slot.is_some() {
+        if let Some(ambient) = slot.as_ref() {
+            let attached = ambient.attach();
             swap(slot);
-            return Entered(Some(slot));
+            return Entered { slot: Some(slot), _attached: attached };
         }
-        Entered(None)
+        Entered { slot: None, _attached: Attached::default() }
     }
+
+    /// Makes the OpenTelemetry span of the handler's call the active one, if it has one.
+    #[cfg(feature = "otel")]
+    fn attach(&self) -> Attached {
+        match self {
+            Self::Traced(rpc) => rpc.extensions().get::<opentelemetry::Context>().map(|context| context.clone().attach()),
+            Self::Passing(_) => None,
+        }
+    }
+
+    #[cfg(not(feature = "otel"))]
+    #[expect(clippy::unused_self, reason = "only with OpenTelemetry there is something to attach")]
+    fn attach(&self) -> Attached {}
 }
 
 /// Puts back what was there before.
-pub(crate) struct Entered<'a>(Option<&'a mut Option<Ambient>>);
+pub(crate) struct Entered<'a> {
+    slot: Option<&'a mut Option<Ambient>>,
+    _attached: Attached,
+}
+
+/// OpenTelemetry's context, while it is the thread's.
+#[cfg(feature = "otel")]
+type Attached = Option<opentelemetry::ContextGuard>;
+#[cfg(not(feature = "otel"))]
+type Attached = ();
 
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(slot) = self.0.as_deref_mut() {
+        if let Some(slot) = self.slot.as_deref_mut() {
             swap(slot);
         }
     }
@@ -202,7 +208,8 @@ pub(super) fn rpc(trace: TraceContext, headers: &HeaderMap) -> RpcHandle {
 
     let stats = RpcStats::new(Level::Detailed, 0, 0);
     let info = RpcInfo::new(1, Side::Server, Method::new("a.B/C"), trace, stats);
-    Ambient::traced(info, Given::of(headers).remote(), headers, Extensions::new())
+    let (extensions, tracestate) = super::incoming(Given::of(headers).remote(), headers);
+    RpcHandle::new(info, tracestate, extensions)
 }
 
 #[cfg(test)]
@@ -274,9 +281,9 @@ mod tests {
 
     #[test]
     fn a_tracestate_stays_with_its_trace() {
-        let caller = TraceContext::root();
-        let headers = with_traceparent(&caller);
-        assert!(rpc(caller.child(), &headers).tracestate().is_some());
-        assert!(rpc(TraceContext::root(), &headers).tracestate().is_none());
+        let mut headers = with_traceparent(&TraceContext::root());
+        assert!(super::super::incoming(Given::of(&headers).remote(), &headers).1.is_some());
+        headers.insert("traceparent", HeaderValue::from_static("00-nonsense"));
+        assert!(super::super::incoming(Given::of(&headers).remote(), &headers).1.is_none());
     }
 }

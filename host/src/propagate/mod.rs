@@ -5,6 +5,7 @@
 
 mod ambient;
 mod baggage;
+mod incoming;
 mod outgoing;
 mod traceparent;
 mod tracestate;
@@ -12,5 +13,6 @@ mod tracestate;
 pub(crate) use ambient::Ambient;
 #[cfg(feature = "client")]
 pub(crate) use ambient::remaining;
+pub(crate) use incoming::incoming;
 pub(crate) use outgoing::{Parent, forward};
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

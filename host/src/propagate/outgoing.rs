@@ -5,8 +5,8 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use super::ambient::Ambient;
 use super::baggage::Baggage;
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
-use super::tracestate::TRACESTATE;
-use crate::rpc::{RpcHandle, RpcInfo, Symbol, TraceContext};
+use super::tracestate::{self, TRACESTATE};
+use crate::rpc::{Symbol, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -20,8 +20,11 @@ pub(crate) struct Parent {
     pub(crate) extensions: Extensions,
     /// The method whose handler makes the call; none if no handler does.
     pub(crate) caller: Symbol,
-    tracestate: Option<HeaderValue>,
+    /// What goes on with the ambient trace.
+    pub(crate) tracestate: Option<HeaderValue>,
     baggage: Option<Baggage>,
+    /// The application gave the request a trace.
+    own: bool,
     /// The request's own state belongs to no trace.
     orphan: bool,
 }
@@ -43,6 +46,7 @@ impl Parent {
                 caller: ambient.method(),
                 tracestate,
                 baggage: ambient.baggage(),
+                own: own.is_some(),
                 orphan,
             }
         });
@@ -52,22 +56,22 @@ impl Parent {
             caller: Symbol::NONE,
             tracestate: None,
             baggage: None,
+            own: own.is_some(),
             orphan,
         })
     }
 
-    /// What the handler of a call inside this process has of it: the trace's state goes on with it.
-    pub(crate) fn handle(self, info: RpcInfo, extensions: Extensions) -> RpcHandle {
-        let tracestate = self.tracestate.filter(|_| info.trace.trace_id == self.trace.trace_id);
-        RpcHandle::new(info, tracestate, extensions)
+    /// The state that goes on with the call: of the ambient trace, or what the application gave together with its own.
+    pub(crate) fn take_tracestate(&mut self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if self.own { tracestate::extract(headers) } else { self.tracestate.take() }
     }
 
-    /// Writes the headers of a call with the identity `trace`, which a tracer may have set in the meantime.
-    pub(crate) fn inject(self, trace: &TraceContext, headers: &mut HeaderMap) {
-        if self.orphan {
+    /// Writes the headers of a call with the identity `trace` and the state that belongs to it, which a tracer may have set
+    /// in the meantime.
+    pub(crate) fn inject(self, trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut HeaderMap) {
+        if self.orphan || (self.own && trace.trace_id != self.trace.trace_id) {
             headers.remove(&TRACESTATE);
         }
-        let tracestate = self.tracestate.filter(|_| trace.trace_id == self.trace.trace_id);
         write(trace, tracestate, headers);
         if let Some(baggage) = self.baggage {
             baggage.inject(headers);
@@ -131,9 +135,9 @@ mod tests {
 
     /// Sends a request and gives back its headers and the identity of its call.
     fn send(mut headers: HeaderMap) -> (HeaderMap, TraceContext) {
-        let parent = Parent::of(Given::of(&headers));
-        let trace = parent.trace;
-        parent.inject(&trace, &mut headers);
+        let mut parent = Parent::of(Given::of(&headers));
+        let (trace, tracestate) = (parent.trace, parent.take_tracestate(&headers));
+        parent.inject(&trace, tracestate, &mut headers);
         (headers, trace)
     }
 
@@ -198,7 +202,7 @@ mod tests {
         let _entered = Ambient::enter(&mut slot);
         let mut headers = request(None, None);
         let other = TraceContext::root();
-        Parent::of(Given::of(&headers)).inject(&other, &mut headers);
+        Parent::of(Given::of(&headers)).inject(&other, None, &mut headers);
         assert_eq!(Given::of(&headers).remote().map(|remote| remote.trace_id), Some(other.trace_id));
         assert_eq!(state(&headers), None);
     }

@@ -85,7 +85,8 @@ impl<S> ClientService<S> {
         };
         let classify = self.classify.clone();
         let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request, fill);
-        parent.inject(&active.call().info().trace, request.headers_mut());
+        let context = active.call().context();
+        parent.inject(&context.info().trace, context.tracestate.clone(), request.headers_mut());
         active.start_plugins(request.headers_mut());
         join(&active, request.extensions_mut());
         let probe = Probe::new(active.request_tap());
@@ -127,7 +128,8 @@ fn observe<B>(
     fill: impl FnOnce(&mut RpcInfo),
 ) -> (Box<Active>, Parent) {
     let mut parent = Parent::of(head.given);
-    let begun = begun.inherit(std::mem::take(&mut parent.extensions));
+    let tracestate = parent.take_tracestate(request.headers());
+    let begun = begun.inherit(std::mem::take(&mut parent.extensions), tracestate);
     let (wire, trace) = (head.wire, parent.trace);
     let start = Start { side: Side::Client, wire, trace, to_head: request.method() == Method::HEAD, classify };
     let active = Active::start(core, begun, start, |info| {

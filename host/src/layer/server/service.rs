@@ -14,7 +14,7 @@ use crate::layer::business::Classify;
 use crate::layer::exchange::Tap;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
-use crate::propagate::{Ambient, Remote};
+use crate::propagate::{self, Ambient, Remote};
 use crate::rpc::{EventKind, RpcHandle, Side, TraceContext};
 use crate::tracer::{Begun, Core, Hottap, Natives};
 
@@ -111,6 +111,8 @@ fn observe<B>(
     request: &Request<B>,
 ) -> (Box<Active>, Tap, RpcHandle) {
     let (wire, remote) = (head.wire, head.given.remote());
+    let (extensions, tracestate) = propagate::incoming(remote, request.headers());
+    let begun = begun.inherit(extensions, tracestate);
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
     let start = Start { side: Side::Server, wire, trace, to_head: request.method() == Method::HEAD, classify };
     let mut active = Active::start(core, begun, start, |info| {
@@ -121,10 +123,7 @@ fn observe<B>(
         info.set_local(local);
         info.set_peer(peer);
     });
-    let context = active.call().context();
-    // The trace may be one that a tracer has set.
-    let (info, attached) = (context.info().clone(), context.extensions().clone());
-    let rpc = Ambient::traced(info, remote, request.headers(), attached);
+    let rpc = active.call().context().handle();
     active.handled_by(rpc.clone());
     active.exchange().record(EventKind::SERVER_HANDLE_START);
     let tap = active.request_tap();
