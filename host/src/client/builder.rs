@@ -11,10 +11,10 @@ use super::connect::{Resolve, Tls, TlsError};
 use super::endpoint::{Endpoint, Http, Settings, Target};
 use super::retry::Retry;
 use super::send::Sender;
+use crate::Classify;
 use crate::layer::ClientLayer;
 use crate::rpc::{RpcConfig, nanos};
 use crate::tracer::{Hottap, Tracer};
-use crate::Classify;
 
 /// Time for connecting, unless it is set: long enough for three lost packets, short enough for a person.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -14,9 +14,9 @@ use tower_service::Service;
 use super::outgoing::{BoxError, erase};
 use super::send::{Sender, Until};
 use super::{Body, Error, deadline};
+use crate::ClientBody;
 use crate::layer::{ClientLayer, ClientService, ResponseBody, ResponseFuture, Runtime};
 use crate::rpc::{RpcConfig, nanos};
-use crate::ClientBody;
 
 /// Makes calls, and observes them. Clones share connections, retries' budget and what is known of the endpoints.
 ///

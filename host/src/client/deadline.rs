@@ -102,7 +102,13 @@ mod tests {
             (second, vec![GRPC], second, Some("1000000u"), "the client's"),
             (second, vec![GRPC, ("grpc-timeout", "2S")], second, Some("1000000u"), "the client's is less"),
             (second, vec![GRPC, ("grpc-timeout", "3m")], Some(Duration::from_millis(3)), Some("3m"), "the request's"),
-            (None, vec![GRPC, ("grpc-timeout", "3m")], Some(Duration::from_millis(3)), Some("3m"), "only the request's"),
+            (
+                None,
+                vec![GRPC, ("grpc-timeout", "3m")],
+                Some(Duration::from_millis(3)),
+                Some("3m"),
+                "only the request's",
+            ),
             (second, vec![GRPC, ("grpc-timeout", "soon")], second, Some("1000000u"), "one that cannot be read"),
             (second, vec![], second, None, "HTTP has no words for it"),
         ] {

@@ -48,10 +48,7 @@ where
     type Data = Bytes;
     type Error = BodyFault;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let frame = ready!(self.project().inner.poll_frame(context));
         // For bytes that are in one piece this is no copy.
         let whole = |mut data: B::Data| data.copy_to_bytes(data.remaining());

@@ -251,9 +251,8 @@ mod tests {
     fn pauses_double_up_to_the_longest_and_are_shortened_by_up_to_half() {
         let retry = Retry::new(99).pauses(Duration::from_millis(100), Duration::from_secs(1));
         let failed = Failed::of_error(&Error::new(ErrorKind::Dns, Phase::Resolve)).expect("harmless");
-        let pause = |attempts, fraction| {
-            retry.pause(attempts, &Method::POST, &failed, fraction).map(|pause| pause.as_millis())
-        };
+        let pause =
+            |attempts, fraction| retry.pause(attempts, &Method::POST, &failed, fraction).map(|pause| pause.as_millis());
         let pauses: Vec<_> = (1..=6).filter_map(|attempts| pause(attempts, 0.0)).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000]);
         assert_eq!(pause(1, 1.0), Some(50));

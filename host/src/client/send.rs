@@ -153,7 +153,8 @@ impl Sender {
             body.watch(watch.clone());
         }
         let endpoint = &pick.endpoint;
-        let sending = endpoint.send(request.map(|()| body), call.grpc).map_err(|error| error.at(&endpoint.peer, None))?;
+        let sending =
+            endpoint.send(request.map(|()| body), call.grpc).map_err(|error| error.at(&endpoint.peer, None))?;
         let mut sending = pin!(sending);
         let watched = poll_fn(|context| {
             let result = sending.as_mut().poll(context);

@@ -21,16 +21,16 @@ mod route;
 mod server;
 
 pub use body::{RequestBody, ResponseBody};
+pub use business::{BusinessStatus, Classify, ResponseHead};
 #[cfg(feature = "client")]
 pub(crate) use client::Runtime;
-#[cfg(feature = "client")]
-pub(crate) use journal::{Journal, Reached};
-#[cfg(feature = "client")]
-pub(crate) use protocol::{deadline, grpc};
-pub use business::{BusinessStatus, Classify, ResponseHead};
 pub use client::{ClientBody, ClientLayer, ClientService};
 pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};
 pub use future::ResponseFuture;
+#[cfg(feature = "client")]
+pub(crate) use journal::{Journal, Reached};
 pub use probe::Probe;
+#[cfg(feature = "client")]
+pub(crate) use protocol::{deadline, grpc};
 pub use route::Route;
 pub use server::{ServerLayer, ServerService};

@@ -140,9 +140,7 @@ impl Attributes {
         let [address, port, old_address, old_port] = match (info.side(), old_http) {
             (Side::Client, false) => ["server.address", "server.port", "server.address", "server.port"],
             (Side::Client, true) => ["server.address", "server.port", "net.peer.name", "net.peer.port"],
-            (_, false) => {
-                ["network.peer.address", "network.peer.port", "network.peer.address", "network.peer.port"]
-            }
+            (_, false) => ["network.peer.address", "network.peer.port", "network.peer.address", "network.peer.port"],
             (_, true) => ["network.peer.address", "network.peer.port", "net.sock.peer.addr", "net.sock.peer.port"],
         };
         let (host, number) = match info.peer() {
@@ -354,7 +352,11 @@ mod tests {
             (Protocol::Connect, 4, Some("deadline_exceeded")),
             (Protocol::Thrift, 6, Some("6")),
         ] {
-            assert_eq!(status_text(protocol, status).as_ref().map(StringValue::as_str), expected, "{protocol:?} {status}");
+            assert_eq!(
+                status_text(protocol, status).as_ref().map(StringValue::as_str),
+                expected,
+                "{protocol:?} {status}"
+            );
         }
     }
 }

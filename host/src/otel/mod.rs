@@ -28,10 +28,12 @@ mod attributes;
 mod business;
 mod conventions;
 mod events;
+mod metrics;
 mod parent;
 mod status;
 mod tracer;
 
 pub use business::BusinessErrors;
 pub use conventions::{Conventions, Names};
+pub use metrics::MetricTracer;
 pub use tracer::SpanTracer;

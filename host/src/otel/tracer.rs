@@ -175,7 +175,8 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Span
         }
         let caller = parent.span().span_context().clone();
         let link = caller.is_valid().then(|| vec![Link::with_context(caller)]);
-        (parent.with_remote_span_context(trace::SpanContext::NONE), link)
+        // A sampler would take a span that is none for one that is not sampled.
+        (Context::new(), link)
     }
 }
 

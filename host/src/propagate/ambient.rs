@@ -126,7 +126,9 @@ impl Ambient {
     #[cfg(feature = "otel")]
     fn attach(&self) -> Attached {
         match self {
-            Self::Traced(rpc) => rpc.extensions().get::<opentelemetry::Context>().map(|context| context.clone().attach()),
+            Self::Traced(rpc) => {
+                rpc.extensions().get::<opentelemetry::Context>().map(|context| context.clone().attach())
+            }
             Self::Passing(_) => None,
         }
     }

@@ -110,7 +110,8 @@ impl Connector {
         let socket = match &self.0.place {
             Place::Unix(path) => Socket::Unix(UnixStream::connect(path).await.map_err(Error::of_connect)?),
             Place::Network(uri) => {
-                let mut http = HttpConnector::new_with_resolver(Resolver::new(self.0.resolve.clone(), progress.clone()));
+                let mut http =
+                    HttpConnector::new_with_resolver(Resolver::new(self.0.resolve.clone(), progress.clone()));
                 http.enforce_http(false);
                 http.set_nodelay(true);
                 http.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS));

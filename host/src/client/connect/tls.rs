@@ -122,7 +122,9 @@ impl fmt::Debug for Tls {
 #[non_exhaustive]
 pub enum TlsError {
     /// There is nobody to believe.
-    #[error("this system has no root certificates: install its package of them (ca-certificates), or give some by ca_pem")]
+    #[error(
+        "this system has no root certificates: install its package of them (ca-certificates), or give some by ca_pem"
+    )]
     NoRoots,
     /// What was given to [`Tls::ca_pem`] is no PEM, or has no certificate that can be used.
     #[error("the authorities' certificates cannot be read: they must be PEM, with at least one in each text")]

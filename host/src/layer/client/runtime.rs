@@ -8,9 +8,9 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{ClientBody, ClientService};
+use crate::layer::ResponseFuture;
 use crate::layer::active::Active;
 use crate::layer::journal::Journal;
-use crate::layer::ResponseFuture;
 use crate::rpc::{Peer, RpcConfig, RpcInfo};
 
 /// What the runtime knows of a call before it is sent.

@@ -1,0 +1,22 @@
+//! OpenTelemetry natively: spans and metrics of real calls, their export, and who is whose child.
+
+#[path = "../layers/codec.rs"]
+mod codec;
+#[expect(dead_code, reason = "the layers' own tests ask for more")]
+#[path = "../layers/echo.rs"]
+mod echo;
+#[expect(dead_code, reason = "the layers' own tests ask for more")]
+#[path = "../layers/recorder.rs"]
+mod recorder;
+mod spans;
+#[expect(dead_code, reason = "the layers' own tests ask for more")]
+#[path = "../layers/world.rs"]
+mod world;
+
+mod attempts;
+mod endpoints;
+mod grpc;
+mod http_spans;
+mod metrics;
+mod nesting;
+mod options;
