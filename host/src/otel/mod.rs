@@ -28,6 +28,7 @@ mod attributes;
 mod business;
 mod conventions;
 mod events;
+mod export;
 mod metrics;
 mod parent;
 mod status;
@@ -35,5 +36,6 @@ mod tracer;
 
 pub use business::BusinessErrors;
 pub use conventions::{Conventions, Names};
+pub use export::{ConfigError, Counts, Otel, init, init_as};
 pub use metrics::MetricTracer;
 pub use tracer::SpanTracer;

@@ -2,10 +2,8 @@
 
 #[path = "../layers/codec.rs"]
 mod codec;
-#[expect(dead_code, reason = "the layers' own tests ask for more")]
 #[path = "../layers/echo.rs"]
 mod echo;
-#[expect(dead_code, reason = "the layers' own tests ask for more")]
 #[path = "../layers/recorder.rs"]
 mod recorder;
 mod spans;
@@ -14,9 +12,13 @@ mod spans;
 mod world;
 
 mod attempts;
+mod collector;
 mod endpoints;
+mod export;
 mod grpc;
 mod http_spans;
+mod log;
 mod metrics;
 mod nesting;
 mod options;
+mod tls;
