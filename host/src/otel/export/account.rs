@@ -74,5 +74,4 @@ impl Account {
         self.failed.fetch_add(spans as u64, Relaxed);
         self.pending.fetch_sub(spans as u64, Relaxed);
     }
-
 }

@@ -17,7 +17,7 @@ use prost::Message;
 
 use super::account::Account;
 use super::answer::Verdict;
-use super::collector::Collector;
+use super::collector::{Closer, Collector};
 use super::settings::BatchSettings;
 use super::trouble::Trouble;
 
@@ -30,6 +30,7 @@ const FLUSH: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Batch {
     shared: Arc<Shared>,
+    closer: Closer,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -73,9 +74,10 @@ impl Batch {
             work: Condvar::new(),
             done: Condvar::new(),
         });
+        let closer = collector.closer();
         let sender = Sender { shared: shared.clone(), collector, resource: resource.into() };
         let thread = std::thread::Builder::new().name("hottap-otlp".into()).spawn(move || sender.run())?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, closer, thread: Mutex::new(Some(thread)) })
     }
 }
 
@@ -134,8 +136,10 @@ impl SpanProcessor for Batch {
         if state.closed.is_some() {
             return Err(OTelSdkError::AlreadyShutdown);
         }
-        state.closed = Some(Instant::now() + timeout);
+        let until = Instant::now() + timeout;
+        state.closed = Some(until);
         drop(state);
+        self.closer.send_replace(Some(until));
         self.shared.work.notify_one();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It ends in time: nothing that it does takes longer than it may.

@@ -4,7 +4,10 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HOST, TE, USER_AGENT};
@@ -15,7 +18,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::answer::{Answer, Verdict, weigh};
 use super::target::{Protocol, Signal, Target};
@@ -31,9 +35,13 @@ pub(super) struct Collector {
     target: Target,
     tls: Option<Tls>,
     connection: Option<Connection>,
+    closing: Closer,
     /// Taken when it is dropped.
     runtime: Option<Runtime>,
 }
+
+/// Says until when there is time, if there is little: what is being sent then ends in time, too.
+pub(super) type Closer = Arc<watch::Sender<Option<Instant>>>;
 
 enum Connection {
     Http1(http1::SendRequest<Full<Bytes>>),
@@ -46,7 +54,7 @@ impl Collector {
         let tls = Tls::new(&target)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = Some(runtime.map_err(|source| ConfigError::Thread { source })?);
-        Ok(Self { signal, target, tls, connection: None, runtime })
+        Ok(Self { signal, target, tls, connection: None, closing: Arc::new(watch::Sender::new(None)), runtime })
     }
 
     /// Host and port.
@@ -54,24 +62,29 @@ impl Collector {
         format!("{}:{}", self.target.host, self.target.port)
     }
 
+    pub(super) fn closer(&self) -> Closer {
+        self.closing.clone()
+    }
+
     /// Sends a message, once. Blocks until there is an answer, at most for `most` and for the time that an attempt may
     /// take.
     pub(super) fn send(&mut self, message: &Bytes, most: Duration) -> Verdict {
         let Some(runtime) = self.runtime.take() else { return Verdict::later("it is shut down") };
-        let limit = most.min(self.target.timeout);
-        let verdict = runtime.block_on(async {
-            match timeout(limit, self.exchange(message)).await {
-                Ok(Ok(answer)) => weigh(self.target.protocol, self.signal, &answer),
-                Ok(Err(error)) => {
-                    self.connection = None;
-                    Verdict::later(Chain(&*error).to_string())
-                }
-                Err(_) => {
-                    self.connection = None;
-                    Verdict::later(format!("it did not answer within {limit:?}"))
-                }
-            }
+        let began = Instant::now();
+        let expired = expired(self.closing.subscribe(), began + most.min(self.target.timeout));
+        let answer = runtime.block_on(async {
+            let (mut expired, mut answer) = (pin!(expired), pin!(self.exchange(message)));
+            let first = std::future::poll_fn(|context| match answer.as_mut().poll(context) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending => expired.as_mut().poll(context).map(|()| None),
+            });
+            first.await
         });
+        let verdict = match answer {
+            Some(Ok(answer)) => weigh(self.target.protocol, self.signal, &answer),
+            Some(Err(error)) => Verdict::later(Chain(&*error).to_string()),
+            None => Verdict::later(format!("it did not answer within {} ms", began.elapsed().as_millis())),
+        };
         self.runtime = Some(runtime);
         verdict
     }
@@ -176,6 +189,19 @@ impl Drop for Collector {
         if let Some(runtime) = self.runtime.take() {
             // It may be dropped where nothing may block.
             runtime.shutdown_background();
+        }
+    }
+}
+
+/// Ready at the limit, or before it if there is less time.
+async fn expired(mut closing: watch::Receiver<Option<Instant>>, mut limit: Instant) {
+    loop {
+        let closed = *closing.borrow_and_update();
+        limit = closed.map_or(limit, |closed| closed.min(limit));
+        match timeout_at(limit.into(), closing.changed()).await {
+            Err(_) => return,
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return sleep_until(limit.into()).await,
         }
     }
 }

@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::account::{Account, Counts};
 use super::batch::Batch;
-use super::collector::Collector;
+use super::collector::{Closer, Collector};
 use super::metrics::Exporter;
 use super::settings::Settings;
 use super::target::Signal;
@@ -21,6 +21,7 @@ use crate::otel::{MetricTracer, SpanTracer};
 pub struct Otel {
     spans: SdkTracerProvider,
     metrics: SdkMeterProvider,
+    metrics_closer: Option<Closer>,
     account: Arc<Account>,
 }
 
@@ -100,12 +101,13 @@ impl Otel {
             let batch = Batch::start(collector, &settings.resource, settings.batch, account.clone());
             spans = spans.with_span_processor(batch.map_err(|source| ConfigError::Thread { source })?);
         }
+        let metrics_closer = metrics.as_ref().map(Collector::closer);
         let mut meters = SdkMeterProvider::builder().with_resource(settings.resource);
         if let Some(collector) = metrics {
             let reader = PeriodicReader::builder(Exporter::new(collector)).with_interval(settings.interval);
             meters = meters.with_reader(reader.build());
         }
-        let otel = Self { spans: spans.build(), metrics: meters.build(), account };
+        let otel = Self { spans: spans.build(), metrics: meters.build(), metrics_closer, account };
         if settings.disabled {
             // A provider that is shut down makes no spans, and leaves calls as they are.
             let _ = otel.spans.shutdown();
@@ -150,10 +152,14 @@ impl Otel {
         self.metrics.force_flush().is_ok() && spans
     }
 
-    /// Sends what waits and ends. Blocks until that is done, for spans at most for `wait`: what is left then is dropped and
+    /// Sends what waits and ends. Blocks until that is done, at most for `wait`: spans that are left then are dropped and
     /// counted. From an async task, call it through `tokio::task::spawn_blocking`. False if the collector did not take all
     /// of it, or it was shut down before.
     pub fn shutdown(&self, wait: Duration) -> bool {
+        let until = std::time::Instant::now() + wait;
+        if let Some(closer) = &self.metrics_closer {
+            closer.send_replace(Some(until));
+        }
         let spans = self.spans.shutdown_with_timeout(wait).is_ok();
         self.metrics.shutdown_with_timeout(wait).is_ok() && spans
     }

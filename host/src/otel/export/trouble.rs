@@ -40,7 +40,12 @@ impl Trouble {
     /// Something was delivered.
     pub(super) fn is_over(&self) {
         if let Some(lost) = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            tracing::info!(what = self.what, collector = self.collector, lost, "the OpenTelemetry collector gets what is sent again");
+            tracing::info!(
+                what = self.what,
+                collector = self.collector,
+                lost,
+                "the OpenTelemetry collector gets what is sent again"
+            );
         }
     }
 }
