@@ -26,6 +26,8 @@ mod outbox;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod propagate;
+#[cfg(feature = "server")]
+pub mod server;
 mod tracer;
 #[cfg(feature = "plugins")]
 mod wasm;
@@ -36,4 +38,5 @@ pub use layer::{
     BusinessStatus, Classify, ClientBody, ClientLayer, ClientService, EndpointFuture, EndpointLayer, EndpointService,
     Probe, RequestBody, ResponseBody, ResponseFuture, ResponseHead, Route, ServerLayer, ServerService,
 };
+pub use propagate::Scoped;
 pub use tracer::{Builder, Call, CallContext, Hottap, StartError, Tracer};

@@ -93,3 +93,32 @@ fn every_file_says_what_it_is() {
         assert!(text.starts_with("//! "), "{} does not begin with //!", path.display());
     }
 }
+
+/// The texts in a list that is a constant of this name, sorted.
+fn list(file: &str, name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(&path).expect("readable");
+    let start = text.find(&format!("const {name}: &[&str]")).unwrap_or_else(|| panic!("{file} has no list {name}"));
+    let (list, _) = text[start..].split_once(';').expect("a constant ends");
+    // Every other piece between quotation marks stands outside of them.
+    let mut texts: Vec<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(!texts.is_empty(), "{file} has its list {name} in a way that is not understood here");
+    texts.sort();
+    texts
+}
+
+/// The texts of some lists together.
+fn lists(file: &str, names: &[&str]) -> Vec<String> {
+    let mut texts: Vec<String> = names.iter().flat_map(|name| list(file, name)).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn the_harness_for_tracers_has_the_hosts_rules_for_headers() {
+    const HARNESS: &str = "../guest-sdk/src/testing/headers.rs";
+    const UNGRANTABLE: &str = "src/config/ungrantable.rs";
+    assert_eq!(list(HARNESS, "PROPAGATION"), list("src/wasm/headers.rs", "PROPAGATION"));
+    assert_eq!(list(HARNESS, "NEVER"), lists(UNGRANTABLE, &["IDENTITY", "CONNECTION"]));
+    assert_eq!(list(HARNESS, "NEVER_SET"), lists(UNGRANTABLE, &["LENGTH", "READING", "OWN"]));
+}

@@ -147,7 +147,7 @@ fn clippy_for_wasm(workspace: &Workspace) -> anyhow::Result<()> {
 fn combinations(workspace: &Workspace) -> anyhow::Result<()> {
     for features in WITHOUT_PLUGINS {
         let mut cargo = workspace.cargo();
-        cargo.args(["clippy", "--package", "hottap", "--no-default-features", "--features", features]);
+        cargo.args(["clippy", "--package", "hottap", "--all-targets", "--no-default-features", "--features", features]);
         step::run(&format!("crate hottap with only the features [{features}]"), cargo.args(["--", "-D", "warnings"]))?;
     }
     for features in WITH_PLUGINS {

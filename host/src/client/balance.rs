@@ -72,11 +72,18 @@ impl Health {
     fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// There was no connection, or it said that it is not available.
+    pub(super) fn failed(&self) {
+        self.record().failed(Instant::now(), fastrand::f64());
+    }
 }
 
 /// An endpoint that a call has been given. Dropped when the call is over with it.
 pub(super) struct Pick {
     pub(super) endpoint: Arc<Endpoint>,
+    /// There is no other: it gets all calls, however it has been doing.
+    alone: bool,
     /// The call is the one by which the endpoint is tried.
     probe: bool,
 }
@@ -86,7 +93,7 @@ impl Pick {
     pub(super) fn among(endpoints: &[Arc<Endpoint>]) -> Option<Self> {
         let [first, rest @ ..] = endpoints else { return None };
         if rest.is_empty() {
-            return Some(Self::of(first, false));
+            return Some(Self { endpoint: first.clone(), alone: true, probe: false });
         }
         let now = Instant::now();
         let able: Vec<(&Arc<Endpoint>, Standing)> = endpoints
@@ -117,16 +124,15 @@ impl Pick {
             // Another call may have been quicker; then this one goes there as well, which does no harm.
             probe = !std::mem::replace(&mut record.probing, true);
         }
-        Some(Self::of(chosen, probe))
-    }
-
-    fn of(endpoint: &Arc<Endpoint>, probe: bool) -> Self {
-        endpoint.health.pending.fetch_add(1, Ordering::Relaxed);
-        Self { endpoint: endpoint.clone(), probe }
+        chosen.health.pending.fetch_add(1, Ordering::Relaxed);
+        Some(Self { endpoint: chosen.clone(), alone: false, probe })
     }
 
     /// It answered.
     pub(super) fn succeeded(&self) {
+        if self.alone {
+            return;
+        }
         let mut record = self.endpoint.health.record();
         if record.failures > 0 {
             *record = Record::default();
@@ -135,13 +141,17 @@ impl Pick {
 
     /// There was no connection, or it said that it is not available.
     pub(super) fn failed(&self) {
-        self.endpoint.health.record().failed(Instant::now(), fastrand::f64());
+        if !self.alone {
+            self.endpoint.health.failed();
+        }
     }
 }
 
 impl Drop for Pick {
     fn drop(&mut self) {
-        self.endpoint.health.pending.fetch_sub(1, Ordering::Relaxed);
+        if !self.alone {
+            self.endpoint.health.pending.fetch_sub(1, Ordering::Relaxed);
+        }
         if self.probe {
             // If it was given up before anything came of it, another call has to try.
             self.endpoint.health.record().probing = false;

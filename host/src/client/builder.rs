@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use super::client::Client;
 use super::connect::{Resolve, Tls, TlsError};
 use super::endpoint::{Endpoint, Http, Settings, Target};
 use super::retry::Retry;
 use super::send::Sender;
+use super::service::Client;
 use crate::Classify;
 use crate::layer::ClientLayer;
 use crate::rpc::{RpcConfig, nanos};

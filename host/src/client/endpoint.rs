@@ -11,7 +11,7 @@ use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::balance::Health;
-use super::connect::{Connector, Offer, Resolve, Tls};
+use super::connect::{Connector, LastFailure, Offer, Resolve, Tls};
 use super::outgoing::Outgoing;
 use super::{BuildError, Error, ErrorKind, Phase};
 use crate::rpc::Peer;
@@ -109,7 +109,8 @@ pub(super) struct Endpoint {
     /// For what need not be HTTP/2.
     any: Client<Connector, Outgoing>,
     two: Client<Connector, Outgoing>,
-    pub(super) health: Health,
+    pub(super) health: Arc<Health>,
+    last: LastFailure,
 }
 
 impl Endpoint {
@@ -117,6 +118,7 @@ impl Endpoint {
         // TLS on a Unix socket is what the application asks for by saying how.
         let on_unix = matches!(target.place, Place::Unix(_)) && settings.tls.is_some();
         let secure = target.scheme == Scheme::HTTPS || on_unix;
+        let (last, health) = (LastFailure::default(), Arc::<Health>::default());
         let client = |offer: Offer| {
             let tls = if secure {
                 let tls = settings.tls.clone().unwrap_or_default();
@@ -125,7 +127,8 @@ impl Endpoint {
                 None
             };
             let place = target.place.clone();
-            let connector = Connector::new(place, settings.resolve.clone(), tls, settings.connect_timeout);
+            let resolve = settings.resolve.clone();
+            let connector = Connector::new(place, resolve, tls, settings.connect_timeout, last.clone(), health.clone());
             let mut builder = Client::builder(TokioExecutor::new());
             builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
             builder.pool_idle_timeout(settings.idle_timeout).pool_max_idle_per_host(settings.max_idle);
@@ -144,8 +147,14 @@ impl Endpoint {
             authority: settings.authority.clone().unwrap_or_else(|| target.authority.clone()),
             peer: target.peer,
             http: settings.http,
-            health: Health::default(),
+            health,
+            last,
         })
+    }
+
+    /// What an error that came of sending says.
+    pub(super) fn error(&self, error: hyper_util::client::legacy::Error) -> Error {
+        Error::of_send(error, || self.last.get()).at(&self.peer, None)
     }
 
     /// Sends a request, over a connection of its own if need be.

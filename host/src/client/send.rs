@@ -164,10 +164,10 @@ impl Sender {
             result
         });
         let result = match self.attempt_timeout {
-            None => watched.await.map_err(Error::of_send),
+            None => watched.await.map_err(|error| endpoint.error(error)),
             Some(limit) => match timeout(limit, watched).await {
-                Ok(result) => result.map_err(Error::of_send),
-                Err(_) => Err(Error::new(ErrorKind::AttemptTimedOut, Phase::Head)),
+                Ok(result) => result.map_err(|error| endpoint.error(error)),
+                Err(_) => Err(Error::new(ErrorKind::AttemptTimedOut, Phase::Head).at(&endpoint.peer, None)),
             },
         };
         match result {
@@ -186,7 +186,7 @@ impl Sender {
                 if Failed::of_error(&error).is_some_and(|failed| failed.is_unavailable) {
                     pick.failed();
                 }
-                Err(error.at(&pick.endpoint.peer, None))
+                Err(error)
             }
         }
     }

@@ -119,8 +119,8 @@ impl Active {
         self.exchange().wire()
     }
 
-    /// The response's head is there. True if nothing follows it.
-    fn respond<B: Body>(&mut self, response: &Response<B>) -> bool {
+    /// The response's head is there; `is_whole` says that its body has nothing. True if nothing follows it.
+    fn respond<B>(&mut self, response: &Response<B>, is_whole: bool) -> bool {
         let side = self.exchange().side();
         let status = response.status();
         match side {
@@ -157,9 +157,7 @@ impl Active {
             self.tap.respond(status, response.headers());
             self.grpc_status(response.headers());
         }
-        protocol::http::has_no_body(self.to_head, status)
-            || status == StatusCode::SWITCHING_PROTOCOLS
-            || response.body().is_end_stream()
+        protocol::http::has_no_body(self.to_head, status) || status == StatusCode::SWITCHING_PROTOCOLS || is_whole
     }
 
     /// Whether the head of a response speaks for the name that came over the wire.
@@ -262,6 +260,11 @@ impl Active {
         call.end();
     }
 
+    /// The response's status comes in trailers, after all of its bytes.
+    pub(crate) fn awaits_trailers(&self) -> bool {
+        self.wire() == Wire::Grpc && self.stats().rpc_status().is_none()
+    }
+
     /// The rest of a response does not matter: it has told how the call ended, in its body or by a status of HTTP that is
     /// an RPC's failure.
     fn has_said_all(&self) -> bool {
@@ -354,7 +357,11 @@ impl Owner {
     /// There is a response: ends the call if nothing follows its head.
     #[inline]
     pub(crate) fn respond<B: Body>(&mut self, response: &Response<B>) {
-        if self.active().is_some_and(|active| active.respond(response)) {
+        if self.is_idle() {
+            return;
+        }
+        let is_whole = self.guard(|| response.body().is_end_stream());
+        if self.active().is_some_and(|active| active.respond(response, is_whole)) {
             self.complete();
         }
     }

@@ -1,6 +1,7 @@
 //! The bodies of an observed call: they yield what is inside them, unchanged, and count it.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -99,16 +100,21 @@ pin_project! {
     impl<B: Body> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.owner.active().is_some() && is_over(&*this.inner) {
+            if let Some(active) = this.owner.active()
+                && is_over(&*this.inner, active.awaits_trailers())
+            {
                 this.owner.complete();
             }
         }
     }
 }
 
-/// Nothing is left of it, as far as it knows.
-fn is_over<B: Body>(body: &B) -> bool {
-    body.is_end_stream() || body.size_hint().exact() == Some(0)
+/// Nothing is left of it, as far as it knows. A body that panics when it is asked is not over: nobody else would have asked
+/// it while it is dropped, where a panic, if it is the second one, ends the process.
+fn is_over<B: Body>(body: &B, awaits_trailers: bool) -> bool {
+    let is_empty = || !awaits_trailers && body.size_hint().exact() == Some(0);
+    let ask = AssertUnwindSafe(|| body.is_end_stream() || is_empty());
+    !std::thread::panicking() && catch_unwind(ask).unwrap_or(false)
 }
 
 impl<B: Body> ResponseBody<B> {

@@ -185,6 +185,9 @@ impl Tap {
     pub(crate) fn respond(&mut self, status: StatusCode, headers: &HeaderMap) {
         if self.exchange.wire != Wire::Grpc || status != StatusCode::OK {
             self.reader = Reader::of_response(self.exchange.wire, status, headers);
+            if self.reader.is_unread() {
+                self.exchange.meter(self.direction).forget_messages();
+            }
         }
     }
 

@@ -20,6 +20,9 @@ mod protocol;
 mod route;
 mod server;
 
+#[cfg(feature = "server")]
+pub(crate) use protocol::grpc::deadline as grpc_deadline;
+
 pub use body::{RequestBody, ResponseBody};
 pub use business::{BusinessStatus, Classify, ResponseHead};
 #[cfg(feature = "client")]

@@ -276,7 +276,7 @@ mod tests {
         let second = 1_000_000_000;
         let mut slot = Ambient::passing(&HeaderMap::new(), second);
         let _entered = Ambient::enter(&mut slot);
-        assert_eq!(Ambient::with(Ambient::trace).flatten(), None, "no trace came with it");
+        assert_eq!(Ambient::with(Ambient::trace), Some(None), "no trace came with it");
         let left = remaining().expect("it has a deadline");
         assert!(left.as_nanos() <= u128::from(second) && left.as_millis() > 500, "{left:?}");
     }

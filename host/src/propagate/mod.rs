@@ -7,6 +7,7 @@ mod ambient;
 mod baggage;
 mod incoming;
 mod outgoing;
+mod scope;
 mod traceparent;
 mod tracestate;
 
@@ -15,4 +16,5 @@ pub(crate) use ambient::Ambient;
 pub(crate) use ambient::remaining;
 pub(crate) use incoming::incoming;
 pub(crate) use outgoing::{Parent, forward};
+pub use scope::Scoped;
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

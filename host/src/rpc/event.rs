@@ -31,22 +31,27 @@ pub enum Level {
 /// | `read_start` | the handler asks for the request's body | somebody asks for the response's body | |
 /// | `read_finish` | the request's body has ended | the response's body has ended | |
 /// | `server_handle_finish` | the response's head is there | | |
+/// | `client_conn_start` | | client runtime: a connection is asked for, each attempt anew | |
+/// | `client_conn_finish` | | client runtime: it is there, made now or found in the pool | |
 /// | `write_start` | the transport asks for the response's body | the transport asks for the request's body | |
 /// | `write_finish` | the transport has the last piece of it | the transport has the last piece of it | |
+/// | `wait_read_start` | server runtime: the handler asks for a piece of the request's body that is not there | client runtime: all of the request is handed over, and no response is there; or somebody has asked for the next piece of the response, which is not there | |
+/// | `wait_read_finish` | server runtime: it is there, or there will be none | client runtime: the response's head is there, or the piece that was asked for | |
 /// | `stream_recv_header` | | gRPC, gRPC-web, Connect streams: the response's head is there | |
 /// | `stream_recv` | gRPC, gRPC-web, Connect streams: all of a message was received | the same | |
 /// | `stream_send` | gRPC, gRPC-web, Connect streams: the transport has all of a message | the same | |
-/// | `attempt_failed` | | | whoever tries again says so |
+/// | `attempt_failed` | | client runtime: an attempt has failed, where more than one may be made | whoever tries again says so |
 /// | `rpc_finish` | the response has passed as a whole, or nobody wants the rest | the same | the answer is there |
 ///
 /// `rpc_start` and `rpc_finish` are recorded at every level, the others at [`Level::Detailed`]. A body that nobody reads
 /// has no `read_start`, a response without a body no `write_start`. Where the RPC's protocol has no messages, as plain
 /// HTTP and Connect's unary calls, there are no `stream_*` events.
 ///
-/// Not observed by a tower layer: `client_conn_start` and `client_conn_finish` (the service that it wraps has its
-/// connections to itself), `wait_read_start` and `wait_read_finish` (a layer sees bodies, not sockets), and
-/// `stream_start` and `stream_finish` (they would be `rpc_start` and `rpc_finish` under another name). The
-/// `checksum_*` events belong to protocols that have checksums; HTTP has none.
+/// A tower layer alone does not observe `client_conn_*` (the service that it wraps has its connections to itself) and
+/// `wait_read_*` (a layer cannot know whether a body waits for its peer or for something in between): those come from the
+/// runtimes, `hottap::server` and `hottap::client`. Not observed at all: `stream_start` and `stream_finish` (they would be
+/// `rpc_start` and `rpc_finish` under another name). The `checksum_*` events belong to protocols that have checksums; HTTP
+/// has none.
 ///
 /// ```
 /// use hottap::rpc::EventKind;

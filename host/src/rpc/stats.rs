@@ -150,9 +150,11 @@ impl RpcStats {
         self.events.push(Event::new(kind, at.saturating_sub(self.started), status, info));
     }
 
-    /// Says how the call ended. The first error stays: what follows from it says less.
+    /// Says how the call ended. The first error stays, since what follows from it says less; but a panic is told whatever was
+    /// wrong before, or a peer could hide it behind a request that is malformed as well.
     pub(crate) fn fail(&mut self, outcome: Outcome, error_type: Symbol, message: impl Into<Cow<'static, str>>) {
-        if self.outcome != Outcome::Ok {
+        let is_first_panic = outcome == Outcome::Panicked && !self.panicked();
+        if self.outcome != Outcome::Ok && !is_first_panic {
             return;
         }
         self.outcome = outcome;

@@ -291,7 +291,7 @@ impl Call {
         self.routed = false;
     }
 
-    /// Says that the call failed. The first failure counts.
+    /// Says that the call failed. The first failure counts, or the panic if there was one.
     pub fn fail(&mut self, outcome: Outcome, error_type: Symbol, message: impl Into<Cow<'static, str>>) {
         self.info_mut().stats.fail(outcome, error_type, message);
     }

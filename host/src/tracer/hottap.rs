@@ -56,6 +56,13 @@ impl Hottap {
         ServerLayer::new(self.clone())
     }
 
+    /// A server of its own, with the layer in it: see [`hottap::server`](crate::server).
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn server(&self) -> crate::server::Server {
+        crate::server::Server::new(self)
+    }
+
     /// The layer for clients.
     #[must_use]
     pub fn client_layer(&self) -> ClientLayer {

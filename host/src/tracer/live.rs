@@ -258,3 +258,53 @@ impl Live {
         mask
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::{Method, RpcStats, TraceContext};
+
+    fn rule(slot: usize, methods: &[&str], outcomes: Option<&[Outcome]>, sample: f64) -> Rule {
+        let methods: Vec<String> = methods.iter().map(|&method| method.to_owned()).collect();
+        let scope = Arc::new(Scope::new(Some(&[Side::Server]), &methods, &[], outcomes, sample).expect("a scope"));
+        let shown = Shown::new(Level::Base, &scope);
+        assert_eq!(shown.uniform(), Some(Level::Base));
+        // Of these plugins only the first wants attempts beside calls.
+        Rule { slot, scope, shown, streams: false, attempts: slot == 0, start: None }
+    }
+
+    #[test]
+    fn a_finished_call_is_for_those_whose_whole_scope_it_is_in() {
+        let errors: &[Outcome] = &[Outcome::Error];
+        let plugins = vec![
+            rule(0, &[], None, 1.0),
+            rule(1, &["a.B/*"], None, 1.0),
+            rule(2, &[], Some(errors), 1.0),
+            rule(3, &[], None, 0.0),
+            rule(4, &["a.B/*"], Some(errors), 1.0),
+        ];
+        let known = Name { symbol: Symbol::intern("a.B/C"), native: [Level::Base; Side::COUNT] };
+        let live = Live::new(1, &[known], &Rules { plugins, native: None, disabled: false });
+        for (side, method, outcome, expected) in [
+            (Side::Server, "a.B/C", Outcome::Ok, &[0, 1][..]),
+            (Side::Server, "a.B/C", Outcome::Error, &[0, 1, 2, 4]),
+            (Side::Server, "x.Y/Z", Outcome::Ok, &[0]),
+            (Side::Server, "x.Y/Z", Outcome::Error, &[0, 2]),
+            (Side::Client, "a.B/C", Outcome::Error, &[]),
+        ] {
+            let stats = RpcStats { outcome, ..RpcStats::new(Level::Base, 0, 0) };
+            let mut info = RpcInfo::new(1, side, Method::new(method), TraceContext::root(), stats);
+            let id = live.interest(side, method).0.map(|(id, _)| id);
+            assert_eq!(id.is_some(), method == "a.B/C");
+            let symbol = Symbol::intern(method);
+            let mask = live.final_mask(id, symbol, &info);
+            assert_eq!(mask.slots().collect::<Vec<_>>(), expected, "{side:?} {method} {outcome:?}");
+            info.logical_id = 7;
+            assert_eq!(
+                live.final_mask(id, symbol, &info),
+                mask.and(Mask::one(0)),
+                "an attempt, {side:?} {method} {outcome:?}"
+            );
+        }
+    }
+}

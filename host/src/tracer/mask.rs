@@ -59,5 +59,9 @@ mod tests {
         let mask = Mask::one(0).or(Mask::one(64)).or(Mask::one(127));
         assert_eq!(mask.slots().collect::<Vec<_>>(), [0, 64, 127]);
         assert!(mask.has(64) && !mask.without(64).has(64));
+        assert_eq!(
+            (mask.and(Mask::ALL), mask.and(Mask::one(64)), mask.and(Mask::NONE)),
+            (mask, Mask::one(64), Mask::NONE)
+        );
     }
 }

@@ -90,7 +90,7 @@ async fn of_statuses_that_contradict_each_other_the_failure_counts() {
 #[tokio::test]
 async fn compressed_messages_are_counted_as_they_are_on_the_wire() {
     let mut pair = Pair::start(Http::Two).await;
-    // The layers have no decompressor: what these bytes would become does not matter, be it a bomb.
+    // The layers decompress no message: what these bytes would become does not matter, be it a bomb.
     let head = [GRPC, ("grpc-encoding", "gzip")];
     let bomb = [message(1, &[0x1f; 1_000]), message(1, b"")];
     let request = pair.post(PATH, &head);

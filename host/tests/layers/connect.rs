@@ -13,13 +13,15 @@ use http_body_util::{BodyExt, Empty, StreamBody};
 use tokio_stream::StreamExt;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::pair::{Http, Pair, answer, body, check_end, message};
+use crate::pair::{Http, Pair, answer, body, check_end, gzip, message};
 use crate::recorder::Recorder;
 
 const VERSION: (&str, &str) = ("connect-protocol-version", "1");
 const JSON: (&str, &str) = ("content-type", "application/json");
 const PROTO: (&str, &str) = ("content-type", "application/proto");
 const STREAM: (&str, &str) = ("content-type", "application/connect+proto");
+/// Those envelopes that have the flag for it.
+const GZIPPED: (&str, &str) = ("connect-content-encoding", "gzip");
 const PATH: &str = "/shop.v1.Checkout/Place";
 
 #[tokio::test]
@@ -109,6 +111,24 @@ async fn an_error_is_told_by_its_body_or_by_http() {
 }
 
 #[tokio::test]
+async fn an_error_that_is_compressed_is_read() {
+    let mut pair = Pair::start(Http::One).await;
+    let gzipped = [JSON, ("content-encoding", "gzip")];
+    for (error, expected, words) in [
+        (gzip(br#"{"code":"aborted","message":"it is"}"#), (Some(10), Outcome::Error, "ABORTED"), "it is"),
+        // What HTTP says is left.
+        (gzip(&vec![b' '; 9_000_000]), (Some(2), Outcome::Error, "UNKNOWN"), ""),
+    ] {
+        let request = pair.post(PATH, &[PROTO, VERSION]);
+        for info in pair.call(request, body(&[b"\x08\x01"]), answer(409, &gzipped, &[&error], &[])).await {
+            check_end(&info, expected, "compressed");
+            assert_eq!(info.stats().error_message(), words);
+        }
+    }
+    pair.close().await;
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_an_envelope_that_is_no_message() {
     let mut pair = Pair::start(Http::Two).await;
     let error = br#"{"error":{"code":"data_loss","message":"in the middle of it"},"metadata":{"x":["y"]}}"#;
@@ -125,7 +145,17 @@ async fn a_stream_ends_with_an_envelope_that_is_no_message() {
         (1, vec![message(2, error)], Streaming::Unary, (Some(15), Outcome::Error, "DATA_LOSS"), "an error"),
         (1, vec![message(2, b"garbage")], Streaming::Unary, garbage, "no JSON"),
         (1, vec![message(2, &vec![b' '; 70_000])], Streaming::Unary, garbage, "more than is kept"),
-        (1, vec![message(3, b"\x1f\x8b")], Streaming::Unary, (None, Outcome::Ok, ""), "a compressed end is not read"),
+        (
+            1,
+            vec![message(0, b"a"), message(3, &gzip(error))],
+            Streaming::Unary,
+            (Some(15), Outcome::Error, "DATA_LOSS"),
+            "an error that is compressed",
+        ),
+        (1, vec![message(3, &gzip(b"{}"))], Streaming::Unary, (Some(0), Outcome::Ok, ""), "a compressed success"),
+        (1, vec![message(3, &gzip(error)[..30])], Streaming::Unary, garbage, "a compressed end that is cut"),
+        (1, vec![message(3, &gzip(&vec![b' '; 9_000_000]))], Streaming::Unary, garbage, "a bomb"),
+        (1, vec![message(2, b"[null]")], Streaming::Unary, garbage, "an array"),
         (
             2,
             vec![message(0, b"a")],
@@ -136,7 +166,7 @@ async fn a_stream_ends_with_an_envelope_that_is_no_message() {
     ] {
         let request = pair.post("/shop.v1.Stock/Watch", &[STREAM, VERSION]);
         let sent = vec![message(0, b"hello"); requests];
-        for info in pair.call(request, body(&sent), answer(200, &[STREAM], &pieces, &[])).await {
+        for info in pair.call(request, body(&sent), answer(200, &[STREAM, GZIPPED], &pieces, &[])).await {
             check_end(&info, expected, reason);
             assert_eq!(info.invocation().streaming(), mode, "{reason}");
             let (stats, is_client) = (info.stats(), info.side() == hottap::rpc::Side::Client);

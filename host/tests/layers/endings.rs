@@ -1,15 +1,16 @@
 //! Every call finishes exactly once, however it ends, and its outcome says how.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use hottap::RequestBody;
 use hottap::rpc::{Outcome, RpcInfo};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Full, combinators::BoxBody};
-use tokio_stream::StreamExt;
+use http_body::{Body, SizeHint};
+use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
+use tokio_stream::{Stream, StreamExt};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
@@ -197,7 +198,7 @@ async fn an_error_of_the_body_passes_and_is_recorded() {
     let layer = recorder.start("unit").server_layer();
     let service = layer.layer(service_fn(|_: Request<RequestBody<Empty<Bytes>>>| async {
         let frames = [Ok(http_body::Frame::data(Bytes::from("half"))), Err("the pipe burst")];
-        Ok::<_, Infallible>(Response::new(http_body_util::StreamBody::new(tokio_stream::iter(frames))))
+        Ok::<_, Infallible>(Response::new(StreamBody::new(tokio_stream::iter(frames))))
     }));
     let response = service.oneshot(request(Method::GET, false)).await.expect("succeeds");
     assert_eq!(response.into_body().collect().await.expect_err("fails"), "the pipe burst");
@@ -205,6 +206,47 @@ async fn an_error_of_the_body_passes_and_is_recorded() {
     check(&info, Outcome::Error, "body");
     assert_eq!((info.stats().error_message(), info.stats().sent().bytes), ("the pipe burst", 4));
     recorder.assert_each_finished_once();
+}
+
+#[tokio::test]
+async fn a_grpc_response_that_is_dropped_before_its_trailers_is_cancelled() {
+    for around in BOTH {
+        // All of its bytes have passed, and how it ended has not been said.
+        let answer = || {
+            let message = http_body::Frame::data(Bytes::from("\0\0\0\0\0"));
+            let frames = tokio_stream::iter([Ok::<_, Infallible>(message)]).chain(tokio_stream::pending());
+            Ok(Response::new(BoxBody::new(Sized(StreamBody::new(Box::pin(frames) as Frames)))))
+        };
+        let info = once(around, request(Method::POST, true), answer, async |response| {
+            let mut body = response.expect("succeeds").into_body();
+            body.frame().await.expect("a message").expect("no error");
+            assert_eq!(body.size_hint().exact(), Some(0));
+        })
+        .await;
+        check(&info, Outcome::Cancelled, "cancelled");
+        assert_eq!(info.stats().rpc_status(), None);
+    }
+}
+
+type Frames = Pin<Box<dyn Stream<Item = Result<http_body::Frame<Bytes>, Infallible>> + Send + Sync>>;
+
+/// A body whose bytes are counted beforehand, as one with a `content-length` is; nothing is left of them.
+struct Sized(StreamBody<Frames>);
+
+impl Body for Sized {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(0)
+    }
 }
 
 #[tokio::test]
@@ -301,12 +343,12 @@ async fn a_panic_goes_on_and_is_recorded_wherever_it_is_caught() {
 }
 
 /// Polls a future, and gives the message with which it panics; it is dropped when nothing panics any more.
-struct Caught<F>(std::pin::Pin<Box<F>>);
+struct Caught<F>(Pin<Box<F>>);
 
 impl<F: Future> Future for Caught<F> {
     type Output = String;
 
-    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<String> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<String> {
         let poll = std::panic::AssertUnwindSafe(|| self.0.as_mut().poll(context));
         match std::panic::catch_unwind(poll) {
             Ok(poll) => poll.map(|_| String::new()),

@@ -2,6 +2,7 @@
 
 mod codec;
 mod echo;
+mod handler;
 mod mirror;
 mod pair;
 mod peer;
@@ -11,6 +12,7 @@ mod test_service;
 mod wire;
 mod world;
 
+mod any_peer;
 mod bad_input;
 mod business;
 mod connect;
@@ -24,11 +26,14 @@ mod h2load;
 mod handles;
 mod http;
 mod interop;
+mod limits;
 mod naming;
 mod natives;
 mod nginx;
 mod node;
 mod node_connect;
+mod panics;
 mod python;
 mod traces;
+mod unread;
 mod web;

@@ -47,6 +47,27 @@ async fn a_method_that_was_served_keeps_its_name_when_it_refuses() {
     world.close().await;
 }
 
+#[tokio::test]
+async fn a_known_method_that_is_unimplemented_keeps_its_name_and_what_no_router_knows_has_none() {
+    let world = World::start().await;
+    world.client.unary("echo").await.expect("succeeds");
+    // The handler says so of a part of what it is asked for.
+    world.client.unary("fail 12 not yet").await.expect_err("refused");
+    // tonic's router says so of a service, and the service of a method.
+    for path in ["/no.Such/Method", "/test.Echo/NoSuch"] {
+        world.client.send(path, GrpcRequest::new(Bytes::new())).await.expect_err("nobody knows it");
+    }
+    let served = world.served.finished(4).await;
+    for (info, name) in served.iter().zip(["test.Echo/Unary", "test.Echo/Unary", "_OTHER", "_OTHER"]) {
+        assert_eq!(info.invocation().method().as_str(), name);
+    }
+    for info in &served[1..] {
+        assert_eq!((info.stats().rpc_status(), info.stats().outcome()), (Some(12), Outcome::Error));
+        assert_eq!(info.stats().error_type().as_str(), "UNIMPLEMENTED");
+    }
+    world.close().await;
+}
+
 /// One plain HTTP call through the server's layer; gives the method's name.
 async fn name(request: http::request::Builder, answer: http::response::Builder) -> String {
     let recorder = Recorder::default();

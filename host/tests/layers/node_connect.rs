@@ -94,6 +94,7 @@ async fn call(client: &HttpClient, url: &str, content_type: &str, body: Bytes) -
     let request = Request::post(url)
         .header("content-type", content_type)
         .header("connect-protocol-version", "1")
+        .header("accept-encoding", "gzip")
         .header("connect-accept-encoding", "gzip")
         .header("grpc-accept-encoding", "gzip")
         .body(Full::from(body))
@@ -151,6 +152,41 @@ async fn a_connect_node_server_is_recorded() {
             check(&info, &seen, if is_web { Protocol::GrpcWeb } else { Protocol::Connect }, streaming, end);
             // Three times 5000 letters are sent in less.
             assert!(seen.responded.bytes < 5_000, "{seen:#?}");
+        }
+        sent.assert_each_finished_once();
+    }
+}
+
+#[tokio::test]
+async fn ends_that_a_connect_node_server_compresses_are_read() {
+    let Some(node) = Node::find("ends_that_a_connect_node_server_compresses_are_read") else { return };
+    // connect-node compresses what is longer than 1 KiB, be it a message, the end of a stream or an error.
+    let words: &'static str = "such long words ".repeat(100).leak();
+    let lost: End = (Outcome::Error, 15, "DATA_LOSS", &words[..1024]);
+    let (unary, download) = (json(&format!("fail 15 {words}")), json(&format!("2 7 fail 15 {words}")));
+    let mut server: Peer = node.run("connect_server.js", &[]);
+    let ports = server.line().await;
+    let (second, first) = ports.split_once(' ').expect("two ports");
+    for (version, port) in [("1.1", first), ("2", second)] {
+        let sent = Recorder::default();
+        let client = client(&sent.start("shop"), version);
+        for (i, (method, content_type, message, protocol, streaming)) in [
+            ("Unary", "application/json", &unary, Protocol::Connect, Streaming::Unary),
+            ("Download", "application/connect+json", &download, Protocol::Connect, Streaming::Server),
+            ("Unary", "application/grpc-web+json", &unary, Protocol::GrpcWeb, Streaming::Unary),
+            ("Download", "application/grpc-web+json", &download, Protocol::GrpcWeb, Streaming::Server),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let is_framed = content_type != "application/json";
+            let body = if is_framed { frames(&[message]) } else { Bytes::from(message.clone()) };
+            call(&client, &format!("http://127.0.0.1:{port}/test.Echo/{method}"), content_type, body).await;
+            let (info, seen) = (sent.finished(i + 1).await.remove(i), Seen::read(&server.line().await));
+            check(&info, &seen, protocol, streaming, lost);
+            assert_eq!(seen.ends_compressed(), is_framed, "{seen:#?}");
+            // Without that, the words alone are more.
+            assert!(seen.responded.bytes < 1_024, "{seen:#?}");
         }
         sent.assert_each_finished_once();
     }

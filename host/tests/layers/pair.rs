@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -37,6 +37,13 @@ pub(crate) enum Http {
 /// A message with its prefix.
 pub(crate) fn message(flag: u8, payload: &[u8]) -> Vec<u8> {
     [&[flag][..], &(payload.len() as u32).to_be_bytes(), payload].concat()
+}
+
+/// The bytes compressed.
+pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(plain).expect("into memory");
+    encoder.finish().expect("into memory")
 }
 
 /// A body that comes in these pieces.

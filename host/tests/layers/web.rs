@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hottap::rpc::{Outcome, Protocol, Streaming, Traffic};
+use hottap::rpc::{Outcome, Protocol, Side, Streaming, Traffic};
 
-use crate::pair::{Http, Pair, answer, body, check_end, message};
+use crate::pair::{Http, Pair, answer, body, check_end, gzip, message};
 
 const WEB: (&str, &str) = ("content-type", "application/grpc-web+proto");
 const TEXT: (&str, &str) = ("content-type", "application/grpc-web-text");
@@ -60,7 +60,8 @@ async fn text_is_decoded_to_count_its_messages() {
 #[tokio::test]
 async fn the_status_comes_from_wherever_it_is_told() {
     let mut pair = Pair::start(Http::One).await;
-    let web = [WEB];
+    let (web, gzipped) = ([WEB], [WEB, ("grpc-encoding", "gzip")]);
+    let frame = (Some(2), Outcome::Error, "frame");
     for (status, head, pieces, expected, reason) in [
         (
             200,
@@ -78,8 +79,24 @@ async fn the_status_comes_from_wherever_it_is_told() {
         ),
         (200, &web, vec![message(0, b"abc")], (Some(2), Outcome::Error, "missing_status"), "nowhere"),
         (503, &[], vec![b"<html>".to_vec()], (Some(14), Outcome::Error, "503"), "by HTTP"),
-        (200, &web, vec![message(0x80, b"\0\0\0")], (Some(2), Outcome::Error, "frame"), "trailers that are none"),
-        (200, &web, vec![message(0x81, b"\x1f\x8b")], (None, Outcome::Ok, ""), "compressed trailers are not read"),
+        (200, &web, vec![message(0x80, b"\0\0\0")], frame, "trailers that are none"),
+        (
+            200,
+            &gzipped,
+            vec![message(0x81, &gzip(b"grpc-status: 5\r\n"))],
+            (Some(5), Outcome::Error, "NOT_FOUND"),
+            "in a last frame that is compressed",
+        ),
+        (200, &gzipped, vec![message(0x81, b"\x1f\x8b")], frame, "compressed trailers that are cut"),
+        (200, &gzipped, vec![message(0x81, &gzip(&vec![b' '; 9_000_000]))], frame, "trailers that are a bomb"),
+        (200, &web, vec![message(0x81, &gzip(b"grpc-status: 0\r\n"))], frame, "compressed, and nobody said how"),
+        (
+            200,
+            &[WEB, ("grpc-encoding", "br")],
+            vec![message(0x81, b"\x1f\x8b")],
+            (None, Outcome::Ok, ""),
+            "in an encoding that is not read",
+        ),
         (
             200,
             &web,
@@ -116,6 +133,25 @@ async fn a_name_that_no_router_knows_is_other() {
         let request = pair.post(path, &[WEB]);
         let [_, server] = pair.call(request, body(&[message(0, b"")]), answer(status, head, &[b""; 0], &[])).await;
         assert_eq!(server.invocation().method().as_str(), name, "{path}");
+    }
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_compressed_as_a_whole_is_not_taken_for_malformed() {
+    let mut pair = Pair::start(Http::One).await;
+    // As a server's layer or a proxy does it for any content type.
+    let whole = gzip(&[message(0, b"abc"), message(0x80, b"grpc-status: 5\r\n")].concat());
+    for (kind, path) in [(WEB, PATH), (("content-type", "application/connect+json"), "/shop.v1.Stock/Count")] {
+        let request = pair.post(path, &[kind]);
+        let answer = answer(200, &[kind, ("content-encoding", "gzip")], &[&whole], &[]);
+        for info in pair.call(request, body(&[message(0, b"")]), answer).await {
+            check_end(&info, (None, Outcome::Ok, ""), "nobody knows");
+            assert_eq!(info.invocation().streaming(), Streaming::Unknown);
+            let stats = info.stats();
+            let traffic = if info.side() == Side::Client { stats.received() } else { stats.sent() };
+            assert_eq!(traffic, Traffic { bytes: whole.len() as u64, messages: 0, last_bytes: 0 });
+        }
     }
     pair.close().await;
 }

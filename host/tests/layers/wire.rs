@@ -80,6 +80,11 @@ impl Seen {
         }
     }
 
+    /// The envelope that tells how the call ended came compressed.
+    pub(crate) fn ends_compressed(&self) -> bool {
+        self.responded.messages.last().is_some_and(|(flag, _)| flag & 0x82 != 0 && flag & 1 == 1)
+    }
+
     pub(crate) fn http_status(&self) -> Option<u16> {
         self.answer.get(":status")?.as_u64()?.try_into().ok()
     }

@@ -27,16 +27,15 @@ use tower_service::Service;
 
 use self::resolve::Resolver;
 use self::stream::Socket;
+use super::balance::Health;
 use super::endpoint::Place;
 use super::{Error, ErrorKind, Phase};
 
 /// How long the first address of a name is tried alone before one of the other family is tried beside it; RFC 8305
 /// recommends 250 ms, and hyper's default is this.
 const HAPPY_EYEBALLS: Duration = Duration::from_millis(300);
-/// An attempt to connect that took at least this long has kept others waiting, who would each wait as long again.
-const SLOW: Duration = Duration::from_millis(100);
-/// They get its error instead, if they come within this time. Longer, and calls would fail that nobody tried for.
-const FRESH: Duration = Duration::from_millis(20);
+
+const NO_ANSWER: &str = "the name server did not answer in time";
 
 /// Connects to one endpoint.
 #[derive(Clone)]
@@ -47,8 +46,43 @@ struct Inner {
     resolve: Option<Arc<dyn Resolve>>,
     tls: Option<Handshake>,
     timeout: Option<Duration>,
-    /// The last failure that kept others waiting, and when it was.
-    slow: Mutex<Option<(Instant, Error)>>,
+    last: LastFailure,
+    health: Arc<Health>,
+}
+
+/// A connection that was given up after this time by the calls that wanted it is one that failed. Shorter, and impatient
+/// callers would make a good endpoint a bad one; longer, and calls with little time would find out about a dead one again
+/// and again.
+const GIVEN_UP: Duration = Duration::from_millis(500);
+
+/// Sees whether a connection is given up.
+struct Patience<'a> {
+    health: &'a Health,
+    began: Instant,
+    over: bool,
+}
+
+impl Drop for Patience<'_> {
+    fn drop(&mut self) {
+        if !self.over && self.began.elapsed() >= GIVEN_UP {
+            self.health.failed();
+        }
+    }
+}
+
+/// Why there was no connection the last time. Calls that wait for a connection that another one is making are told by the
+/// pool only that it has not come to be.
+#[derive(Clone, Default)]
+pub(super) struct LastFailure(Arc<Mutex<Option<Error>>>);
+
+impl LastFailure {
+    fn set(&self, error: &Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+    }
+
+    pub(super) fn get(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// How far a connection has come, for the one who runs out of patience with it.
@@ -72,37 +106,32 @@ impl Connector {
         resolve: Option<Arc<dyn Resolve>>,
         tls: Option<Handshake>,
         timeout: Option<Duration>,
+        last: LastFailure,
+        health: Arc<Health>,
     ) -> Self {
-        Self(Arc::new(Inner { place, resolve, tls, timeout, slow: Mutex::new(None) }))
+        Self(Arc::new(Inner { place, resolve, tls, timeout, last, health }))
     }
 
     async fn connect(self) -> Result<TokioIo<Stream>, ConnectFault> {
-        let began = Instant::now();
-        if let Some(error) = self.slow_failure(began) {
-            return Err(ConnectFault(error));
-        }
+        let mut patience = Patience { health: &self.0.health, began: Instant::now(), over: false };
         let progress = Progress::default();
         let connecting = self.dial(&progress);
         let result = match self.0.timeout {
             None => connecting.await,
             Some(limit) => match timeout(limit, connecting).await {
                 Ok(result) => result,
-                Err(_) => Err(Error::new(ErrorKind::ConnectTimedOut, progress.get())),
+                Err(_) => Err(match progress.get() {
+                    // It is the name server that did not answer, and not the host.
+                    Phase::Resolve => Error::new(ErrorKind::Dns, Phase::Resolve).because(NO_ANSWER),
+                    phase => Error::new(ErrorKind::ConnectTimedOut, phase),
+                }),
             },
         };
+        patience.over = true;
         result.map(TokioIo::new).map_err(|error| {
-            let now = Instant::now();
-            if now - began >= SLOW {
-                *self.0.slow.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, error.clone()));
-            }
+            self.0.last.set(&error);
             ConnectFault(error)
         })
-    }
-
-    fn slow_failure(&self, now: Instant) -> Option<Error> {
-        let slow = self.0.slow.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, error) = slow.as_ref()?;
-        (now.saturating_duration_since(*at) <= FRESH).then(|| error.clone())
     }
 
     async fn dial(&self, progress: &Progress) -> Result<Stream, Error> {

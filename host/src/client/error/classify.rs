@@ -15,8 +15,9 @@ use crate::layer::Reached;
 const MAX_CAUSES: usize = 12;
 
 impl Error {
-    /// A call failed before its response's head was there.
-    pub(in crate::client) fn of_send(error: legacy::Error) -> Self {
+    /// A call failed before its response's head was there. `last` says why there was no connection, if the call has waited
+    /// for one that another was making.
+    pub(in crate::client) fn of_send(error: legacy::Error, last: impl FnOnce() -> Option<Self>) -> Self {
         let reached = error.connect_info().and_then(|connected| {
             let mut extensions = http::Extensions::new();
             connected.get_extras(&mut extensions);
@@ -26,8 +27,11 @@ impl Error {
         if let Some(fault) = causes(&error).find_map(|cause| cause.downcast_ref::<ConnectFault>()) {
             return fault.error();
         }
+        if connecting && let Some(last) = last() {
+            return last;
+        }
         let phase = if connecting { Phase::Connect } else { Phase::Head };
-        let kind = if connecting { ErrorKind::Connect } else { of_chain(&error) };
+        let kind = if connecting { ErrorKind::Connect } else { of_chain(&error, ErrorKind::Tls) };
         let mut failed = Self::new(kind, phase).because(error);
         failed.0.reached = reached;
         failed
@@ -35,7 +39,7 @@ impl Error {
 
     /// A call failed in its response's body.
     pub(in crate::client) fn of_body(error: hyper::Error) -> Self {
-        Self::new(of_chain(&error), Phase::Body).because(error)
+        Self::new(of_chain(&error, ErrorKind::Protocol), Phase::Body).because(error)
     }
 
     /// No hands were shaken.
@@ -67,8 +71,9 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     std::iter::successors(Some(error), |&error| error.source()).take(MAX_CAUSES)
 }
 
-/// The first cause that tells.
-fn of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
+/// What the deepest cause says that says anything. `invalid` is what data mean that somebody could not read: no socket says
+/// so, but rustls, of whose error h2 keeps the words alone, and in a body hyper of chunks that are none.
+fn of_chain(error: &(dyn StdError + 'static), invalid: ErrorKind) -> ErrorKind {
     let mut kind = None;
     for cause in causes(error) {
         if cause.is::<BodyFault>() {
@@ -79,7 +84,12 @@ fn of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
         } else if let Some(error) = cause.downcast_ref::<h2::Error>() {
             of_h2(error)
         } else if let Some(error) = cause.downcast_ref::<io::Error>() {
-            tls(error).or_else(|| is_reset(error.kind()).then_some(ErrorKind::Reset))
+            tls(error).or(match error.kind() {
+                // hyper says so of chunks that are none.
+                io::ErrorKind::InvalidInput => Some(ErrorKind::Protocol),
+                io::ErrorKind::InvalidData => Some(invalid),
+                kind => is_reset(kind).then_some(ErrorKind::Reset),
+            })
         } else {
             None
         };
@@ -90,7 +100,7 @@ fn of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
 }
 
 fn of_hyper(error: &hyper::Error) -> Option<ErrorKind> {
-    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
+    if error.is_parse() {
         Some(ErrorKind::Protocol)
     } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || error.is_timeout() {
         Some(ErrorKind::Reset)
@@ -103,7 +113,8 @@ fn of_hyper(error: &hyper::Error) -> Option<ErrorKind> {
 
 fn of_h2(error: &h2::Error) -> Option<ErrorKind> {
     if error.is_io() {
-        return error.get_io().and_then(|error| tls(error)).or(Some(ErrorKind::Reset));
+        let told = error.get_io().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
+        return Some(if told { ErrorKind::Tls } else { ErrorKind::Reset });
     }
     if error.is_remote() {
         return Some(ErrorKind::Reset);
@@ -125,7 +136,8 @@ fn tls(error: &io::Error) -> Option<ErrorKind> {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => ErrorKind::CertificateExpired,
-            CertificateError::UnknownIssuer => ErrorKind::CertificateUnknownIssuer,
+            // A bad signature is that of somebody who only has the name of one who is trusted.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => ErrorKind::CertificateUnknownIssuer,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 ErrorKind::CertificateWrongName
             }

@@ -1,8 +1,13 @@
 //! Connect (<https://connectrpc.com/docs/protocol>): the method's name, deadlines, and errors in JSON, read from what
 //! anybody may have sent.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use http::HeaderValue;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::{End, grpc};
 use crate::rpc::{Codec, cut};
@@ -13,6 +18,8 @@ pub(super) const VERSION: &str = "connect-protocol-version";
 pub(super) const TIMEOUT: &str = "connect-timeout-ms";
 /// The flag of the envelope that ends a stream.
 pub(super) const END_OF_STREAM: u8 = 2;
+/// The header that says how a stream's envelopes are compressed.
+pub(super) const ENCODING: &str = "connect-content-encoding";
 
 /// Bytes kept of an error's words, as of gRPC's.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -81,23 +88,48 @@ struct WireError {
 
 #[derive(Deserialize)]
 struct EndOfStream {
-    error: Option<WireError>,
+    error: Option<Object<WireError>>,
+}
+
+/// A struct that came as a JSON object. serde's own code would take the fields from an array as well, and so read a success
+/// in `[null]`, which is garbage to Connect's clients.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfMap<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(OfMap(PhantomData))
+    }
 }
 
 /// What the envelope at the end of a stream says.
 pub(super) fn end_of_stream(json: &[u8]) -> End {
-    match serde_json::from_slice::<EndOfStream>(json) {
-        Ok(EndOfStream { error: None }) => End::Status(0, String::new()),
+    match serde_json::from_slice(json) {
+        Ok(Object(EndOfStream { error: None })) => End::Status(0, String::new()),
         // An error whose code nobody knows is an error all the same.
-        Ok(EndOfStream { error: Some(error) }) => End::Status(number(&error).unwrap_or(grpc::UNKNOWN), words(error)),
+        Ok(Object(EndOfStream { error: Some(Object(error)) })) => {
+            End::Status(number(&error).unwrap_or(grpc::UNKNOWN), words(error))
+        }
         Err(_) => End::Garbage,
     }
 }
 
 /// What the body of a response says whose HTTP status is an error; nothing if it is no error of Connect's.
 pub(super) fn error(json: &[u8]) -> End {
-    let error = serde_json::from_slice::<WireError>(json).ok();
-    match error.and_then(|error| number(&error).map(|code| (code, error))) {
+    let error = serde_json::from_slice::<Object<WireError>>(json).ok();
+    match error.and_then(|Object(error)| number(&error).map(|code| (code, error))) {
         Some((code, error)) => End::Status(code, words(error)),
         None => End::Untold,
     }
@@ -169,6 +201,7 @@ mod tests {
             (r#"{"code":5}"#, None, "a number"),
             (r#"{"message":"x"}"#, None, "no code"),
             (r#"{"error":"x"}"#, None, "another API's error"),
+            (r#"["not_found","x"]"#, None, "an array"),
             ("<html>", None, "no JSON"),
             ("", None, "nothing"),
             (r#"{"code":"not_found""#, None, "cut"),
@@ -196,7 +229,9 @@ mod tests {
             check(&end_of_stream(json.as_bytes()), expected);
         }
         let deep = "[".repeat(60_000);
-        for garbage in ["", "null", "17", "{", r#"{"error":"x"}"#, r#"{"error":{"code":7}}"#, "\0\0\0", &deep] {
+        let arrays = ["[]", "[null]", r#"[{"code":"aborted"}]"#, r#"{"error":["aborted","x"]}"#];
+        let others = ["", "null", "17", "{", r#"{"error":"x"}"#, r#"{"error":{"code":7}}"#, "\0\0\0", &deep];
+        for garbage in arrays.into_iter().chain(others) {
             assert!(matches!(end_of_stream(garbage.as_bytes()), End::Garbage), "{garbage:.20}");
         }
         assert!(matches!(end_of_stream(b"\xff\xfe{}"), End::Garbage));

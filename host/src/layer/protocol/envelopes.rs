@@ -1,7 +1,9 @@
 //! A body of messages whose last envelope is none, but says how the call ended: gRPC-web's and Connect's responses.
 
+use http::HeaderMap;
+
 use super::frames::COMPRESSED;
-use super::{Base64, End, Frames, connect, grpc_web};
+use super::{Base64, Encoding, End, Frames, Opened, connect, grpc, grpc_web};
 
 /// Bytes kept of the envelope that ends the body: as much as servers take of headers. More would let a peer fill memory,
 /// less might cut trailers that are used.
@@ -21,11 +23,21 @@ impl Last {
             Self::Connect => connect::END_OF_STREAM,
         }
     }
+
+    /// How envelopes are compressed that have the flag for it.
+    fn encoding(self, headers: &HeaderMap) -> Encoding {
+        let name = match self {
+            Self::GrpcWeb => grpc::ENCODING,
+            Self::Connect => connect::ENCODING,
+        };
+        Encoding::of(headers.get(name))
+    }
 }
 
 /// Where in the body it is.
 pub(crate) struct Envelopes {
     last: Last,
+    encoding: Encoding,
     text: Option<Base64>,
     inner: Inner,
 }
@@ -53,9 +65,10 @@ enum State {
 }
 
 impl Envelopes {
-    pub(super) fn new(last: Last, is_text: bool) -> Self {
+    /// `headers` are those of the body's head.
+    pub(super) fn new(last: Last, is_text: bool, headers: &HeaderMap) -> Self {
         let inner = Inner { frames: Frames::default(), last: last.flag(), end: Vec::new(), state: State::Messages };
-        Self { last, text: is_text.then(Base64::default), inner }
+        Self { last, encoding: last.encoding(headers), text: is_text.then(Base64::default), inner }
     }
 
     /// Takes the next bytes; calls `message` with the size of each message that ends in them, its prefix included and
@@ -67,16 +80,30 @@ impl Envelopes {
         }
     }
 
-    /// What the last envelope says.
+    /// What the last envelope says. If it is compressed, this decompresses it: to be asked once.
     pub(super) fn end(&self) -> End {
-        match self.inner.state {
-            State::End { complete: true, compressed: true, .. } => End::Sealed,
-            State::End { complete: true, cut: true, .. } => End::Garbage,
-            State::End { complete: true, .. } => match self.last {
-                Last::GrpcWeb => grpc_web::trailers(&self.inner.end),
-                Last::Connect => connect::end_of_stream(&self.inner.end),
+        let State::End { complete: true, compressed, cut, .. } = self.inner.state else { return End::Untold };
+        match self.open(compressed, cut) {
+            Opened::Plain(end) => match self.last {
+                Last::GrpcWeb => grpc_web::trailers(&end),
+                Last::Connect => connect::end_of_stream(&end),
             },
-            _ => End::Untold,
+            Opened::Broken => End::Garbage,
+            Opened::Sealed => End::Sealed,
+        }
+    }
+
+    fn open(&self, compressed: bool, cut: bool) -> Opened<'_> {
+        let end = self.inner.end.as_slice();
+        match self.encoding {
+            // Nothing is nothing in every encoding.
+            _ if end.is_empty() => Encoding::Identity.open(end),
+            Encoding::Other if compressed => Opened::Sealed,
+            _ if cut => Opened::Broken,
+            _ if !compressed => Encoding::Identity.open(end),
+            // The flag contradicts the head: no client of the protocol would take it.
+            Encoding::Identity => Opened::Broken,
+            encoding => encoding.open(end),
         }
     }
 
@@ -129,6 +156,8 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::protocol::encoding::tests::gzip;
+    use http::HeaderValue;
 
     fn envelope(flag: u8, payload: &[u8]) -> Vec<u8> {
         [&[flag][..], &(payload.len() as u32).to_be_bytes(), payload].concat()
@@ -137,7 +166,7 @@ mod tests {
     /// The sizes of the messages, the reader, for every way to cut the body.
     fn read(last: Last, is_text: bool, body: &[u8], check: impl Fn(&[u64], &Envelopes)) {
         for size in [1, 2, 3, 7, body.len().max(1)] {
-            let (mut envelopes, mut sizes) = (Envelopes::new(last, is_text), Vec::new());
+            let (mut envelopes, mut sizes) = (Envelopes::new(last, is_text, &HeaderMap::new()), Vec::new());
             for piece in body.chunks(size) {
                 envelopes.feed(piece, &mut |size| sizes.push(size));
             }
@@ -174,7 +203,8 @@ mod tests {
     fn what_is_malformed_is_seen_and_nothing_is_kept_of_what_is_too_long() {
         for (body, end, malformed, inside, reason) in [
             (envelope(2, b"garbage"), End::Garbage, false, false, "no JSON"),
-            (envelope(3, b"{}"), End::Sealed, false, false, "compressed"),
+            (envelope(3, b"{}"), End::Garbage, false, false, "compressed, and nobody said how"),
+            (envelope(3, b""), End::Garbage, false, false, "nothing, compressed, is no JSON"),
             (envelope(4, b""), End::Untold, true, false, "a flag that nobody knows"),
             (vec![2, 0, 0, 0, 9, b'{'], End::Untold, false, true, "a length that lies"),
             ([envelope(2, b"{}"), envelope(0, b"")].concat(), End::Status(0, String::new()), true, false, "beyond"),
@@ -186,8 +216,46 @@ mod tests {
             });
         }
         let long = envelope(2, &vec![b' '; 4 * MAX_END_BYTES]);
-        let mut envelopes = Envelopes::new(Last::Connect, false);
+        let mut envelopes = Envelopes::new(Last::Connect, false, &HeaderMap::new());
         envelopes.feed(&long, &mut |_| {});
         assert_eq!((envelopes.end(), envelopes.inner.end.len()), (End::Garbage, MAX_END_BYTES));
+    }
+
+    #[test]
+    fn an_end_that_is_compressed_is_read_and_a_bomb_is_not() {
+        let error = br#"{"error":{"code":"data_loss","message":"gone"}}"#;
+        let trailers = b"grpc-status: 5\r\ngrpc-message: gone\r\n";
+        let (web, sound) = (gzip(trailers), gzip(error));
+        // It compresses badly: more of it comes than is kept.
+        let mut rng = fastrand::Rng::with_seed(9);
+        let noise: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(2 * MAX_END_BYTES).collect();
+        let (bomb, long) = (gzip(&vec![b' '; 10_000_000]), gzip(&noise));
+        for (last, encoding, end, expected, reason) in [
+            (Last::Connect, "gzip", &sound[..], End::Status(15, "gone".into()), "an error"),
+            (Last::Connect, "gzip", &gzip(b"{}"), End::Status(0, String::new()), "success"),
+            (Last::GrpcWeb, "gzip", &web, End::Status(5, "gone".into()), "trailers"),
+            (Last::GrpcWeb, "gzip", b"", End::Untold, "nothing"),
+            (Last::GrpcWeb, "br", &web, End::Sealed, "an encoding that is not read"),
+            (Last::GrpcWeb, "br", &long, End::Sealed, "an encoding that is not read, and too long"),
+            (Last::GrpcWeb, "identity", &web, End::Garbage, "not compressed, says the head"),
+            (Last::GrpcWeb, "deflate", &web, End::Garbage, "another format"),
+            (Last::Connect, "gzip", &sound[..20], End::Garbage, "cut"),
+            (Last::Connect, "gzip", error, End::Garbage, "plain"),
+            (Last::Connect, "gzip", &bomb, End::Garbage, "a bomb"),
+            (Last::Connect, "gzip", &long, End::Garbage, "more than is kept"),
+        ] {
+            let mut headers = HeaderMap::new();
+            let (name, other) = match last {
+                Last::GrpcWeb => (grpc::ENCODING, connect::ENCODING),
+                Last::Connect => (connect::ENCODING, grpc::ENCODING),
+            };
+            headers.insert(name, HeaderValue::from_static(encoding));
+            // Another protocol's word says nothing here.
+            headers.insert(other, HeaderValue::from_static("zstd"));
+            let mut envelopes = Envelopes::new(last, false, &headers);
+            envelopes.feed(&envelope(last.flag() | COMPRESSED, end), &mut |_| panic!("it is no message"));
+            assert_eq!(envelopes.end(), expected, "{reason}");
+            assert!(envelopes.has_ended() && !envelopes.is_malformed(), "{reason}");
+        }
     }
 }

@@ -13,6 +13,8 @@ pub(super) const TIMEOUT: &str = "grpc-timeout";
 pub(super) const CONTENT_TYPE: &[u8] = b"application/grpc";
 pub(super) const STATUS: &str = "grpc-status";
 pub(super) const MESSAGE: &str = "grpc-message";
+/// The header that says how messages are compressed.
+pub(super) const ENCODING: &str = "grpc-encoding";
 
 /// Bytes kept of a status message. What follows is as foreign and helps nobody.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -87,7 +89,7 @@ pub(crate) fn needs_no_method(status: u16) -> bool {
 }
 
 /// A deadline in nanoseconds; 0 if it can't be read.
-pub(super) fn deadline(value: &HeaderValue) -> u64 {
+pub(crate) fn deadline(value: &HeaderValue) -> u64 {
     parse_timeout(value).unwrap_or(0)
 }
 

@@ -2,6 +2,7 @@
 
 mod base64;
 mod connect;
+mod encoding;
 mod envelopes;
 mod frames;
 pub(crate) mod grpc;
@@ -20,6 +21,7 @@ pub(crate) use verdict::{End, Verdict};
 pub(crate) use wire::Wire;
 
 use self::base64::Base64;
+use self::encoding::{Encoding, Opened};
 use self::envelopes::Envelopes;
 use self::frames::Frames;
 use self::wire::Media;

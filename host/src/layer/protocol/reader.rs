@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::envelopes::Last;
 use super::frames::COMPRESSED;
-use super::{End, Envelopes, Frames, Media, Wire, connect};
+use super::{Encoding, End, Envelopes, Frames, Media, Opened, Wire, connect};
 
 /// Bytes kept of the body of an error: errors are short, and what is longer is somebody's page.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
@@ -27,8 +27,8 @@ pub(crate) enum Reader {
 }
 
 /// The start of a body; all of it, if it is not longer than what is kept.
-#[derive(Default)]
 pub(crate) struct Excerpt {
+    encoding: Encoding,
     kept: Vec<u8>,
     cut: bool,
 }
@@ -40,7 +40,7 @@ impl Reader {
         match wire {
             Wire::Http => Self::Opaque,
             Wire::Grpc | Wire::GrpcWeb | Wire::ConnectStream => Self::Framed(Frames::default()),
-            Wire::GrpcWebText => Self::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, true))),
+            Wire::GrpcWebText => Self::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, true, &HeaderMap::new()))),
             Wire::ConnectUnary => Self::Whole { counted: false },
         }
     }
@@ -48,9 +48,12 @@ impl Reader {
     /// Reads a response's body: what it is depends on the response's own head, which may be somebody's on the way.
     pub(crate) fn of_response(wire: Wire, status: StatusCode, headers: &HeaderMap) -> Self {
         let media = headers.get(CONTENT_TYPE).map(Media::of);
-        let envelopes = |last, is_text| Self::Envelopes(Box::new(Envelopes::new(last, is_text)));
+        let encoding = Encoding::of(headers.get(CONTENT_ENCODING));
+        let envelopes = |last, is_text| Self::Envelopes(Box::new(Envelopes::new(last, is_text, headers)));
         match wire {
-            Wire::ConnectUnary if status != StatusCode::OK && is_plain_json(headers) => Self::Error(Box::default()),
+            Wire::ConnectUnary if status != StatusCode::OK && headers.get(CONTENT_TYPE).is_some_and(Media::is_json) => {
+                Self::Error(Box::new(Excerpt::new(encoding)))
+            }
             _ if status != StatusCode::OK => Self::Opaque,
             Wire::Http => Self::Opaque,
             Wire::ConnectUnary => match media {
@@ -58,6 +61,8 @@ impl Reader {
                 _ => Self::Opaque,
             },
             Wire::Grpc => Self::Framed(Frames::default()),
+            // Somebody on the way, or a layer of the server's, has compressed the whole body, prefixes and all.
+            _ if encoding != Encoding::Identity => Self::Unread { sealed: true },
             Wire::GrpcWeb | Wire::GrpcWebText => match media {
                 Some(Media::GrpcWeb) => envelopes(Last::GrpcWeb, false),
                 Some(Media::GrpcWebText) => envelopes(Last::GrpcWeb, true),
@@ -82,6 +87,12 @@ impl Reader {
         }
     }
 
+    /// Its messages can't be counted.
+    #[inline]
+    pub(crate) fn is_unread(&self) -> bool {
+        matches!(self, Self::Unread { .. })
+    }
+
     /// It need not be fed.
     #[inline]
     pub(crate) fn is_blind(&self) -> bool {
@@ -97,7 +108,7 @@ impl Reader {
     pub(crate) fn end(&self) -> End {
         match self {
             Self::Envelopes(envelopes) => envelopes.end(),
-            Self::Error(excerpt) if !excerpt.cut => connect::error(&excerpt.kept),
+            Self::Error(excerpt) => excerpt.end(),
             Self::Whole { .. } => End::Status(0, String::new()),
             Self::Unread { sealed: true } => End::Sealed,
             _ => End::Untold,
@@ -131,6 +142,18 @@ impl Reader {
 }
 
 impl Excerpt {
+    fn new(encoding: Encoding) -> Self {
+        Self { encoding, kept: Vec::new(), cut: false }
+    }
+
+    /// What can't be read is not the error of anybody who speaks Connect, as far as is known here.
+    fn end(&self) -> End {
+        match self.encoding.open(&self.kept) {
+            Opened::Plain(json) if !self.cut => connect::error(&json),
+            _ => End::Untold,
+        }
+    }
+
     fn feed(&mut self, bytes: &[u8]) {
         let room = MAX_ERROR_BYTES - self.kept.len().min(MAX_ERROR_BYTES);
         let kept = bytes.get(..room).unwrap_or(bytes);
@@ -139,15 +162,10 @@ impl Excerpt {
     }
 }
 
-/// JSON that is not compressed: the layers never decompress.
-fn is_plain_json(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(Media::is_json)
-        && headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::protocol::encoding::tests::gzip;
     use http::HeaderValue;
 
     fn name(reader: &Reader) -> &'static str {
@@ -179,7 +197,10 @@ mod tests {
             (Wire::ConnectUnary, 200, "text/html", "", "opaque"),
             (Wire::ConnectUnary, 404, "application/json", "", "error"),
             (Wire::ConnectUnary, 404, "application/json; charset=utf-8", "identity", "error"),
-            (Wire::ConnectUnary, 404, "application/json", "gzip", "opaque"),
+            (Wire::ConnectUnary, 404, "application/json", "gzip", "error"),
+            (Wire::GrpcWeb, 200, "application/grpc-web+proto", "br", "unread"),
+            (Wire::ConnectStream, 200, "application/connect+json", "gzip", "unread"),
+            (Wire::ConnectStream, 200, "application/connect+json", "identity", "envelopes"),
             (Wire::ConnectUnary, 404, "text/html", "", "opaque"),
         ] {
             let mut headers = HeaderMap::new();
@@ -197,7 +218,7 @@ mod tests {
     fn an_error_is_kept_only_if_it_is_short() {
         let error = br#"{"code":"not_found","message":"x"}"#;
         for (padding, expected) in [(0, End::Status(5, "x".to_owned())), (MAX_ERROR_BYTES, End::Untold)] {
-            let mut reader = Reader::Error(Box::default());
+            let mut reader = Reader::Error(Box::new(Excerpt::new(Encoding::Identity)));
             for piece in error.chunks(3) {
                 reader.feed(piece, &mut |_| panic!("an error is no message"));
             }
@@ -205,6 +226,28 @@ mod tests {
             assert_eq!(reader.end(), expected);
             assert!(matches!(&reader, Reader::Error(excerpt) if excerpt.kept.len() <= MAX_ERROR_BYTES));
         }
+    }
+
+    #[test]
+    fn an_error_that_is_compressed_is_read() {
+        let error = br#"{"code":"not_found","message":"x"}"#;
+        let bomb = [error, &b" ".repeat(1_000_000)[..]].concat();
+        for (encoding, body, expected) in [
+            (Encoding::Gzip, gzip(error), End::Status(5, "x".to_owned())),
+            (Encoding::Gzip, gzip(&bomb), End::Untold),
+            (Encoding::Gzip, error.to_vec(), End::Untold),
+            (Encoding::Other, error.to_vec(), End::Untold),
+        ] {
+            let mut reader = Reader::Error(Box::new(Excerpt::new(encoding)));
+            reader.feed(&body, &mut |_| panic!("an error is no message"));
+            assert_eq!(reader.end(), expected, "{encoding:?}");
+        }
+    }
+
+    /// A head that says that envelopes may be compressed.
+    fn gzipped() -> HeaderMap {
+        let name = |name| (http::HeaderName::from_static(name), HeaderValue::from_static("gzip"));
+        ["grpc-encoding", "connect-content-encoding"].into_iter().map(name).collect()
     }
 
     /// What a reader makes of a body that is cut into these pieces.
@@ -220,10 +263,10 @@ mod tests {
     fn whatever_comes_the_cuts_do_not_matter() {
         let readers: [fn() -> Reader; 5] = [
             || Reader::Framed(Frames::default()),
-            || Reader::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, false))),
-            || Reader::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, true))),
-            || Reader::Envelopes(Box::new(Envelopes::new(Last::Connect, false))),
-            || Reader::Error(Box::default()),
+            || Reader::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, false, &HeaderMap::new()))),
+            || Reader::Envelopes(Box::new(Envelopes::new(Last::GrpcWeb, true, &gzipped()))),
+            || Reader::Envelopes(Box::new(Envelopes::new(Last::Connect, false, &gzipped()))),
+            || Reader::Error(Box::new(Excerpt::new(Encoding::Identity))),
         ];
         // Bytes that lead far into every reader, and now and then any other.
         const LIKELY: &[u8] = b"\0\0\0\0\0\0\0\x01\x02\x03\x05\x80\x81AAAA=Yz+/{}\"code\":,grpc-status:\r\n";

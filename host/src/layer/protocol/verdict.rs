@@ -14,7 +14,7 @@ pub(crate) enum End {
     Untold,
     /// gRPC's number of a status, and its words.
     Status(u16, String),
-    /// It can't be read: it is compressed, and the layers never decompress, or came in buffers that do not show their bytes.
+    /// It can't be read: it is compressed in a way that is not known here, or came in buffers that do not show their bytes.
     Sealed,
     /// Something that is no end of this protocol.
     Garbage,

@@ -24,8 +24,9 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// - **Trace**: a valid `traceparent` is the parent; otherwise a trace starts here. Client calls that the handler makes
 ///   through a [`ClientLayer`](crate::ClientLayer) are children, also in a handler whose call no tracer wants: then they
 ///   continue the caller's trace.
-/// - **Status**: gRPC's numbers for gRPC, gRPC-web and Connect. Nothing is ever decompressed: where the end of a gRPC-web or
-///   Connect stream is compressed, there is no RPC status, and the call counts as a success.
+/// - **Status**: gRPC's numbers for gRPC, gRPC-web and Connect. Messages are never decompressed; the end of a gRPC-web or
+///   Connect stream and Connect's errors are, if gzip or deflate compressed them: 64 KiB of them at the most, on the call's
+///   own thread. Where the end came in another encoding, there is no RPC status, and the call counts as a success.
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
 pub struct ServerLayer {

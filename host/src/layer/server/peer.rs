@@ -6,10 +6,16 @@ use crate::rpc::Peer;
 
 /// This end and the caller's; unknown what no runtime that is known here gave.
 #[cfg_attr(
-    not(any(feature = "tonic", feature = "axum")),
+    not(any(feature = "tonic", feature = "axum", feature = "server")),
     expect(unused_variables, reason = "only runtimes tell the ends, and none is compiled in")
 )]
 pub(super) fn of(extensions: &Extensions) -> (Peer, Peer) {
+    #[cfg(feature = "server")]
+    {
+        if let Some(ends) = extensions.get::<crate::server::ConnectInfo>() {
+            return (ends.local().clone(), ends.peer().clone());
+        }
+    }
     #[cfg(feature = "tonic")]
     {
         use tonic::transport::server::TcpConnectInfo;
