@@ -38,5 +38,5 @@ pub use layer::{
     BusinessStatus, Classify, ClientBody, ClientLayer, ClientService, EndpointFuture, EndpointLayer, EndpointService,
     Probe, RequestBody, ResponseBody, ResponseFuture, ResponseHead, Route, ServerLayer, ServerService,
 };
-pub use propagate::Scoped;
+pub use propagate::{Propagator, Propagators, Scoped};
 pub use tracer::{Builder, Call, CallContext, Hottap, StartError, Tracer};

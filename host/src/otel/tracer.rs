@@ -5,12 +5,14 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt, TracerProvider};
-use opentelemetry::{Context, trace};
+use opentelemetry::{Context, KeyValue, trace};
 
 use super::attributes::{Attributes, Kind};
 use super::{BusinessErrors, Conventions, events, parent, status};
+use crate::propagate::Baggage;
 use crate::rpc::{Level, RpcInfo, Side};
 use crate::{CallContext, Tracer};
 
@@ -180,6 +182,17 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Span
     }
 }
 
+/// What came with a server's call as baggage is OpenTelemetry's baggage in its handler.
+fn with_baggage(around: Context, call: &CallContext) -> Context {
+    match call.extensions().get::<Baggage>() {
+        Some(baggage) if info_is_server(call.info()) => {
+            let members = baggage.iter().map(|(key, value)| KeyValue::new(key.to_owned(), value));
+            around.with_baggage(members)
+        }
+        _ => around,
+    }
+}
+
 fn info_is_server(info: &RpcInfo) -> bool {
     info.side() == Side::Server
 }
@@ -198,6 +211,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         let is_told = attributes.called(kind, info);
         attributes.peer(kind, info);
         let (around, links) = self.place(call);
+        let around = with_baggage(around, call);
         let mut builder = SpanBuilder::from_name(self.name_of(info));
         builder.span_kind = Some(match info.side() {
             Side::Client => SpanKind::Client,

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
-use super::{Given, Remote, tracestate};
+use super::{Propagators, Remote};
 use crate::rpc::{Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
@@ -32,6 +32,7 @@ pub(crate) struct Passing {
     /// Its baggage.
     extensions: Extensions,
     /// When it has to be done, by the process's clock; 0 is never.
+    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client runtime hands it on"))]
     until: u64,
 }
 
@@ -39,18 +40,14 @@ impl Ambient {
     /// For a handler whose call nobody wants: what its caller sent, if it sent anything that goes on. `deadline` is in
     /// nanoseconds from now, 0 is none.
     #[inline]
-    pub(crate) fn passing(headers: &HeaderMap, deadline: u64) -> Option<Self> {
-        let trace = Given::of(headers).remote().map(Remote::as_context);
-        let baggage = Baggage::extract(headers);
-        if trace.is_none() && baggage.is_none() && deadline == 0 {
+    pub(crate) fn passing(propagators: Propagators, headers: &HeaderMap, deadline: u64) -> Option<Self> {
+        let given = propagators.extract(headers);
+        let trace = given.remote().map(Remote::as_context);
+        let (extensions, tracestate) = super::incoming(propagators, given, headers);
+        if trace.is_none() && extensions.is_empty() && deadline == 0 {
             return None;
         }
-        let mut extensions = Extensions::new();
-        if let Some(baggage) = baggage {
-            extensions.insert(baggage);
-        }
         let until = if deadline == 0 { 0 } else { Clock::get().now().saturating_add(deadline) };
-        let tracestate = trace.and_then(|_| tracestate::extract(headers));
         Some(Self::Passing(Box::new(Passing { trace, tracestate, extensions, until })))
     }
 
@@ -210,7 +207,8 @@ pub(super) fn rpc(trace: TraceContext, headers: &HeaderMap) -> RpcHandle {
 
     let stats = RpcStats::new(Level::Detailed, 0, 0);
     let info = RpcInfo::new(1, Side::Server, Method::new("a.B/C"), trace, stats);
-    let (extensions, tracestate) = super::incoming(Given::of(headers).remote(), headers);
+    let (extensions, tracestate) =
+        super::incoming(Propagators::default(), Propagators::default().extract(headers), headers);
     RpcHandle::new(info, tracestate, extensions)
 }
 
@@ -262,7 +260,7 @@ mod tests {
     #[test]
     fn a_call_that_is_not_traced_is_not_current_but_its_trace_goes_on() {
         let caller = TraceContext::root();
-        let mut slot = Ambient::passing(&with_traceparent(&caller), 0);
+        let mut slot = Ambient::passing(Propagators::default(), &with_traceparent(&caller), 0);
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(TraceContext::current(), None);
         let passed_on = Ambient::with(Ambient::trace).flatten().map(|trace| (trace.trace_id, trace.span_id));
@@ -274,7 +272,7 @@ mod tests {
     fn a_call_that_is_not_traced_hands_on_its_deadline() {
         assert_eq!(remaining(), None);
         let second = 1_000_000_000;
-        let mut slot = Ambient::passing(&HeaderMap::new(), second);
+        let mut slot = Ambient::passing(Propagators::default(), &HeaderMap::new(), second);
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(Ambient::with(Ambient::trace), Some(None), "no trace came with it");
         let left = remaining().expect("it has a deadline");
@@ -284,8 +282,12 @@ mod tests {
     #[test]
     fn a_tracestate_stays_with_its_trace() {
         let mut headers = with_traceparent(&TraceContext::root());
-        assert!(super::super::incoming(Given::of(&headers).remote(), &headers).1.is_some());
+        assert!(
+            super::super::incoming(Propagators::default(), super::super::Given::of(&headers), &headers).1.is_some()
+        );
         headers.insert("traceparent", HeaderValue::from_static("00-nonsense"));
-        assert!(super::super::incoming(Given::of(&headers).remote(), &headers).1.is_none());
+        assert!(
+            super::super::incoming(Propagators::default(), super::super::Given::of(&headers), &headers).1.is_none()
+        );
     }
 }

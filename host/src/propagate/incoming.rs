@@ -3,14 +3,21 @@
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
-use super::{Remote, tracestate};
+use super::{Given, Propagators, tracestate};
 
 /// The caller's baggage, among what is attached to the call, and the state of its trace. A state belongs to the trace that
-/// it came with: not to a new one that stands for a `traceparent` that can't be read.
-pub(crate) fn incoming(remote: Option<Remote>, headers: &HeaderMap) -> (Extensions, Option<HeaderValue>) {
+/// it came with: not to a new one that stands for a `traceparent` that can't be read, nor to one that came in another way.
+pub(crate) fn incoming(
+    propagators: Propagators,
+    given: Given,
+    headers: &HeaderMap,
+) -> (Extensions, Option<HeaderValue>) {
     let mut extensions = Extensions::new();
-    if let Some(baggage) = Baggage::extract(headers) {
+    if propagators.has_baggage()
+        && let Some(baggage) = Baggage::extract(headers)
+    {
         extensions.insert(baggage);
     }
-    (extensions, remote.and_then(|_| tracestate::extract(headers)))
+    let tracestate = if matches!(given, Given::Remote(_)) { tracestate::extract(headers) } else { None };
+    (extensions, tracestate)
 }

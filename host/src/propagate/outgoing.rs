@@ -2,9 +2,10 @@
 
 use http::{Extensions, HeaderMap, HeaderValue};
 
+use super::Propagators;
 use super::ambient::Ambient;
 use super::baggage::Baggage;
-use super::traceparent::{self, Given, Remote, TRACEPARENT};
+use super::traceparent::{Given, Remote};
 use super::tracestate::{self, TRACESTATE};
 use crate::rpc::{Symbol, TraceContext};
 
@@ -23,7 +24,7 @@ pub(crate) struct Parent {
     /// What goes on with the ambient trace.
     pub(crate) tracestate: Option<HeaderValue>,
     baggage: Option<Baggage>,
-    /// The application gave the request a trace.
+    /// The application gave the request a trace, in W3C's format.
     own: bool,
     /// The request's own state belongs to no trace.
     orphan: bool,
@@ -46,7 +47,7 @@ impl Parent {
                 caller: ambient.method(),
                 tracestate,
                 baggage: ambient.baggage(),
-                own: own.is_some(),
+                own: matches!(given, Given::Remote(_)),
                 orphan,
             }
         });
@@ -56,7 +57,7 @@ impl Parent {
             caller: Symbol::NONE,
             tracestate: None,
             baggage: None,
-            own: own.is_some(),
+            own: matches!(given, Given::Remote(_)),
             orphan,
         })
     }
@@ -68,12 +69,18 @@ impl Parent {
 
     /// Writes the headers of a call with the identity `trace` and the state that belongs to it, which a tracer may have set
     /// in the meantime.
-    pub(crate) fn inject(self, trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut HeaderMap) {
+    pub(crate) fn inject(
+        self,
+        trace: &TraceContext,
+        tracestate: Option<HeaderValue>,
+        propagators: Propagators,
+        headers: &mut HeaderMap,
+    ) {
         if self.orphan || (self.own && trace.trace_id != self.trace.trace_id) {
             headers.remove(&TRACESTATE);
         }
-        write(trace, tracestate, headers);
-        if let Some(baggage) = self.baggage {
+        propagators.inject(trace, tracestate, headers);
+        if let Some(baggage) = self.baggage.filter(|_| propagators.has_baggage()) {
             baggage.inject(headers);
         }
     }
@@ -81,30 +88,18 @@ impl Parent {
 
 /// For a call that nobody wants: what the current task continues goes on, unless the application gave its own.
 #[inline]
-pub(crate) fn forward(headers: &mut HeaderMap) {
+pub(crate) fn forward(propagators: Propagators, headers: &mut HeaderMap) {
     let ambient = Ambient::with(|ambient| {
-        let own = headers.contains_key(&TRACEPARENT);
+        let own = propagators.is_given(headers);
         let trace = if own { None } else { ambient.trace().map(|trace| (trace, ambient.tracestate().cloned())) };
         (trace, ambient.baggage())
     });
     let (trace, baggage) = ambient.unwrap_or_default();
     if let Some((trace, tracestate)) = trace {
-        write(&trace, tracestate, headers);
+        propagators.inject(&trace, tracestate, headers);
     }
-    if let Some(baggage) = baggage {
+    if let Some(baggage) = baggage.filter(|_| propagators.has_baggage()) {
         baggage.inject(headers);
-    }
-}
-
-/// A request has room for 32,768 headers; one that is full goes out without these.
-fn write(trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut HeaderMap) {
-    if let Some(value) = traceparent::format(trace) {
-        let _ = headers.try_insert(&TRACEPARENT, value);
-    }
-    if let Some(tracestate) = tracestate
-        && !headers.contains_key(&TRACESTATE)
-    {
-        let _ = headers.try_insert(&TRACESTATE, tracestate);
     }
 }
 
@@ -112,6 +107,7 @@ fn write(trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut He
 mod tests {
     use super::super::ambient::rpc;
     use super::super::baggage::BAGGAGE;
+    use super::super::traceparent::TRACEPARENT;
     use super::*;
 
     fn request(traceparent: Option<&str>, tracestate: Option<&'static str>) -> HeaderMap {
@@ -137,7 +133,7 @@ mod tests {
     fn send(mut headers: HeaderMap) -> (HeaderMap, TraceContext) {
         let mut parent = Parent::of(Given::of(&headers));
         let (trace, tracestate) = (parent.trace, parent.take_tracestate(&headers));
-        parent.inject(&trace, tracestate, &mut headers);
+        parent.inject(&trace, tracestate, Propagators::default(), &mut headers);
         (headers, trace)
     }
 
@@ -186,7 +182,7 @@ mod tests {
         assert_eq!(state(&headers), None, "the handler's state belongs to another trace");
 
         let mut headers = request(None, None);
-        forward(&mut headers);
+        forward(Propagators::default(), &mut headers);
         assert_eq!(
             Given::of(&headers).remote().map(|remote| remote.span_id),
             Some(handled.span_id),
@@ -198,11 +194,11 @@ mod tests {
     fn a_trace_that_a_tracer_sets_goes_out_without_the_old_ones_state() {
         let caller = TraceContext::root();
         let incoming = request(Some(&text(&caller)), Some("a=1"));
-        let mut slot = Ambient::passing(&incoming, 0);
+        let mut slot = Ambient::passing(Propagators::default(), &incoming, 0);
         let _entered = Ambient::enter(&mut slot);
         let mut headers = request(None, None);
         let other = TraceContext::root();
-        Parent::of(Given::of(&headers)).inject(&other, None, &mut headers);
+        Parent::of(Given::of(&headers)).inject(&other, None, Propagators::default(), &mut headers);
         assert_eq!(Given::of(&headers).remote().map(|remote| remote.trace_id), Some(other.trace_id));
         assert_eq!(state(&headers), None);
     }
@@ -212,11 +208,11 @@ mod tests {
         let incoming = HeaderMap::from_iter([(BAGGAGE.clone(), HeaderValue::from_static("user=42"))]);
         let expected = Some(&HeaderValue::from_static("user=42"));
         let traced = Some(Ambient::Traced(rpc(TraceContext::root(), &incoming)));
-        for mut slot in [traced, Ambient::passing(&incoming, 0)] {
+        for mut slot in [traced, Ambient::passing(Propagators::default(), &incoming, 0)] {
             let _entered = Ambient::enter(&mut slot);
             assert_eq!(send(HeaderMap::new()).0.get(&BAGGAGE), expected);
             let mut headers = request(Some("the application's"), None);
-            forward(&mut headers);
+            forward(Propagators::default(), &mut headers);
             assert_eq!(headers.get(&BAGGAGE), expected);
             let own = HeaderMap::from_iter([(BAGGAGE.clone(), HeaderValue::from_static("user=1"))]);
             assert_eq!(send(own).0.get(&BAGGAGE), Some(&HeaderValue::from_static("user=1")), "the application's own");
@@ -226,18 +222,18 @@ mod tests {
     #[test]
     fn a_call_nobody_wants_sends_only_what_it_was_given() {
         let mut headers = request(None, None);
-        forward(&mut headers);
+        forward(Propagators::default(), &mut headers);
         assert!(headers.is_empty());
 
         let caller = TraceContext::root();
-        let mut slot = Ambient::passing(&request(Some(&text(&caller)), Some("a=1")), 0);
+        let mut slot = Ambient::passing(Propagators::default(), &request(Some(&text(&caller)), Some("a=1")), 0);
         let _entered = Ambient::enter(&mut slot);
-        forward(&mut headers);
+        forward(Propagators::default(), &mut headers);
         assert_eq!(headers.get(&TRACEPARENT).and_then(|value| value.to_str().ok()), Some(text(&caller).as_str()));
         assert_eq!(state(&headers), Some("a=1"));
 
         let mut own = request(Some("the application's"), None);
-        forward(&mut own);
+        forward(Propagators::default(), &mut own);
         assert_eq!(own.get(&TRACEPARENT), Some(&HeaderValue::from_static("the application's")));
     }
 }

@@ -2,6 +2,7 @@
 
 use http::{Extensions, HeaderValue};
 
+use crate::propagate::Baggage;
 use crate::rpc::{RpcHandle, RpcInfo, TraceContext};
 
 /// One call: what is known of it, and a place for things that belong to it (Kitex's ctx).
@@ -41,6 +42,13 @@ impl CallContext {
     #[must_use]
     pub fn tracestate(&self) -> &str {
         self.tracestate.as_ref().and_then(|state| state.to_str().ok()).unwrap_or("")
+    }
+
+    /// What the `baggage` says under a key that came with the call, or with the one in whose handler it is made; as
+    /// [`RpcHandle::baggage`].
+    #[must_use]
+    pub fn baggage(&self, key: &str) -> Option<String> {
+        self.extensions.get::<Baggage>()?.get(key)
     }
 
     /// What a handler has of the call.

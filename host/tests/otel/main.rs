@@ -21,4 +21,5 @@ mod log;
 mod metrics;
 mod nesting;
 mod options;
+mod propagation;
 mod tls;

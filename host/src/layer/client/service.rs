@@ -79,14 +79,19 @@ impl<S> ClientService<S> {
         R: Body,
     {
         let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
-            propagate::forward(request.headers_mut());
+            propagate::forward(self.tap.core().propagators, request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
         let classify = self.classify.clone();
         let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request, fill);
         let context = active.call().context();
-        parent.inject(&context.info().trace, context.tracestate.clone(), request.headers_mut());
+        parent.inject(
+            &context.info().trace,
+            context.tracestate.clone(),
+            self.tap.core().propagators,
+            request.headers_mut(),
+        );
         active.start_plugins(request.headers_mut());
         join(&active, request.extensions_mut());
         let probe = Probe::new(active.request_tap());
@@ -103,7 +108,7 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     if !Begun::may_be_wanted(core, Side::Client, own) {
         return None;
     }
-    let head = Head::of(request);
+    let head = Head::of(request).propagated(core.propagators, request.headers());
     let begun = if let Some(method) = head.wire.method(request.uri().path()) {
         Begun::new(core, Side::Client, &[method], own)
     } else {

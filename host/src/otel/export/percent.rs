@@ -1,4 +1,6 @@
-//! Lists of `key=value` whose values are percent-encoded, as variables and W3C's baggage have them.
+//! Lists of `key=value` whose values are percent-encoded, as variables have them.
+
+use crate::propagate::decode;
 
 /// The pairs of a list; none if one of them has no key, no `=`, or is no UTF-8 when it is decoded.
 pub(super) fn pairs(list: &str) -> Option<Vec<(String, String)>> {
@@ -10,33 +12,6 @@ pub(super) fn pairs(list: &str) -> Option<Vec<(String, String)>> {
             (!key.is_empty()).then_some((key, value))
         })
         .collect()
-}
-
-/// A text with its `%41` decoded. What is no such escape stays as it is.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = match after {
-            [high, low, ..] if first == b'%' => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        match (escaped, after) {
-            (Some((high, low)), [_, _, after @ ..]) => {
-                bytes.push(high << 4 | low);
-                rest = after;
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
