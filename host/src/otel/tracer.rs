@@ -225,10 +225,13 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
 
         let span_context = trace::Span::span_context(&span);
         let Some(identity) = parent::identity(span_context, parent::span_id(&around)) else { return };
-        let state = span_context.trace_state().header();
-        let tracestate = if state.is_empty() { None } else { HeaderValue::try_from(state).ok() };
+        let state = span_context.trace_state();
+        // As a rule it is the parent's, and goes on as it came.
+        let changed = (state != around.span().span_context().trace_state()).then(|| state.header());
         call.set_trace(identity);
-        call.tracestate = tracestate;
+        if let Some(state) = changed {
+            call.tracestate = HeaderValue::try_from(state).ok().filter(|state| !state.is_empty());
+        }
         let context = around.with_span(span);
         call.extensions_mut().insert(context);
         if !is_told {

@@ -15,6 +15,12 @@ pub struct CallContext {
 }
 
 impl CallContext {
+    /// A context of its own, with nothing attached: for tests of tracers, and for who drives one by hand.
+    #[must_use]
+    pub fn new(info: RpcInfo) -> Self {
+        Self { info, extensions: Extensions::new(), tracestate: None }
+    }
+
     /// For attempts, which begin as copies of their call. To tracers it is no value to keep: they clone the RpcInfo.
     pub(super) fn copy(&self) -> Self {
         Self { info: self.info.clone(), extensions: self.extensions.clone(), tracestate: self.tracestate.clone() }

@@ -103,8 +103,9 @@ async fn baggage_is_read_in_handlers_and_goes_on() {
                 assert_eq!(rpc.baggage("user").as_deref(), Some("Jürgen"));
                 assert_eq!(rpc.baggage("nobody"), None);
             }
-        });
-        assert_eq!(sent.await.get("baggage").expect("it goes on"), list);
+        })
+        .await;
+        assert_eq!(sent.get("baggage").expect("it goes on"), list);
     }
     let spans = Spans::new();
     let tap = Hottap::builder().propagators(Propagators::default()).tracer(spans.tracer()).start().expect("starts");
@@ -125,8 +126,9 @@ async fn baggage_beyond_its_bounds_is_left_out() {
     let many = vec!["a=1"; 65].join(",");
     let sent = through(&tap, &[("baggage", &many)], || {
         assert_eq!(RpcInfo::current().expect("traced").baggage("a"), None);
-    });
-    assert!(sent.await.get("baggage").is_none());
+    })
+    .await;
+    assert!(sent.get("baggage").is_none());
 }
 
 /// The cases of W3C's own suite for the two headers: what comes, whether the trace goes on, and the state that goes on.
