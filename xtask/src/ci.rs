@@ -19,12 +19,12 @@ use crate::workspace::Workspace;
 const DEMO_SECONDS: u64 = 12;
 
 /// Cargo features of crate hottap that people use without plugins.
-const WITHOUT_PLUGINS: &[&str] = &["", "hyper", "tonic", "axum", "tonic,axum"];
+const WITHOUT_PLUGINS: &[&str] = &["", "hyper", "tonic", "axum", "tonic,axum", "otel", "tonic,axum,otel"];
 /// What people ask of cargo for plugins: everything that is on by default, and more or less.
 const WITH_PLUGINS: &[&[&str]] =
     &[&[], &["--features", "hottap/axum"], &["--no-default-features", "--features", "hottap/plugins"]];
 /// Members whose own needs of crate hottap would be added to each.
-const USERS: &[&str] = &["shop", "kitex-tracer"];
+const USERS: &[&str] = &["shop", "kitex-tracer", "go-kit"];
 
 type Step = (&'static str, fn(&Workspace, &Interrupt) -> anyhow::Result<()>);
 

@@ -37,6 +37,15 @@ impl Kind {
     }
 }
 
+/// How much was said of what is called when the call started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    Nothing,
+    /// All but the route or the method.
+    Half,
+    All,
+}
+
 /// Names of attributes, with these values.
 pub(super) struct Attributes {
     pub(super) list: Vec<KeyValue>,
@@ -78,37 +87,39 @@ impl Attributes {
         }
     }
 
-    /// What is called. True if there is nothing more to be told of it when the call ends: for plain HTTP a router may tell
-    /// the route then, and a name that came over the wire has to prove itself.
-    pub(super) fn called(&mut self, kind: Kind, info: &RpcInfo) -> bool {
+    /// What is called, as far as it is known: for plain HTTP a router may tell the route later, and a name that came over
+    /// the wire has to prove itself.
+    pub(super) fn called(&mut self, kind: Kind, info: &RpcInfo) -> Told {
         let method = info.invocation().method();
+        let known = method.symbol().is_some();
         match kind {
+            // Whoever drives the call will say what protocol it has; it is none of HTTP's methods that is called.
+            Kind::Http if is_name(method.as_str()) => return Told::Nothing,
             Kind::Http => {
                 self.push_as("http.request.method", "http.method", part(method, verb));
-                self.route(method)
+                if !self.route(method) {
+                    return Told::Half;
+                }
             }
             Kind::Rpc => {
                 self.push_as("rpc.system.name", "rpc.system", system(info.invocation().protocol(), self.names));
-                let known = method.symbol().is_some();
-                if known {
-                    self.rpc_method(method);
+                if !known {
+                    return Told::Half;
                 }
-                known
+                self.rpc_method(method);
             }
-            Kind::Endpoint => {
-                let known = method.symbol().is_some();
-                if known {
-                    self.push("endpoint.method", part(method, whole));
-                }
-                known
-            }
+            Kind::Endpoint if known => self.push("endpoint.method", part(method, whole)),
+            Kind::Endpoint => return Told::Half,
         }
+        Told::All
     }
 
     /// The rest of what is called, once the call has ended.
-    pub(super) fn called_at_last(&mut self, kind: Kind, info: &RpcInfo) {
+    pub(super) fn called_at_last(&mut self, kind: Kind, info: &RpcInfo, told: Told) {
+        let told = if told == Told::Nothing { self.called(kind, info) } else { told };
         let method = info.invocation().method();
         match kind {
+            _ if told == Told::All => {}
             Kind::Http => _ = self.route(method),
             Kind::Rpc => self.rpc_method(method),
             Kind::Endpoint => self.push("endpoint.method", part(method, whole)),
@@ -278,6 +289,11 @@ fn status_text(protocol: Protocol, status: u16) -> Option<StringValue> {
         },
         _ => status.to_string().into(),
     })
+}
+
+/// It is the name of an RPC's method, `pkg.Service/Method`.
+fn is_name(method: &str) -> bool {
+    method.contains('/') && !method.contains(' ')
 }
 
 /// A part of a method's name: borrowed as soon as the name is a symbol.

@@ -5,7 +5,7 @@ use std::fmt;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 
-use super::attributes::{Attributes, Kind};
+use super::attributes::{Attributes, Kind, Told};
 use super::tracer::SCOPE;
 use super::{BusinessErrors, Conventions, Names, status};
 use crate::rpc::{Level, RpcInfo, Side};
@@ -94,9 +94,7 @@ impl MetricTracer {
 
     fn list(&self, kind: Kind, names: Names, info: &RpcInfo) -> Vec<KeyValue> {
         let mut attributes = Attributes::new(names);
-        if !attributes.called(kind, info) {
-            attributes.called_at_last(kind, info);
-        }
+        attributes.called_at_last(kind, info, Told::Nothing);
         attributes.ended(kind, info, status::failure(kind, info, self.business));
         if info.side() == Side::Client {
             attributes.peer(kind, info);

@@ -10,7 +10,7 @@ use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt, TracerProvider};
 use opentelemetry::{Context, KeyValue, trace};
 
-use super::attributes::{Attributes, Kind};
+use super::attributes::{Attributes, Kind, Told};
 use super::{BusinessErrors, Conventions, events, parent, status};
 use crate::propagate::Baggage;
 use crate::rpc::{Level, RpcInfo, Side};
@@ -26,8 +26,7 @@ pub(super) const SCOPE: &str = "hottap";
 /// [`TraceContext::current`](crate::rpc::TraceContext::current) have the same ids. It is the active span while the call's
 /// handler runs and its response's body is produced, so that spans that the application makes there are its children: those
 /// of OpenTelemetry's API, and those of `tracing` with a `tracing_opentelemetry::layer()`, which needs no setting for it.
-/// (`Context::current()` is not the handler's in tasks that it spawns: use `FutureExt::with_current_context` there, or
-/// `Instrument::in_current_span` of `tracing`.)
+/// In tasks that the handler spawns it is active if they are in the call's [scope](crate::rpc::RpcHandle::scope).
 ///
 /// A client's span covers the whole call with all its attempts; each attempt has a span below it, where the client tells of
 /// attempts. Whether a call is sampled is the provider's sampler's to decide, and what it decides goes out in the headers.
@@ -59,7 +58,7 @@ type Namer = Box<dyn Fn(&RpcInfo) -> Cow<'static, str> + Send + Sync>;
 
 /// Not all that is to be said of what is called could be said when the call started.
 #[derive(Clone, Copy)]
-struct Untold;
+struct Untold(Told);
 
 impl SpanTracer {
     /// With the global provider, as it is now: set it before, or spans go nowhere.
@@ -208,7 +207,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         }
         let kind = Kind::of(info);
         let mut attributes = Attributes::new(kind.names(self.conventions));
-        let is_told = attributes.called(kind, info);
+        let told = attributes.called(kind, info);
         attributes.peer(kind, info);
         let (around, links) = self.place(call);
         let around = with_baggage(around, call);
@@ -234,8 +233,8 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         }
         let context = around.with_span(span);
         call.extensions_mut().insert(context);
-        if !is_told {
-            call.extensions_mut().insert(Untold);
+        if told != Told::All {
+            call.extensions_mut().insert(Untold(told));
         }
     }
 
@@ -252,9 +251,9 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         }
         let kind = Kind::of(info);
         let mut attributes = Attributes::new(kind.names(self.conventions));
-        if extensions.get::<Untold>().is_some() {
+        if let Some(Untold(told)) = extensions.get() {
             span.update_name(self.name_of(info));
-            attributes.called_at_last(kind, info);
+            attributes.called_at_last(kind, info, *told);
         }
         let failure = status::failure(kind, info, self.business);
         attributes.ended(kind, info, failure);

@@ -27,6 +27,7 @@ fn each_attempt_is_a_child_of_its_call() {
         assert_child(attempt, whole);
         assert!(!attempt.parent_span_is_remote && attempt.span_kind == SpanKind::Client);
         assert_attributes(attempt, &[("hottap.attempt", number), ("rpc.response.status_code", status)]);
+        assert_attributes(attempt, &[("rpc.method", "shop.v1.Inventory/Reserve"), ("http.request.method", "")]);
     }
     assert_attributes(whole, &[("rpc.response.status_code", "OK"), ("error.type", "")]);
 }

@@ -90,6 +90,22 @@ async fn spans_of_tracing_are_children_of_the_handlers() {
     assert_child(&spans.named("PUT"), &work);
 }
 
+#[tokio::test]
+async fn spans_of_a_spawned_task_are_children_if_it_is_in_the_calls_scope() {
+    let spans = Spans::new();
+    let tap = Hottap::builder().tracer(spans.tracer()).start().expect("starts");
+    let own = spans.provider().tracer("application");
+    serve(&tap, || async {
+        let own = own.clone();
+        let work = async move { drop(own.start("spawned")) };
+        let rpc = hottap::rpc::RpcInfo::current().expect("it is traced");
+        tokio::spawn(rpc.scope(work)).await.expect("ends");
+        Ok(Response::new(Empty::new()))
+    })
+    .await;
+    assert_child(&spans.named("spawned"), &spans.named("GET"));
+}
+
 /// Opens a span when it is asked for its only piece.
 struct Late(Option<opentelemetry_sdk::trace::SdkTracer>);
 

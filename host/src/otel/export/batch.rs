@@ -20,6 +20,7 @@ use super::answer::Verdict;
 use super::collector::{Closer, Collector};
 use super::settings::BatchSettings;
 use super::trouble::Trouble;
+use super::variables::DAY;
 
 /// The first pause after a failure; each further one is twice as long. A collector that starts anew is there in seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -136,7 +137,7 @@ impl SpanProcessor for Batch {
         if state.closed.is_some() {
             return Err(OTelSdkError::AlreadyShutdown);
         }
-        let until = Instant::now() + timeout;
+        let until = Instant::now() + timeout.min(DAY);
         state.closed = Some(until);
         drop(state);
         self.closer.send_replace(Some(until));

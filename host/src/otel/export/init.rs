@@ -13,7 +13,7 @@ use super::collector::{Closer, Collector};
 use super::metrics::Exporter;
 use super::settings::Settings;
 use super::target::Signal;
-use super::variables::{ConfigError, Variables};
+use super::variables::{ConfigError, DAY, Variables};
 use crate::otel::{MetricTracer, SpanTracer};
 
 /// OpenTelemetry, set up by [`init`]. Keep it while the service runs and [shut it down](Self::shutdown) at its end: what has
@@ -156,7 +156,7 @@ impl Otel {
     /// counted. From an async task, call it through `tokio::task::spawn_blocking`. False if the collector did not take all
     /// of it, or it was shut down before.
     pub fn shutdown(&self, wait: Duration) -> bool {
-        let until = std::time::Instant::now() + wait;
+        let until = std::time::Instant::now() + wait.min(DAY);
         if let Some(closer) = &self.metrics_closer {
             closer.send_replace(Some(until));
         }

@@ -57,7 +57,10 @@ impl Settings {
                 queue,
                 // More than can wait never come together.
                 batch: batch.min(queue),
-                delay: variables.millis("OTEL_BSP_SCHEDULE_DELAY", Duration::from_secs(5))?,
+                // The thread is not to turn in circles.
+                delay: variables
+                    .millis("OTEL_BSP_SCHEDULE_DELAY", Duration::from_secs(5))?
+                    .max(Duration::from_millis(1)),
                 timeout: variables.millis("OTEL_BSP_EXPORT_TIMEOUT", Duration::from_secs(30))?,
             },
             metrics: target(Signal::Metrics)?,

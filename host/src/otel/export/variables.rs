@@ -42,6 +42,9 @@ pub enum ConfigError {
     },
 }
 
+/// Whoever waits longer waits for ever, and no clock overflows.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
 impl ConfigError {
     pub(super) fn invalid(variable: &str, expected: &'static str) -> Self {
         Self::Invalid { variable: variable.to_owned(), expected }
@@ -64,11 +67,11 @@ impl Variables<'_> {
         self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// A time in milliseconds.
+    /// A time in milliseconds; more than a day is a day.
     pub(super) fn millis(&self, name: &str, default: Duration) -> Result<Duration, ConfigError> {
         let Some(value) = self.text(name) else { return Ok(default) };
         let millis = value.parse().map_err(|_| ConfigError::invalid(name, "a number of milliseconds"))?;
-        Ok(Duration::from_millis(millis))
+        Ok(Duration::from_millis(millis).min(DAY))
     }
 
     /// A number that is at least 1 and at most `most`.
