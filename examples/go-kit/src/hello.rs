@@ -11,10 +11,13 @@ use tower::{Layer, ServiceExt, service_fn};
 #[derive(Debug)]
 struct Request;
 
+async fn hello(_: Request) -> Result<String, Infallible> {
+    Ok("Hello, World!".to_owned())
+}
+
 /// `GET /hello`.
 pub(crate) fn router(tap: &Hottap) -> Router {
-    let hello = service_fn(async |_: Request| Ok::<_, Infallible>("Hello, World!"));
-    let hello = tap.endpoint_layer("hello").layer(hello);
+    let hello = tap.endpoint_layer("hello").layer(service_fn(hello));
     let handler = move || {
         let hello = hello.clone();
         async move {
