@@ -132,7 +132,9 @@ impl Ambient {
 
     #[cfg(not(feature = "otel"))]
     #[expect(clippy::unused_self, reason = "only with OpenTelemetry there is something to attach")]
-    fn attach(&self) -> Attached {}
+    fn attach(&self) -> Attached {
+        Attached
+    }
 }
 
 /// Puts back what was there before.
@@ -145,7 +147,8 @@ pub(crate) struct Entered<'a> {
 #[cfg(feature = "otel")]
 type Attached = Option<opentelemetry::ContextGuard>;
 #[cfg(not(feature = "otel"))]
-type Attached = ();
+#[derive(Default)]
+struct Attached;
 
 impl Drop for Entered<'_> {
     #[inline]

@@ -69,8 +69,7 @@ fn metrics(with: impl FnOnce(MetricTracer) -> MetricTracer, calls: impl FnOnce(&
     calls(&tap);
     provider.force_flush().expect("flushes");
     assert!(spans.ended().is_empty());
-    let kept = kept.0.lock().expect("not poisoned").clone();
-    kept
+    kept.0.lock().expect("not poisoned").clone()
 }
 
 fn call(tap: &Hottap, side: Side, status: u16, business: i32) {

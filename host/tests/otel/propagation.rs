@@ -36,8 +36,7 @@ async fn through(tap: &Hottap, headers: &[(&str, &str)], check: impl Fn() + Send
         request.headers_mut().insert(name, value.parse().expect("ASCII"));
     }
     tap.server_layer().layer(handler).oneshot(request).await.expect("succeeds");
-    let sent = sent.lock().expect("not poisoned").clone();
-    sent
+    sent.lock().expect("not poisoned").clone()
 }
 
 /// Whatever traces: nobody, a tracer of the application's, and OpenTelemetry's.
