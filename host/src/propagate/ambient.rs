@@ -133,7 +133,7 @@ impl Ambient {
     #[cfg(not(feature = "otel"))]
     #[expect(clippy::unused_self, reason = "only with OpenTelemetry there is something to attach")]
     fn attach(&self) -> Attached {
-        Attached
+        Attached(())
     }
 }
 
@@ -148,7 +148,7 @@ pub(crate) struct Entered<'a> {
 type Attached = Option<opentelemetry::ContextGuard>;
 #[cfg(not(feature = "otel"))]
 #[derive(Default)]
-struct Attached;
+struct Attached(());
 
 impl Drop for Entered<'_> {
     #[inline]
