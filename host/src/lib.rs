@@ -19,6 +19,8 @@ pub mod drive;
 mod layer;
 #[cfg(feature = "plugins")]
 mod metrics;
+#[cfg(feature = "otel")]
+pub mod otel;
 #[cfg(feature = "plugins")]
 mod outbox;
 #[cfg(feature = "plugins")]
@@ -38,5 +40,5 @@ pub use layer::{
 };
 #[cfg(feature = "axum")]
 pub use layer::{RouteFuture, RouteLayer, RouteService};
-pub use propagate::Scoped;
+pub use propagate::{Propagator, Propagators, Scoped};
 pub use tracer::{Builder, Call, CallContext, Hottap, StartError, Tracer};

@@ -20,12 +20,12 @@ const DEMO_SECONDS: u64 = 12;
 
 /// Cargo features of crate hottap that people use without plugins.
 const WITHOUT_PLUGINS: &[&str] =
-    &["", "hyper", "tonic", "axum", "tonic,axum", "server", "client", "tonic,axum,server,client"];
+    &["", "hyper", "tonic", "axum", "tonic,axum", "server", "client", "otel", "tonic,axum,server,client,otel"];
 /// What people ask of cargo for plugins: everything that is on by default, and more or less.
 const WITH_PLUGINS: &[&[&str]] =
     &[&[], &["--features", "hottap/axum"], &["--no-default-features", "--features", "hottap/plugins"]];
 /// Members whose own needs of crate hottap would be added to each.
-const USERS: &[&str] = &["shop", "kitex-tracer", "tonic-example", "axum-example"];
+const USERS: &[&str] = &["shop", "kitex-tracer", "tonic-example", "axum-example", "go-kit"];
 
 type Step = (&'static str, fn(&Workspace, &Interrupt) -> anyhow::Result<()>);
 

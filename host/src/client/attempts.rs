@@ -46,7 +46,7 @@ impl Attempts {
         }
         self.row = Row(journal.attempt(self.number).map(Box::new));
         if let Row(Some(call)) = &self.row {
-            propagate::identify(call.info().trace(), &mut request.headers);
+            propagate::identify(call.info().trace(), call.core().propagators, &mut request.headers);
         }
     }
 

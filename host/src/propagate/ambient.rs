@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
-use super::{Given, Remote, tracestate};
+use super::{Propagators, Remote};
 use crate::rpc::{Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
@@ -37,38 +37,17 @@ pub(crate) struct Passing {
 }
 
 impl Ambient {
-    /// For a handler whose call is traced. `info` is the call, `extensions` what native tracers attached to it.
-    pub(crate) fn traced(
-        info: RpcInfo,
-        remote: Option<Remote>,
-        headers: &HeaderMap,
-        mut extensions: Extensions,
-    ) -> RpcHandle {
-        if let Some(baggage) = Baggage::extract(headers) {
-            extensions.insert(baggage);
-        }
-        // A state belongs to the trace that it came with: not to one that a tracer has put in its place, nor to a new
-        // one that stands for a traceparent that can't be read.
-        let continued = remote.is_some_and(|remote| remote.trace_id == info.trace.trace_id);
-        let tracestate = if continued { tracestate::extract(headers) } else { None };
-        RpcHandle::new(info, tracestate, extensions)
-    }
-
     /// For a handler whose call nobody wants: what its caller sent, if it sent anything that goes on. `deadline` is in
     /// nanoseconds from now, 0 is none.
     #[inline]
-    pub(crate) fn passing(headers: &HeaderMap, deadline: u64) -> Option<Self> {
-        let trace = Given::of(headers).remote().map(Remote::as_context);
-        let baggage = Baggage::extract(headers);
-        if trace.is_none() && baggage.is_none() && deadline == 0 {
+    pub(crate) fn passing(propagators: Propagators, headers: &HeaderMap, deadline: u64) -> Option<Self> {
+        let given = propagators.extract(headers);
+        let trace = given.remote().map(Remote::as_context);
+        let (extensions, tracestate) = super::incoming(propagators, given, headers);
+        if trace.is_none() && extensions.is_empty() && deadline == 0 {
             return None;
         }
-        let mut extensions = Extensions::new();
-        if let Some(baggage) = baggage {
-            extensions.insert(baggage);
-        }
         let until = if deadline == 0 { 0 } else { Clock::get().now().saturating_add(deadline) };
-        let tracestate = trace.and_then(|_| tracestate::extract(headers));
         Some(Self::Passing(Box::new(Passing { trace, tracestate, extensions, until })))
     }
 
@@ -132,21 +111,49 @@ impl Ambient {
     /// With none, everything stays as it is.
     #[inline]
     pub(crate) fn enter(slot: &mut Option<Self>) -> Entered<'_> {
-        if slot.is_some() {
+        if let Some(ambient) = slot.as_ref() {
+            let attached = ambient.attach();
             swap(slot);
-            return Entered(Some(slot));
+            return Entered { slot: Some(slot), _attached: attached };
         }
-        Entered(None)
+        Entered { slot: None, _attached: Attached::default() }
+    }
+
+    /// Makes the OpenTelemetry span of the handler's call the active one, if it has one.
+    #[cfg(feature = "otel")]
+    fn attach(&self) -> Attached {
+        match self {
+            Self::Traced(rpc) => {
+                rpc.extensions().get::<opentelemetry::Context>().map(|context| context.clone().attach())
+            }
+            Self::Passing(_) => None,
+        }
+    }
+
+    #[cfg(not(feature = "otel"))]
+    #[expect(clippy::unused_self, reason = "only with OpenTelemetry there is something to attach")]
+    fn attach(&self) -> Attached {
+        Attached(())
     }
 }
 
 /// Puts back what was there before.
-pub(crate) struct Entered<'a>(Option<&'a mut Option<Ambient>>);
+pub(crate) struct Entered<'a> {
+    slot: Option<&'a mut Option<Ambient>>,
+    _attached: Attached,
+}
+
+/// OpenTelemetry's context, while it is the thread's.
+#[cfg(feature = "otel")]
+type Attached = Option<opentelemetry::ContextGuard>;
+#[cfg(not(feature = "otel"))]
+#[derive(Default)]
+struct Attached(());
 
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(slot) = self.0.as_deref_mut() {
+        if let Some(slot) = self.slot.as_deref_mut() {
             swap(slot);
         }
     }
@@ -203,7 +210,9 @@ pub(super) fn rpc(trace: TraceContext, headers: &HeaderMap) -> RpcHandle {
 
     let stats = RpcStats::new(Level::Detailed, 0, 0);
     let info = RpcInfo::new(1, Side::Server, Method::new("a.B/C"), trace, stats);
-    Ambient::traced(info, Given::of(headers).remote(), headers, Extensions::new())
+    let (extensions, tracestate) =
+        super::incoming(Propagators::default(), Propagators::default().extract(headers), headers);
+    RpcHandle::new(info, tracestate, extensions)
 }
 
 #[cfg(test)]
@@ -254,7 +263,7 @@ mod tests {
     #[test]
     fn a_call_that_is_not_traced_is_not_current_but_its_trace_goes_on() {
         let caller = TraceContext::root();
-        let mut slot = Ambient::passing(&with_traceparent(&caller), 0);
+        let mut slot = Ambient::passing(Propagators::default(), &with_traceparent(&caller), 0);
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(TraceContext::current(), None);
         let passed_on = Ambient::with(Ambient::trace).flatten().map(|trace| (trace.trace_id, trace.span_id));
@@ -266,7 +275,7 @@ mod tests {
     fn a_call_that_is_not_traced_hands_on_its_deadline() {
         assert_eq!(remaining(), None);
         let second = 1_000_000_000;
-        let mut slot = Ambient::passing(&HeaderMap::new(), second);
+        let mut slot = Ambient::passing(Propagators::default(), &HeaderMap::new(), second);
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(Ambient::with(Ambient::trace), Some(None), "no trace came with it");
         let left = remaining().expect("it has a deadline");
@@ -275,9 +284,13 @@ mod tests {
 
     #[test]
     fn a_tracestate_stays_with_its_trace() {
-        let caller = TraceContext::root();
-        let headers = with_traceparent(&caller);
-        assert!(rpc(caller.child(), &headers).tracestate().is_some());
-        assert!(rpc(TraceContext::root(), &headers).tracestate().is_none());
+        let mut headers = with_traceparent(&TraceContext::root());
+        assert!(
+            super::super::incoming(Propagators::default(), super::super::Given::of(&headers), &headers).1.is_some()
+        );
+        headers.insert("traceparent", HeaderValue::from_static("00-nonsense"));
+        assert!(
+            super::super::incoming(Propagators::default(), super::super::Given::of(&headers), &headers).1.is_none()
+        );
     }
 }

@@ -2,6 +2,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::percent::decode;
+use crate::rpc::RpcHandle;
+
 pub(super) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// Members of a list, by W3C's rule. A longer list is dropped as a whole: cut, it would claim to be complete.
@@ -13,7 +16,7 @@ const MAX_BYTES: usize = 8192;
 /// What a request's caller wants to reach everybody behind it. It is kept among a handler's extensions, so that a call
 /// without it costs nothing.
 #[derive(Clone)]
-pub(super) struct Baggage(pub(super) HeaderValue);
+pub(crate) struct Baggage(pub(super) HeaderValue);
 
 impl Baggage {
     /// The list that came with a request, to be passed on; none if there is none or it is beyond the bounds.
@@ -38,12 +41,35 @@ impl Baggage {
         fits(joined.as_bytes()).then_some(Self(joined))
     }
 
+    /// The members with their values decoded, as far as they are valid; their properties are left out.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, String)> {
+        let list = self.0.to_str().unwrap_or("");
+        list.split(',').filter_map(|member| {
+            let (key, value) = member.split(';').next()?.split_once('=')?;
+            let (key, value) = (key.trim(), decode(value.trim())?);
+            (!key.is_empty()).then_some((key, value))
+        })
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<String> {
+        self.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
     /// Sends it along, unless the application has given the request its own.
     pub(super) fn inject(self, headers: &mut HeaderMap) {
         if !headers.contains_key(&BAGGAGE) {
             // A request has room for 32,768 headers; one that is full goes out without it.
             let _ = headers.try_insert(&BAGGAGE, self.0);
         }
+    }
+}
+
+impl RpcHandle {
+    /// What the caller's `baggage` says under a key, decoded; none if it says nothing, or if baggage is not among the
+    /// [`Propagators`](crate::Propagators). It comes from the caller: whoever can call can write it.
+    #[must_use]
+    pub fn baggage(&self, key: &str) -> Option<String> {
+        self.extensions().get::<Baggage>()?.get(key)
     }
 }
 
@@ -80,6 +106,23 @@ mod tests {
         check(&own(&long(8192)), Some(&long(8192)), "8192 bytes");
         check(&own(&long(8193)), None, "8193 bytes");
         check(&[long(5000), long(5000)], None, "too long together");
+    }
+
+    #[test]
+    fn baggage_is_read() {
+        let list = "user = 42 ;p=1 , name=J%C3%BCrgen%20M, user=43, nonsense, =1, bad=%FF,last=a=b";
+        let baggage = Baggage(HeaderValue::from_static(list));
+        for (key, expected, reason) in [
+            ("user", Some("42"), "the first, without its properties"),
+            ("name", Some("Jürgen M"), "decoded"),
+            ("last", Some("a=b"), "an equals sign"),
+            ("bad", None, "no UTF-8"),
+            ("nonsense", None, "no value"),
+            ("", None, "no key"),
+            ("USER", None, "cases differ"),
+        ] {
+            assert_eq!(baggage.get(key).as_deref(), expected, "{key}: {reason}");
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
-//! W3C Trace Context and Baggage: read from requests, written into them; and what the current task's client calls
-//! continue.
+//! Trace context and baggage, W3C's and others: read from requests, written into them; and what the current task's client
+//! calls continue.
 //!
 //! The wire formats are pure and know no HTTP runtime; only [`ambient`] knows about threads.
 
 mod ambient;
+mod b3;
 mod baggage;
+mod formats;
+mod incoming;
+mod jaeger;
 mod outgoing;
+mod percent;
 mod scope;
 mod traceparent;
 mod tracestate;
@@ -13,8 +18,13 @@ mod tracestate;
 pub(crate) use ambient::Ambient;
 #[cfg(feature = "client")]
 pub(crate) use ambient::remaining;
+pub(crate) use baggage::Baggage;
+pub use formats::{Propagator, Propagators};
+pub(crate) use incoming::incoming;
 #[cfg(feature = "client")]
 pub(crate) use outgoing::identify;
 pub(crate) use outgoing::{Parent, forward};
+#[cfg(feature = "otel")]
+pub(crate) use percent::decode;
 pub use scope::Scoped;
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

@@ -2,11 +2,12 @@
 
 use http::{Extensions, HeaderMap, HeaderValue};
 
+use super::Propagators;
 use super::ambient::Ambient;
 use super::baggage::Baggage;
-use super::traceparent::{self, Given, Remote, TRACEPARENT};
-use super::tracestate::TRACESTATE;
-use crate::rpc::{RpcHandle, RpcInfo, Symbol, TraceContext};
+use super::traceparent::{Given, Remote};
+use super::tracestate::{self, TRACESTATE};
+use crate::rpc::{Symbol, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -20,8 +21,11 @@ pub(crate) struct Parent {
     pub(crate) extensions: Extensions,
     /// The method whose handler makes the call; none if no handler does.
     pub(crate) caller: Symbol,
-    tracestate: Option<HeaderValue>,
+    /// What goes on with the ambient trace.
+    pub(crate) tracestate: Option<HeaderValue>,
     baggage: Option<Baggage>,
+    /// The application gave the request a trace, in W3C's format.
+    own: bool,
     /// The request's own state belongs to no trace.
     orphan: bool,
 }
@@ -37,8 +41,15 @@ impl Parent {
                 (None, Some(handled)) => (handled.child(), ambient.tracestate().cloned()),
                 _ => (child(), None),
             };
-            let (extensions, caller) = (ambient.extensions(), ambient.method());
-            Self { trace, extensions, caller, tracestate, baggage: ambient.baggage(), orphan }
+            Self {
+                trace,
+                extensions: ambient.extensions(),
+                caller: ambient.method(),
+                tracestate,
+                baggage: ambient.baggage(),
+                own: matches!(given, Given::Remote(_)),
+                orphan,
+            }
         });
         ambient.unwrap_or_else(|| Self {
             trace: child(),
@@ -46,24 +57,30 @@ impl Parent {
             caller: Symbol::NONE,
             tracestate: None,
             baggage: None,
+            own: matches!(given, Given::Remote(_)),
             orphan,
         })
     }
 
-    /// What the handler of a call inside this process has of it: the trace's state goes on with it.
-    pub(crate) fn handle(self, info: RpcInfo, extensions: Extensions) -> RpcHandle {
-        let tracestate = self.tracestate.filter(|_| info.trace.trace_id == self.trace.trace_id);
-        RpcHandle::new(info, tracestate, extensions)
+    /// The state that goes on with the call: of the ambient trace, or what the application gave together with its own.
+    pub(crate) fn take_tracestate(&mut self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if self.own { tracestate::extract(headers) } else { self.tracestate.take() }
     }
 
-    /// Writes the headers of a call with the identity `trace`, which a tracer may have set in the meantime.
-    pub(crate) fn inject(self, trace: &TraceContext, headers: &mut HeaderMap) {
-        if self.orphan {
+    /// Writes the headers of a call with the identity `trace` and the state that belongs to it, which a tracer may have set
+    /// in the meantime.
+    pub(crate) fn inject(
+        self,
+        trace: &TraceContext,
+        tracestate: Option<HeaderValue>,
+        propagators: Propagators,
+        headers: &mut HeaderMap,
+    ) {
+        if self.orphan || (self.own && trace.trace_id != self.trace.trace_id) {
             headers.remove(&TRACESTATE);
         }
-        let tracestate = self.tracestate.filter(|_| trace.trace_id == self.trace.trace_id);
-        write(trace, tracestate, headers);
-        if let Some(baggage) = self.baggage {
+        propagators.inject(trace, tracestate, headers);
+        if let Some(baggage) = self.baggage.filter(|_| propagators.has_baggage()) {
             baggage.inject(headers);
         }
     }
@@ -71,36 +88,24 @@ impl Parent {
 
 /// One attempt at a call has an identity of its own; the rest of its headers are the call's.
 #[cfg(feature = "client")]
-pub(crate) fn identify(trace: &TraceContext, headers: &mut HeaderMap) {
-    write(trace, None, headers);
+pub(crate) fn identify(trace: &TraceContext, propagators: Propagators, headers: &mut HeaderMap) {
+    propagators.inject(trace, None, headers);
 }
 
 /// For a call that nobody wants: what the current task continues goes on, unless the application gave its own.
 #[inline]
-pub(crate) fn forward(headers: &mut HeaderMap) {
+pub(crate) fn forward(propagators: Propagators, headers: &mut HeaderMap) {
     let ambient = Ambient::with(|ambient| {
-        let own = headers.contains_key(&TRACEPARENT);
+        let own = propagators.is_given(headers);
         let trace = if own { None } else { ambient.trace().map(|trace| (trace, ambient.tracestate().cloned())) };
         (trace, ambient.baggage())
     });
     let (trace, baggage) = ambient.unwrap_or_default();
     if let Some((trace, tracestate)) = trace {
-        write(&trace, tracestate, headers);
+        propagators.inject(&trace, tracestate, headers);
     }
-    if let Some(baggage) = baggage {
+    if let Some(baggage) = baggage.filter(|_| propagators.has_baggage()) {
         baggage.inject(headers);
-    }
-}
-
-/// A request has room for 32,768 headers; one that is full goes out without these.
-fn write(trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut HeaderMap) {
-    if let Some(value) = traceparent::format(trace) {
-        let _ = headers.try_insert(&TRACEPARENT, value);
-    }
-    if let Some(tracestate) = tracestate
-        && !headers.contains_key(&TRACESTATE)
-    {
-        let _ = headers.try_insert(&TRACESTATE, tracestate);
     }
 }
 
@@ -108,6 +113,7 @@ fn write(trace: &TraceContext, tracestate: Option<HeaderValue>, headers: &mut He
 mod tests {
     use super::super::ambient::rpc;
     use super::super::baggage::BAGGAGE;
+    use super::super::traceparent::TRACEPARENT;
     use super::*;
 
     fn request(traceparent: Option<&str>, tracestate: Option<&'static str>) -> HeaderMap {
@@ -131,9 +137,9 @@ mod tests {
 
     /// Sends a request and gives back its headers and the identity of its call.
     fn send(mut headers: HeaderMap) -> (HeaderMap, TraceContext) {
-        let parent = Parent::of(Given::of(&headers));
-        let trace = parent.trace;
-        parent.inject(&trace, &mut headers);
+        let mut parent = Parent::of(Given::of(&headers));
+        let (trace, tracestate) = (parent.trace, parent.take_tracestate(&headers));
+        parent.inject(&trace, tracestate, Propagators::default(), &mut headers);
         (headers, trace)
     }
 
@@ -182,7 +188,7 @@ mod tests {
         assert_eq!(state(&headers), None, "the handler's state belongs to another trace");
 
         let mut headers = request(None, None);
-        forward(&mut headers);
+        forward(Propagators::default(), &mut headers);
         assert_eq!(
             Given::of(&headers).remote().map(|remote| remote.span_id),
             Some(handled.span_id),
@@ -194,11 +200,11 @@ mod tests {
     fn a_trace_that_a_tracer_sets_goes_out_without_the_old_ones_state() {
         let caller = TraceContext::root();
         let incoming = request(Some(&text(&caller)), Some("a=1"));
-        let mut slot = Ambient::passing(&incoming, 0);
+        let mut slot = Ambient::passing(Propagators::default(), &incoming, 0);
         let _entered = Ambient::enter(&mut slot);
         let mut headers = request(None, None);
         let other = TraceContext::root();
-        Parent::of(Given::of(&headers)).inject(&other, &mut headers);
+        Parent::of(Given::of(&headers)).inject(&other, None, Propagators::default(), &mut headers);
         assert_eq!(Given::of(&headers).remote().map(|remote| remote.trace_id), Some(other.trace_id));
         assert_eq!(state(&headers), None);
     }
@@ -208,11 +214,11 @@ mod tests {
         let incoming = HeaderMap::from_iter([(BAGGAGE.clone(), HeaderValue::from_static("user=42"))]);
         let expected = Some(&HeaderValue::from_static("user=42"));
         let traced = Some(Ambient::Traced(rpc(TraceContext::root(), &incoming)));
-        for mut slot in [traced, Ambient::passing(&incoming, 0)] {
+        for mut slot in [traced, Ambient::passing(Propagators::default(), &incoming, 0)] {
             let _entered = Ambient::enter(&mut slot);
             assert_eq!(send(HeaderMap::new()).0.get(&BAGGAGE), expected);
             let mut headers = request(Some("the application's"), None);
-            forward(&mut headers);
+            forward(Propagators::default(), &mut headers);
             assert_eq!(headers.get(&BAGGAGE), expected);
             let own = HeaderMap::from_iter([(BAGGAGE.clone(), HeaderValue::from_static("user=1"))]);
             assert_eq!(send(own).0.get(&BAGGAGE), Some(&HeaderValue::from_static("user=1")), "the application's own");
@@ -222,18 +228,18 @@ mod tests {
     #[test]
     fn a_call_nobody_wants_sends_only_what_it_was_given() {
         let mut headers = request(None, None);
-        forward(&mut headers);
+        forward(Propagators::default(), &mut headers);
         assert!(headers.is_empty());
 
         let caller = TraceContext::root();
-        let mut slot = Ambient::passing(&request(Some(&text(&caller)), Some("a=1")), 0);
+        let mut slot = Ambient::passing(Propagators::default(), &request(Some(&text(&caller)), Some("a=1")), 0);
         let _entered = Ambient::enter(&mut slot);
-        forward(&mut headers);
+        forward(Propagators::default(), &mut headers);
         assert_eq!(headers.get(&TRACEPARENT).and_then(|value| value.to_str().ok()), Some(text(&caller).as_str()));
         assert_eq!(state(&headers), Some("a=1"));
 
         let mut own = request(Some("the application's"), None);
-        forward(&mut own);
+        forward(Propagators::default(), &mut own);
         assert_eq!(own.get(&TRACEPARENT), Some(&HeaderValue::from_static("the application's")));
     }
 }

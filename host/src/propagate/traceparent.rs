@@ -59,6 +59,8 @@ pub(crate) enum Given {
     Unreadable,
     /// Which it is.
     Remote(Remote),
+    /// Which it is, in another format than W3C's.
+    Other(Remote),
 }
 
 impl Given {
@@ -81,7 +83,7 @@ impl Given {
     /// The span, if there is a valid one.
     pub(crate) fn remote(self) -> Option<Remote> {
         match self {
-            Self::Remote(remote) => Some(remote),
+            Self::Remote(remote) | Self::Other(remote) => Some(remote),
             Self::Nothing | Self::Unreadable => None,
         }
     }

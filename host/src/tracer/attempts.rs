@@ -17,8 +17,8 @@ struct Shared {
     core: Arc<Core>,
     method: Option<MethodId>,
     own: Option<Arc<Natives>>,
-    /// The call as it is before the first attempt.
-    info: RpcInfo,
+    /// The call as it is before the first attempt, with what native tracers attached to it.
+    context: CallContext,
 }
 
 impl Attempts {
@@ -29,18 +29,20 @@ impl Attempts {
         let native = core.natives.want_attempts() || call.own.as_ref().is_some_and(|own| own.want_attempts());
         (native || core.live.has_attempts()).then(|| {
             let (core, own) = (core.clone(), call.own.clone());
-            Self(Arc::new(Shared { core, method: call.method, own, info: call.info().clone() }))
+            Self(Arc::new(Shared { core, method: call.method, own, context: call.context().copy() }))
         })
     }
 
     /// Starts one; `number` counts from 1. It is a call to whom attempts are handed over, and a child of the call.
     pub(crate) fn start(&self, number: u16) -> Call {
-        let Shared { core, method, own, info } = &*self.0;
+        let Shared { core, method, own, context } = &*self.0;
+        let info = &context.info;
         let started = core.clock.now();
         let id = Local::with(core, Local::next_id);
         let stats = RpcStats::new(info.stats.level, started, core.clock.unix(started));
         let info = RpcInfo { id, trace: info.trace.child(), stats, attempts: number.max(1), ..info.clone() };
-        let context = CallContext { info, extensions: http::Extensions::new() };
+        let (extensions, tracestate) = (context.extensions.clone(), context.tracestate.clone());
+        let context = CallContext { info, extensions, tracestate };
         Call::of_attempt(core.clone(), *method, own.clone(), context)
     }
 }

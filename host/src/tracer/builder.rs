@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::natives::Natives;
 use super::{Core, Hottap, LiveCell, Rules, Tracer};
+use crate::propagate::Propagators;
 use crate::rpc::{Level, Symbol};
 #[cfg(feature = "plugins")]
 use crate::{
@@ -26,6 +27,7 @@ pub struct Builder {
     service: String,
     tracers: Vec<Arc<dyn Tracer>>,
     native_level: Option<Level>,
+    propagators: Option<Propagators>,
     #[cfg(feature = "plugins")]
     plugins: PluginSettings,
     #[cfg(feature = "plugins")]
@@ -68,6 +70,12 @@ impl Builder {
     /// How much is recorded for native tracers. Default [`Level::Detailed`].
     pub fn native_level(mut self, level: Level) -> Self {
         self.native_level = Some(level);
+        self
+    }
+
+    /// The formats that traces travel in. Default what the environment says ([`Propagators::from_env`]).
+    pub fn propagators(mut self, propagators: Propagators) -> Self {
+        self.propagators = Some(propagators);
         self
     }
 
@@ -122,7 +130,8 @@ impl Builder {
         let native = (!self.tracers.is_empty()).then_some(native_level);
         let rules = Rules { native, disabled, ..Rules::default() };
         let natives = Natives::new(std::mem::take(&mut self.tracers));
-        let core = Core::new(Symbol::intern(&self.service), LiveCell::new(rules), natives, native_level);
+        let propagators = self.propagators.unwrap_or_else(Propagators::from_env);
+        let core = Core::new(Symbol::intern(&self.service), propagators, LiveCell::new(rules), natives, native_level);
         #[cfg(feature = "plugins")]
         return self.start_plugins(core, disabled);
         #[cfg(not(feature = "plugins"))]

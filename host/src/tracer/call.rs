@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::attempts::Attempts;
 use super::follow::Follower;
@@ -44,6 +44,7 @@ pub(crate) struct Begun {
     method: Option<MethodId>,
     name: Method,
     extensions: Extensions,
+    tracestate: Option<HeaderValue>,
     own: Option<Arc<Natives>>,
 }
 
@@ -77,6 +78,7 @@ impl Begun {
             method,
             name: if method.is_some() { Method::known(symbol) } else { unknown(name) },
             extensions: Extensions::new(),
+            tracestate: None,
             own: own.cloned(),
         })
     }
@@ -87,9 +89,10 @@ impl Begun {
         !core.live.is_idle(side) || (own.is_some() && !core.live.is_disabled())
     }
 
-    /// Gives it what native tracers attached to the call that it is made in.
-    pub(crate) fn inherit(self, extensions: Extensions) -> Self {
-        Self { extensions, ..self }
+    /// Gives it what came with its parent: what native tracers attached to the call that it is made in, and the state of
+    /// the trace.
+    pub(crate) fn inherit(self, extensions: Extensions, tracestate: Option<HeaderValue>) -> Self {
+        Self { extensions, tracestate, ..self }
     }
 
     /// How much is to be recorded.
@@ -113,7 +116,7 @@ impl Begun {
     ) -> Call {
         let stats = RpcStats::new(self.level, self.started, core.clock.unix(self.started));
         let info = RpcInfo::new(self.id, side, self.name, trace, stats);
-        let context = CallContext { info, extensions: self.extensions };
+        let context = CallContext { info, extensions: self.extensions, tracestate: self.tracestate };
         // Put together in its place at once: it is half a kilobyte, and each move of it is a copy.
         let mut call = Call {
             core,

@@ -1,17 +1,31 @@
 //! What a native tracer sees of a call.
 
-use http::Extensions;
+use http::{Extensions, HeaderValue};
 
-use crate::rpc::{RpcInfo, TraceContext};
+use crate::propagate::Baggage;
+use crate::rpc::{RpcHandle, RpcInfo, TraceContext};
 
 /// One call: what is known of it, and a place for things that belong to it (Kitex's ctx).
 #[derive(Debug)]
 pub struct CallContext {
     pub(crate) info: RpcInfo,
     pub(crate) extensions: Extensions,
+    /// Goes on with the trace.
+    pub(crate) tracestate: Option<HeaderValue>,
 }
 
 impl CallContext {
+    /// A context of its own, with nothing attached: for tests of tracers, and for who drives one by hand.
+    #[must_use]
+    pub fn new(info: RpcInfo) -> Self {
+        Self { info, extensions: Extensions::new(), tracestate: None }
+    }
+
+    /// For attempts, which begin as copies of their call. To tracers it is no value to keep: they clone the RpcInfo.
+    pub(super) fn copy(&self) -> Self {
+        Self { info: self.info.clone(), extensions: self.extensions.clone(), tracestate: self.tracestate.clone() }
+    }
+
     /// What is known of the call. Sizes, status and duration are complete in `finish`.
     #[must_use]
     pub fn info(&self) -> &RpcInfo {
@@ -30,9 +44,30 @@ impl CallContext {
         &mut self.extensions
     }
 
+    /// W3C's `tracestate`: what came with the trace and goes on with it; "" if there is none.
+    #[must_use]
+    pub fn tracestate(&self) -> &str {
+        self.tracestate.as_ref().and_then(|state| state.to_str().ok()).unwrap_or("")
+    }
+
+    /// What the `baggage` says under a key that came with the call, or with the one in whose handler it is made; as
+    /// [`RpcHandle::baggage`].
+    #[must_use]
+    pub fn baggage(&self, key: &str) -> Option<String> {
+        self.extensions.get::<Baggage>()?.get(key)
+    }
+
+    /// What a handler has of the call.
+    pub(crate) fn handle(&self) -> RpcHandle {
+        RpcHandle::new(self.info.clone(), self.tracestate.clone(), self.extensions.clone())
+    }
+
     /// Gives the call another trace identity, which everything after this sees: the tracers that start later, the
-    /// plugins, and the headers that go out.
+    /// plugins, and the headers that go out. A state belongs to the trace that it came with: another trace has none.
     pub fn set_trace(&mut self, trace: TraceContext) {
+        if trace.trace_id != self.info.trace.trace_id {
+            self.tracestate = None;
+        }
         self.info.trace = trace;
     }
 }

@@ -8,6 +8,7 @@ use super::live::SIDES;
 use super::natives::Natives;
 #[cfg(feature = "plugins")]
 use crate::collect::Shards;
+use crate::propagate::Propagators;
 use crate::rpc::{Clock, Level, Symbol};
 
 /// Shared by everything that belongs to one Hottap.
@@ -17,6 +18,8 @@ pub(crate) struct Core {
     /// `service.name`.
     pub(crate) service: Symbol,
     pub(crate) clock: &'static Clock,
+    /// The formats that traces travel in.
+    pub(crate) propagators: Propagators,
     pub(crate) live: LiveCell,
     pub(crate) natives: Natives,
     /// How much is recorded for native tracers.
@@ -29,12 +32,19 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(service: Symbol, live: LiveCell, natives: Natives, native_level: Level) -> Arc<Self> {
+    pub(crate) fn new(
+        service: Symbol,
+        propagators: Propagators,
+        live: LiveCell,
+        natives: Natives,
+        native_level: Level,
+    ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             service,
             clock: Clock::get(),
+            propagators,
             live,
             natives,
             native_level,

@@ -90,7 +90,8 @@ impl Hottap {
     #[must_use]
     pub fn start_call(&self, side: Side, method: &str) -> Option<Call> {
         let begun = Begun::new(&self.inner.core, side, &[method], None)?;
-        let parent = Parent::of(Given::Nothing);
+        let mut parent = Parent::of(Given::Nothing);
+        let begun = begun.inherit(std::mem::take(&mut parent.extensions), parent.tracestate.take());
         let mut call =
             begun.start(self.inner.core.clone(), side, parent.trace, |info| info.from.method = parent.caller);
         // There is no request, so there are no headers to see or to set.

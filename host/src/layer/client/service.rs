@@ -79,13 +79,19 @@ impl<S> ClientService<S> {
         R: Body,
     {
         let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
-            propagate::forward(request.headers_mut());
+            propagate::forward(self.tap.core().propagators, request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
         let classify = self.classify.clone();
         let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request, fill);
-        parent.inject(&active.call().info().trace, request.headers_mut());
+        let context = active.call().context();
+        parent.inject(
+            &context.info().trace,
+            context.tracestate.clone(),
+            self.tap.core().propagators,
+            request.headers_mut(),
+        );
         active.start_plugins(request.headers_mut());
         join(&active, request.extensions_mut());
         let probe = Probe::new(active.request_tap());
@@ -102,7 +108,7 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     if !Begun::may_be_wanted(core, Side::Client, own) {
         return None;
     }
-    let head = Head::of(request);
+    let head = Head::of(request).propagated(core.propagators, request.headers());
     let begun = if let Some(method) = head.wire.method(request.uri().path()) {
         Begun::new(core, Side::Client, &[method], own)
     } else {
@@ -127,7 +133,8 @@ fn observe<B>(
     fill: impl FnOnce(&mut RpcInfo),
 ) -> (Box<Active>, Parent) {
     let mut parent = Parent::of(head.given);
-    let begun = begun.inherit(std::mem::take(&mut parent.extensions));
+    let tracestate = parent.take_tracestate(request.headers());
+    let begun = begun.inherit(std::mem::take(&mut parent.extensions), tracestate);
     let (wire, trace) = (head.wire, parent.trace);
     let start = Start { side: Side::Client, wire, trace, to_head: request.method() == Method::HEAD, classify };
     let active = Active::start(core, begun, start, |info| {

@@ -35,7 +35,7 @@ impl<S, Req, Res, Err> EndpointService<S, Req, Res, Err> {
         let name = ask(&about.name_of, request).flatten();
         let begun = Begun::new(core, Side::Endpoint, &[name.as_deref().unwrap_or(&about.name)], None)?;
         let mut parent = Parent::of(Given::Nothing);
-        let begun = begun.inherit(std::mem::take(&mut parent.extensions));
+        let begun = begun.inherit(std::mem::take(&mut parent.extensions), parent.tracestate.take());
         let mut call = begun.start(core.clone(), Side::Endpoint, parent.trace, |info| {
             (info.from.service, info.from.method) = (info.to.service, parent.caller);
             if let Some(notes) = ask(&about.notes, request) {
@@ -44,8 +44,7 @@ impl<S, Req, Res, Err> EndpointService<S, Req, Res, Err> {
         });
         // There are no headers to see or to set.
         call.start_plugins(&mut HeaderMap::new());
-        let (info, attached) = (call.info().clone(), call.context().extensions().clone());
-        let rpc = parent.handle(info, attached);
+        let rpc = call.context().handle();
         let (business, attempts) = (about.business.clone(), about.attempts.clone());
         Some(Observed { call, rpc, business, attempts, error_type: about.error_type })
     }

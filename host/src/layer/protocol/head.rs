@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Request};
 
 use super::{Wire, connect, grpc, payload};
-use crate::propagate::{Given, TRACEPARENT};
+use crate::propagate::{Given, Propagators, TRACEPARENT};
 use crate::rpc::{Codec, Protocol};
 
 /// Found in one walk: to look each header up by its name means to hash it, which costs more than to walk past the few
@@ -38,6 +38,12 @@ impl<'a> Head<'a> {
         let by_get = wire == Wire::ConnectUnary && request.method() == Method::GET;
         let query = if by_get { request.uri().query() } else { None };
         Self { wire, given, timeout, content_type, query }
+    }
+
+    /// The same where a trace may come in other formats than W3C's.
+    #[inline]
+    pub(crate) fn propagated(self, propagators: Propagators, headers: &HeaderMap) -> Self {
+        if propagators.is_default() { self } else { Self { given: propagators.extract(headers), ..self } }
     }
 
     /// The same for a request whose route a router has told.

@@ -14,7 +14,7 @@ use crate::layer::business::Classify;
 use crate::layer::exchange::Tap;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
-use crate::propagate::{Ambient, Remote};
+use crate::propagate::{self, Ambient, Remote};
 use crate::rpc::{EventKind, RpcHandle, Side, TraceContext};
 use crate::tracer::{Begun, Core, Hottap, Natives};
 
@@ -53,7 +53,8 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
-            let mut ambient = Ambient::passing(request.headers(), protocol::deadline(request.headers()));
+            let mut ambient =
+                Ambient::passing(self.tap.core().propagators, request.headers(), protocol::deadline(request.headers()));
             let request = request.map(|body| RequestBody::new(body, None));
             let inner = {
                 let _entered = Ambient::enter(&mut ambient);
@@ -84,7 +85,8 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     if !Begun::may_be_wanted(core, Side::Server, own) {
         return None;
     }
-    let (mut head, path) = (Head::of(request), request.uri().path());
+    let mut head = Head::of(request).propagated(core.propagators, request.headers());
+    let path = request.uri().path();
     // Where messages are framed nobody asks for the route.
     let route = if head.wire.is_framed() { None } else { protocol::http::route(request.extensions()) };
     if let Some(route) = route {
@@ -112,6 +114,8 @@ fn observe<B>(
     request: &Request<B>,
 ) -> (Box<Active>, Tap, RpcHandle) {
     let (wire, remote) = (head.wire, head.given.remote());
+    let (extensions, tracestate) = propagate::incoming(core.propagators, head.given, request.headers());
+    let begun = begun.inherit(extensions, tracestate);
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
     let start = Start { side: Side::Server, wire, trace, to_head: request.method() == Method::HEAD, classify };
     let mut active = Active::start(core, begun, start, |info| {
@@ -122,10 +126,7 @@ fn observe<B>(
         info.set_local(local);
         info.set_peer(peer);
     });
-    let context = active.call().context();
-    // The trace may be one that a tracer has set.
-    let (info, attached) = (context.info().clone(), context.extensions().clone());
-    let rpc = Ambient::traced(info, remote, request.headers(), attached);
+    let rpc = active.call().context().handle();
     active.handled_by(rpc.clone());
     active.exchange().record(EventKind::SERVER_HANDLE_START);
     let tap = active.request_tap();

@@ -1,0 +1,34 @@
+//! The arguments: `[--plugins DIR] [--port PORT]`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Args {
+    pub(crate) plugins: Option<PathBuf>,
+    pub(crate) port: u16,
+}
+
+impl Args {
+    /// # Errors
+    /// An argument is not known, or its value is missing or no port.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Self> {
+        let mut args = Self { plugins: None, port: 8080 };
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().with_context(|| format!("{} wants a value", argument.display()));
+            match argument.to_str() {
+                Some("--plugins") => args.plugins = Some(value()?.into()),
+                Some("--port") => {
+                    let port = value()?;
+                    let port = port.to_str().and_then(|port| port.parse().ok());
+                    args.port = port.context("--port wants a number from 0 to 65535")?;
+                }
+                _ => bail!("{} is not known; the arguments are [--plugins DIR] [--port PORT]", argument.display()),
+            }
+        }
+        Ok(args)
+    }
+}

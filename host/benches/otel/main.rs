@@ -1,0 +1,167 @@
+//! What the native OpenTelemetry tracer costs: its start and finish alone, given a ready RpcInfo, against the SDK.
+//!
+//! `cargo bench -p hottap --no-default-features --features otel --bench otel -- [--json]`. Both sides make a span with the same
+//! attributes, four at its start and three at its end, with a processor that throws it away. CPU time of one thread; the two
+//! take turns in one run, and the ratio is the median of the ratios of neighbouring turns. In our figure: the span, its
+//! context, which is what is active while a handler runs, and the call's new identity. Left out: what a layer does around
+//! it, which is the same for every tracer, and export.
+
+#[path = "../cost/clock.rs"]
+#[expect(dead_code, reason = "one thread is measured here")]
+mod clock;
+#[path = "../cost/figure.rs"]
+mod figure;
+#[path = "../cost/rounds.rs"]
+#[expect(dead_code, reason = "the other benchmark compares in more ways")]
+mod rounds;
+
+use std::hint::black_box;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hottap::otel::{Conventions, SpanTracer};
+use hottap::rpc::{Level, Peer, Protocol, RpcInfo, Side, Streaming, Traffic};
+use hottap::{CallContext, Hottap, Tracer};
+use opentelemetry::trace::{Span as _, SpanKind, TraceContextExt, Tracer as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
+
+use figure::Figure;
+use rounds::interleave;
+
+const METHOD: &str = "shop.v1.Checkout/Place";
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)), 41_234);
+/// Calls of one side in one turn.
+const BURST: usize = 512;
+const ROUNDS: usize = 301;
+
+/// Takes everything and keeps nothing.
+#[derive(Debug)]
+struct Nowhere;
+
+impl SpanProcessor for Nowhere {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        black_box(&span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// Keeps what is known of the last call.
+#[derive(Clone, Default)]
+struct Last(Arc<Mutex<Option<RpcInfo>>>);
+
+impl Tracer for Last {
+    fn start(&self, _: &mut CallContext) {}
+
+    fn finish(&self, call: &CallContext) {
+        *self.0.lock().expect("not poisoned") = Some(call.info().clone());
+    }
+
+    fn level(&self, _: Side, _: &str) -> Level {
+        Level::Base
+    }
+}
+
+/// All that is known of a call that went well.
+fn ready() -> RpcInfo {
+    let last = Last::default();
+    let tap =
+        Hottap::builder().service("bench").native_level(Level::Base).tracer(last.clone()).start().expect("starts");
+    // The first call teaches the method.
+    for _ in 0..2 {
+        let mut call = tap.start_call(Side::Server, METHOD).expect("wanted");
+        call.set_protocol(Protocol::Grpc);
+        call.set_streaming(Streaming::Unary);
+        call.set_peer(Peer::Socket(PEER));
+        call.set_http_status(200);
+        call.set_rpc_status(0);
+        let traffic = |bytes| Traffic { bytes, messages: 1, last_bytes: bytes };
+        call.set_traffic(traffic(120), traffic(48));
+        call.finish();
+    }
+    last.0.lock().expect("not poisoned").take().expect("a call has finished")
+}
+
+/// The same by the SDK's API alone.
+fn start(tracer: &SdkTracer, method: &'static str, peer: SocketAddr) -> Span {
+    tracer
+        .span_builder(method)
+        .with_kind(SpanKind::Server)
+        .with_attributes([
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", method),
+            KeyValue::new("network.peer.address", peer.ip().to_string()),
+            KeyValue::new("network.peer.port", i64::from(peer.port())),
+        ])
+        .start(tracer)
+}
+
+fn end() -> [KeyValue; 3] {
+    [
+        KeyValue::new("rpc.response.status_code", "OK"),
+        KeyValue::new("rpc.request.size", black_box(48)),
+        KeyValue::new("rpc.response.size", black_box(120)),
+    ]
+}
+
+/// CPU time of this thread per call.
+fn burst(mut call: impl FnMut()) -> f64 {
+    let before = clock::thread();
+    for _ in 0..BURST {
+        call();
+    }
+    (clock::thread() - before) / BURST as f64
+}
+
+fn main() {
+    let provider = SdkTracerProvider::builder().with_span_processor(Nowhere).with_sampler(Sampler::AlwaysOn).build();
+    let (ours, sdk) = (SpanTracer::new(&provider).conventions(Conventions::default()), provider.tracer("bench"));
+    let info = ready();
+    let mut native = || {
+        let mut contexts: Vec<_> = (0..BURST).map(|_| CallContext::new(info.clone())).collect();
+        burst(|| {
+            let mut context = contexts.pop().expect("one for each");
+            ours.start(black_box(&mut context));
+            ours.finish(black_box(&context));
+        })
+    };
+    let mut bare = || {
+        burst(|| {
+            let mut span = start(&sdk, black_box(METHOD), black_box(PEER));
+            span.set_attributes(end());
+            span.end();
+        })
+    };
+    let mut active = || {
+        burst(|| {
+            let context = Context::current_with_span(start(&sdk, black_box(METHOD), black_box(PEER)));
+            let span = context.span();
+            span.set_attributes(end());
+            span.end();
+        })
+    };
+    let rounds = interleave(ROUNDS, &mut [&mut native, &mut bare, &mut active]);
+    let (native, bare, active) = (rounds.cost(0), rounds.cost(1), rounds.cost(2));
+    let figures = [
+        Figure::new("native start and finish against the SDK", rounds.ratio(0, 1), "ratio")
+            .at_most(1.15)
+            .of(native, bare),
+        Figure::new("native start and finish against an active span", rounds.ratio(0, 2), "ratio").of(native, active),
+        Figure::new("native start and finish", native, "ns"),
+    ];
+    let json = std::env::args().any(|argument| argument == "--json");
+    for figure in figures {
+        println!("{}", if json { figure.to_json() } else { figure.to_string() });
+    }
+}

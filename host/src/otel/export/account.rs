@@ -1,0 +1,77 @@
+//! What became of every span, each number counted on its own and none derived.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What became of the spans that were sampled and have ended: at every moment
+/// `ended = exported + rejected + failed + dropped + pending`, as far as they are read at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// All of them.
+    pub ended: u64,
+    /// The collector has taken them.
+    pub exported: u64,
+    /// The collector has answered, and refused them (OTLP's partial success).
+    pub rejected: u64,
+    /// They could not be delivered: nobody answered, or what answered is no collector, or it wants them not.
+    pub failed: u64,
+    /// They were not tried: too many waited, or there was no time left at shutdown.
+    pub dropped: u64,
+    /// They wait, or are being sent.
+    pub pending: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    ended: AtomicU64,
+    exported: AtomicU64,
+    rejected: AtomicU64,
+    failed: AtomicU64,
+    dropped: AtomicU64,
+    pending: AtomicU64,
+}
+
+impl Account {
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            ended: self.ended.load(Relaxed),
+            exported: self.exported.load(Relaxed),
+            rejected: self.rejected.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+            pending: self.pending.load(Relaxed),
+        }
+    }
+
+    pub(super) fn ended(&self) {
+        self.ended.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn waits(&self) {
+        self.pending.fetch_add(1, Relaxed);
+    }
+
+    /// One that never waited.
+    pub(super) fn dropped(&self) {
+        self.dropped.fetch_add(1, Relaxed);
+    }
+
+    /// Some of those that waited.
+    pub(super) fn given_up(&self, spans: usize) {
+        self.dropped.fetch_add(spans as u64, Relaxed);
+        self.pending.fetch_sub(spans as u64, Relaxed);
+    }
+
+    pub(super) fn delivered(&self, spans: usize, rejected: u64) {
+        let spans = spans as u64;
+        let rejected = rejected.min(spans);
+        self.exported.fetch_add(spans - rejected, Relaxed);
+        self.rejected.fetch_add(rejected, Relaxed);
+        self.pending.fetch_sub(spans, Relaxed);
+    }
+
+    pub(super) fn failed(&self, spans: usize) {
+        self.failed.fetch_add(spans as u64, Relaxed);
+        self.pending.fetch_sub(spans as u64, Relaxed);
+    }
+}

@@ -1,0 +1,185 @@
+//! What a collector's answer says: taken, refused for good, or to be tried again. Anything may answer.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, StatusCode, header};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+
+use super::target::{Protocol, Signal};
+
+/// How long a collector may make us wait.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Taken, all but so many.
+    Taken { rejected: u64 },
+    /// Later perhaps; after this time, if it said so.
+    Later { reason: String, after: Option<Duration> },
+    /// Never.
+    Never { reason: String },
+}
+
+impl Verdict {
+    pub(super) fn later(reason: impl Into<String>) -> Self {
+        Self::Later { reason: reason.into(), after: None }
+    }
+
+    fn never(reason: impl Into<String>) -> Self {
+        Self::Never { reason: reason.into() }
+    }
+}
+
+/// An answer, of which no more than a bounded part was read.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) trailers: HeaderMap,
+}
+
+pub(super) fn weigh(protocol: Protocol, signal: Signal, answer: &Answer) -> Verdict {
+    match protocol {
+        Protocol::Http => http(signal, answer),
+        Protocol::Grpc => grpc(signal, answer),
+    }
+}
+
+fn http(signal: Signal, answer: &Answer) -> Verdict {
+    match answer.status.as_u16() {
+        200..=299 => taken(signal, &answer.body),
+        429 | 502 | 503 | 504 => {
+            let after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let after = after.map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT));
+            Verdict::Later { reason: format!("it answers {}", answer.status), after }
+        }
+        _ => Verdict::never(format!("it answers {}: look at the endpoint and its path", answer.status)),
+    }
+}
+
+fn grpc(signal: Signal, answer: &Answer) -> Verdict {
+    let status = answer.trailers.get("grpc-status").or_else(|| answer.headers.get("grpc-status"));
+    let status = status.and_then(|value| value.to_str().ok()?.parse::<u16>().ok());
+    match (answer.status.as_u16(), status) {
+        (200, Some(0)) => {
+            // One message: a byte that says whether it is compressed, which was not asked for, and its length.
+            let mut body = answer.body.clone();
+            let prefix = body.try_get_u8().ok().zip(body.try_get_u32().ok());
+            match prefix {
+                Some((0, length)) if body.len() == length as usize => taken(signal, &body),
+                _ => no_collector(),
+            }
+        }
+        // What gRPC's statuses OTLP says to try again with. RESOURCE_EXHAUSTED is one where the server says when.
+        (200, Some(code @ (1 | 4 | 8 | 10 | 11 | 14 | 15))) => {
+            Verdict::later(format!("it answers with gRPC's status {code}"))
+        }
+        (200, Some(code)) => Verdict::never(format!("it answers with gRPC's status {code}")),
+        (429 | 502 | 503 | 504, None) => Verdict::later(format!("it answers {}", answer.status)),
+        _ => no_collector(),
+    }
+}
+
+/// The answer's message, which says how much was refused.
+fn taken(signal: Signal, body: &[u8]) -> Verdict {
+    let rejected = match signal {
+        Signal::Traces => ExportTraceServiceResponse::decode(body)
+            .map(|response| response.partial_success.map_or(0, |partial| partial.rejected_spans)),
+        Signal::Metrics => ExportMetricsServiceResponse::decode(body)
+            .map(|response| response.partial_success.map_or(0, |partial| partial.rejected_data_points)),
+    };
+    match rejected {
+        Ok(rejected) => Verdict::Taken { rejected: u64::try_from(rejected).unwrap_or(0) },
+        Err(_) => no_collector(),
+    }
+}
+
+fn no_collector() -> Verdict {
+    Verdict::never("what answers there is no collector: look at the endpoint and its protocol")
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &[u8]) -> Answer {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (header::HeaderName::from_static(name), header::HeaderValue::from_static(value)));
+        let (status, body) = (StatusCode::from_u16(status).expect("a status"), Bytes::copy_from_slice(body));
+        Answer { status, headers: headers.collect(), body, trailers: HeaderMap::new() }
+    }
+
+    fn partial() -> Vec<u8> {
+        let partial = ExportTracePartialSuccess { rejected_spans: 3, error_message: "too old".into() };
+        ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+    }
+
+    fn kind(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Taken { rejected: 0 } => "taken",
+            Verdict::Taken { .. } => "partly",
+            Verdict::Later { .. } => "later",
+            Verdict::Never { .. } => "never",
+        }
+    }
+
+    #[test]
+    fn an_answer_over_http_is_weighed() {
+        for (status, body, expected, reason) in [
+            (200, &b""[..], "taken", "an empty message"),
+            (202, &partial(), "partly", "some were refused"),
+            (200, b"<html>hello</html>", "never", "somebody's page"),
+            (400, b"", "never", "it can't be read"),
+            (401, b"", "never", "who are you"),
+            (404, b"", "never", "another path"),
+            (301, b"", "never", "nobody follows"),
+            (429, b"", "later", "too much"),
+            (503, b"", "later", "not now"),
+            (500, b"", "never", "the specification says so"),
+        ] {
+            let verdict = weigh(Protocol::Http, Signal::Traces, &answer(status, &[], body));
+            assert_eq!(kind(&verdict), expected, "{status}: {reason}");
+        }
+        let waits =
+            |seconds| match weigh(Protocol::Http, Signal::Traces, &answer(503, &[("retry-after", seconds)], b"")) {
+                Verdict::Later { after, .. } => after,
+                _ => None,
+            };
+        assert_eq!((waits("2"), waits("86400"), waits("soon")), (Some(Duration::from_secs(2)), Some(MAX_WAIT), None));
+    }
+
+    #[test]
+    fn an_answer_over_grpc_is_weighed() {
+        let framed = |message: &[u8]| {
+            let mut body = vec![0];
+            body.extend_from_slice(&(message.len() as u32).to_be_bytes());
+            body.extend_from_slice(message);
+            body
+        };
+        for (http, status, body, expected, reason) in [
+            (200, Some("0"), framed(b""), "taken", "an empty message"),
+            (200, Some("0"), framed(&partial()), "partly", "some were refused"),
+            (200, Some("0"), b"\0\0\0\0\x09x".to_vec(), "never", "cut off"),
+            (200, Some("0"), b"\x01\0\0\0\0".to_vec(), "never", "compressed, though nobody asked for it"),
+            (200, Some("14"), vec![], "later", "unavailable"),
+            (200, Some("16"), vec![], "never", "unauthenticated"),
+            (200, Some("12"), vec![], "never", "unimplemented"),
+            (200, None, b"hello".to_vec(), "never", "no status"),
+            (200, Some("x"), vec![], "never", "no number"),
+            (503, None, vec![], "later", "a proxy's answer"),
+            (404, None, vec![], "never", "no collector"),
+        ] {
+            let mut answer = answer(http, &[], &body);
+            if let Some(status) = status {
+                answer.trailers.insert("grpc-status", status.parse().expect("ASCII"));
+            }
+            assert_eq!(kind(&weigh(Protocol::Grpc, Signal::Traces, &answer)), expected, "{status:?}: {reason}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Setting OpenTelemetry up by its environment variables, and what holds it while the service runs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+
+use super::account::{Account, Counts};
+use super::batch::Batch;
+use super::collector::{Closer, Collector};
+use super::metrics::Exporter;
+use super::settings::Settings;
+use super::target::Signal;
+use super::variables::{ConfigError, DAY, Variables};
+use crate::otel::{MetricTracer, SpanTracer};
+
+/// OpenTelemetry, set up by [`init`]. Keep it while the service runs and [shut it down](Self::shutdown) at its end: what has
+/// not been sent by then is lost when it is dropped.
+pub struct Otel {
+    spans: SdkTracerProvider,
+    metrics: SdkMeterProvider,
+    metrics_closer: Option<Closer>,
+    account: Arc<Account>,
+}
+
+/// Sets OpenTelemetry up by its environment variables, and makes its providers the global ones.
+///
+/// Spans are gathered and sent by a thread of their own, metrics by another; no RPC waits for either, and no async runtime
+/// is needed. Whatever the collector does, RPCs do not notice: what can't be delivered is tried again for
+/// `OTEL_BSP_EXPORT_TIMEOUT`, as long as the queue has room; what is lost is counted ([`Otel::counts`]); the log has one line
+/// when trouble begins and one when it is over.
+///
+/// | variable | default |
+/// |---|---|
+/// | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318`, for gRPC `http://localhost:4317` |
+/// | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf`; or `grpc` |
+/// | `OTEL_EXPORTER_OTLP_HEADERS` | none: `key=value,…` |
+/// | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10000, in ms, of one attempt |
+/// | `OTEL_EXPORTER_OTLP_CERTIFICATE` | the roots that the system trusts; a PEM file |
+/// | `OTEL_EXPORTER_OTLP_INSECURE` | false: gRPC without a scheme is over TLS |
+/// | the same with `_TRACES_` or `_METRICS_` after `OTLP` | for one signal; its endpoint over HTTP is used as it is |
+/// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | `unknown_service:` and the program's name |
+/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
+/// | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | 2048, 512 spans |
+/// | `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_EXPORT_TIMEOUT` | 5000, 30000, in ms |
+/// | `OTEL_METRIC_EXPORT_INTERVAL` | 60000, in ms |
+/// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`; or `none` |
+/// | `OTEL_SDK_DISABLED` | `false`; `true`: no spans, no metrics, and calls keep the identity that they had |
+///
+/// ```no_run
+/// let otel = hottap::otel::init()?;
+/// let tap = hottap::Hottap::builder().tracer(otel.spans()).tracer(otel.metrics()).start()?;
+/// // … serve …
+/// otel.shutdown(std::time::Duration::from_secs(5));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// A variable's value can't be used: it is named, and nothing has been started.
+pub fn init() -> Result<Otel, ConfigError> {
+    Otel::start(&Variables(&|name| std::env::var(name).ok()), None)
+}
+
+/// The same with the name that the service gives itself, where the environment gives none.
+///
+/// # Errors
+/// As of [`init`].
+pub fn init_as(service: &str) -> Result<Otel, ConfigError> {
+    Otel::start(&Variables(&|name| std::env::var(name).ok()), Some(service))
+}
+
+impl Otel {
+    /// As [`init`] with these variables instead of the environment's, and without becoming the global one.
+    ///
+    /// # Errors
+    /// As of [`init`].
+    pub fn with_variables(variables: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::build(&Variables(&variables), None)
+    }
+
+    fn start(variables: &Variables<'_>, service: Option<&str>) -> Result<Self, ConfigError> {
+        let otel = Self::build(variables, service)?;
+        opentelemetry::global::set_tracer_provider(otel.spans.clone());
+        opentelemetry::global::set_meter_provider(otel.metrics.clone());
+        Ok(otel)
+    }
+
+    fn build(variables: &Variables<'_>, service: Option<&str>) -> Result<Self, ConfigError> {
+        let settings = Settings::read(variables, service)?;
+        let account = Arc::<Account>::default();
+        // Of both, so that nothing has been started if one is wrong.
+        let wanted = |target: Option<_>| target.filter(|_| !settings.disabled);
+        let traces = wanted(settings.traces).map(|target| Collector::new(Signal::Traces, target)).transpose()?;
+        let metrics = wanted(settings.metrics).map(|target| Collector::new(Signal::Metrics, target)).transpose()?;
+
+        let mut spans =
+            SdkTracerProvider::builder().with_sampler(settings.sampler).with_resource(settings.resource.clone());
+        if let Some(collector) = traces {
+            let batch = Batch::start(collector, &settings.resource, settings.batch, account.clone());
+            spans = spans.with_span_processor(batch.map_err(|source| ConfigError::Thread { source })?);
+        }
+        let metrics_closer = metrics.as_ref().map(Collector::closer);
+        let mut meters = SdkMeterProvider::builder().with_resource(settings.resource);
+        if let Some(collector) = metrics {
+            let reader = PeriodicReader::builder(Exporter::new(collector)).with_interval(settings.interval);
+            meters = meters.with_reader(reader.build());
+        }
+        let otel = Self { spans: spans.build(), metrics: meters.build(), metrics_closer, account };
+        if settings.disabled {
+            // A provider that is shut down makes no spans, and leaves calls as they are.
+            let _ = otel.spans.shutdown();
+        }
+        Ok(otel)
+    }
+
+    /// A tracer that makes spans with this provider.
+    #[must_use]
+    pub fn spans(&self) -> SpanTracer<SdkTracer> {
+        SpanTracer::new(&self.spans)
+    }
+
+    /// A tracer that keeps metrics with this provider.
+    #[must_use]
+    pub fn metrics(&self) -> MetricTracer {
+        MetricTracer::new(&self.metrics)
+    }
+
+    /// For the application's own spans.
+    #[must_use]
+    pub fn tracer_provider(&self) -> &SdkTracerProvider {
+        &self.spans
+    }
+
+    /// For the application's own metrics.
+    #[must_use]
+    pub fn meter_provider(&self) -> &SdkMeterProvider {
+        &self.metrics
+    }
+
+    /// What became of the spans until now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.account.counts()
+    }
+
+    /// Sends what waits, with one attempt. Blocks, for 30 seconds at most; from an async task, call it through
+    /// `tokio::task::spawn_blocking`. False if the collector did not take all of it.
+    pub fn flush(&self) -> bool {
+        let spans = self.spans.force_flush().is_ok();
+        self.metrics.force_flush().is_ok() && spans
+    }
+
+    /// Sends what waits and ends. Blocks until that is done, at most for `wait`: spans that are left then are dropped and
+    /// counted. From an async task, call it through `tokio::task::spawn_blocking`. False if the collector did not take all
+    /// of it, or it was shut down before.
+    pub fn shutdown(&self, wait: Duration) -> bool {
+        let until = std::time::Instant::now() + wait.min(DAY);
+        if let Some(closer) = &self.metrics_closer {
+            closer.send_replace(Some(until));
+        }
+        let spans = self.spans.shutdown_with_timeout(wait).is_ok();
+        self.metrics.shutdown_with_timeout(wait).is_ok() && spans
+    }
+}
+
+impl fmt::Debug for Otel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Otel").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,36 @@
+//! Who the service is, by `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
+
+use super::percent;
+use super::variables::{ConfigError, Variables};
+
+const SERVICE: &str = "OTEL_SERVICE_NAME";
+const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+
+/// The environment goes before `service`, the name that the program gives itself.
+pub(super) fn resource(variables: &Variables<'_>, service: Option<&str>) -> Result<Resource, ConfigError> {
+    let list = variables.text(ATTRIBUTES).unwrap_or_default();
+    let expected = "a list of key=value with percent-encoded values, separated by commas";
+    let pairs = percent::pairs(&list).ok_or_else(|| ConfigError::invalid(ATTRIBUTES, expected))?;
+    let named = pairs.iter().any(|(key, _)| key == "service.name");
+    let name = variables.text(SERVICE).or_else(|| {
+        // Every service has a name, so that a collector can tell them apart.
+        (!named).then(|| service.filter(|name| !name.is_empty()).map_or_else(unnamed, str::to_owned))
+    });
+    let resource = Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attributes(pairs.into_iter().map(|(key, value)| KeyValue::new(key, value)));
+    Ok(match name {
+        Some(name) => resource.with_service_name(name).build(),
+        None => resource.build(),
+    })
+}
+
+fn unnamed() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let program = std::path::Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if program.is_empty() { "unknown_service".to_owned() } else { format!("unknown_service:{program}") }
+}

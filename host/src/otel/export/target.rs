@@ -1,0 +1,249 @@
+//! Where a signal is sent, and how, by the variables `OTEL_EXPORTER_OTLP_*` and those of the signal alone.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+use super::percent;
+use super::variables::{ConfigError, Variables};
+
+/// How long one attempt to send may take, by the specification.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+}
+
+/// How it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP over HTTP, encoded by protobuf.
+    Http,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) protocol: Protocol,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+    /// Where to, as HTTP/2 wants it; HTTP/1.1 sends the path of it.
+    pub(super) uri: Uri,
+    /// The operator's headers. Their values are marked as sensitive.
+    pub(super) headers: HeaderMap,
+    pub(super) timeout: Duration,
+    /// The variable that names certificates, and the file.
+    pub(super) certificate: Option<(String, PathBuf)>,
+}
+
+impl Signal {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Traces => "TRACES",
+            Self::Metrics => "METRICS",
+        }
+    }
+
+    fn http_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+        }
+    }
+
+    fn grpc_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        }
+    }
+
+    /// False if this signal is not to be exported.
+    pub(super) fn is_wanted(self, variables: &Variables<'_>) -> Result<bool, ConfigError> {
+        let name = format!("OTEL_{}_EXPORTER", self.word());
+        match variables.text(&name).as_deref() {
+            None | Some("otlp") => Ok(true),
+            Some("none") => Ok(false),
+            Some(_) => Err(ConfigError::invalid(&name, "otlp or none")),
+        }
+    }
+
+    /// The variable of this signal alone, if it is set, or the one of all signals.
+    fn variable(self, variables: &Variables<'_>, what: &str) -> (String, Option<String>) {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_{what}", self.word());
+        if let Some(value) = variables.text(&own) {
+            return (own, Some(value));
+        }
+        let name = format!("OTEL_EXPORTER_OTLP_{what}");
+        let value = variables.text(&name);
+        (name, value)
+    }
+}
+
+impl Target {
+    pub(super) fn read(variables: &Variables<'_>, signal: Signal) -> Result<Self, ConfigError> {
+        let variable = |what| signal.variable(variables, what);
+        let protocol = match variable("PROTOCOL") {
+            (_, None) => Protocol::Http,
+            (_, Some(text)) if text == "http/protobuf" => Protocol::Http,
+            (_, Some(text)) if text == "grpc" => Protocol::Grpc,
+            (name, _) => return Err(ConfigError::invalid(&name, "http/protobuf or grpc")),
+        };
+        if let (name, Some(compression)) = variable("COMPRESSION")
+            && compression != "none"
+        {
+            return Err(ConfigError::invalid(&name, "none: nothing is compressed"));
+        }
+        let (name, list) = variable("HEADERS");
+        let headers = headers(&list.unwrap_or_default())
+            .ok_or_else(|| ConfigError::invalid(&name, "a list of header=value, separated by commas"))?;
+        let (name, certificate) = variable("CERTIFICATE");
+        let certificate = certificate.map(|path| (name, PathBuf::from(path)));
+        let (name, _) = variable("TIMEOUT");
+        let timeout = variables.millis(&name, TIMEOUT)?;
+
+        let (name, endpoint) = variable("ENDPOINT");
+        let is_own = name != "OTEL_EXPORTER_OTLP_ENDPOINT";
+        let insecure = variable("INSECURE").1.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let parsed = parse(endpoint.as_deref(), protocol, insecure, signal, is_own);
+        let (uri, host, port) =
+            parsed.ok_or_else(|| ConfigError::invalid(&name, "an address such as http://localhost:4318"))?;
+        let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        Ok(Self { protocol, host, port, tls, uri, headers, timeout, certificate })
+    }
+}
+
+/// The whole address of a signal. A signal's own endpoint over HTTP is used as it is, that of all has the signal's path
+/// after its own.
+fn parse(
+    endpoint: Option<&str>,
+    protocol: Protocol,
+    insecure: bool,
+    signal: Signal,
+    is_own: bool,
+) -> Option<(Uri, String, u16)> {
+    let default = if protocol == Protocol::Grpc { "http://localhost:4317" } else { "http://localhost:4318" };
+    let endpoint = endpoint.unwrap_or(default);
+    let uri: Uri = match endpoint.contains("://") {
+        true => endpoint.parse().ok()?,
+        // gRPC's endpoints may be a host and a port alone.
+        false if protocol == Protocol::Grpc => {
+            let scheme = if insecure { "http" } else { "https" };
+            format!("{scheme}://{endpoint}").parse().ok()?
+        }
+        false => return None,
+    };
+    let tls = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return None,
+    };
+    let host = uri.host().filter(|host| !host.is_empty())?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned();
+    let authority = uri.authority()?;
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    let port = uri.port_u16().unwrap_or(match (protocol, tls) {
+        (_, true) => 443,
+        (_, false) => 80,
+    });
+    let path = match protocol {
+        Protocol::Grpc => signal.grpc_path().to_owned(),
+        Protocol::Http if is_own => uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned(),
+        Protocol::Http => format!("{}{}", uri.path().trim_end_matches('/'), signal.http_path()),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(path.parse().ok()?);
+    Some((Uri::from_parts(parts).ok()?, host, port))
+}
+
+fn headers(list: &str) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in percent::pairs(list)? {
+        let name = HeaderName::try_from(name).ok()?;
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(table: &[(&str, &str)], signal: Signal) -> Result<Target, ConfigError> {
+        let find = |name: &str| table.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Target::read(&Variables(&find), signal)
+    }
+
+    #[test]
+    fn an_endpoint_is_what_the_variables_say() {
+        const ALL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        const OWN: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+        const GRPC: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        let service = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
+        for (table, expected, port, reason) in [
+            (vec![], "http://localhost:4318/v1/traces", 4318, "the default"),
+            (vec![(ALL, "")], "http://localhost:4318/v1/traces", 4318, "empty is not set"),
+            (vec![(ALL, "http://c:1/")], "http://c:1/v1/traces", 1, "the path is added"),
+            (vec![(ALL, "https://c/otlp/")], "https://c/otlp/v1/traces", 443, "after its own"),
+            (vec![(ALL, "http://a"), (OWN, "http://b/x?y=1")], "http://b/x?y=1", 80, "its own, as it is"),
+            (vec![(OWN, "http://b")], "http://b/", 80, "its own without a path"),
+            (vec![GRPC], &format!("http://localhost:4317/{service}"), 4317, "the default of gRPC"),
+            (vec![GRPC, (ALL, "http://[::1]:5/ignored")], &format!("http://[::1]:5/{service}"), 5, "gRPC has its path"),
+            (vec![GRPC, (ALL, "c:4317")], &format!("https://c:4317/{service}"), 4317, "no scheme"),
+            (
+                vec![GRPC, (ALL, "c:4317"), ("OTEL_EXPORTER_OTLP_INSECURE", "true")],
+                &format!("http://c:4317/{service}"),
+                4317,
+                "no scheme, in clear text",
+            ),
+        ] {
+            let target = read(&table, Signal::Traces).expect(reason);
+            assert_eq!((target.uri.to_string().as_str(), target.port), (expected, port), "{reason}");
+            assert_eq!(target.tls, expected.starts_with("https"), "{reason}");
+        }
+        let metrics = read(&[(ALL, "http://c:1")], Signal::Metrics).expect("valid");
+        assert_eq!(metrics.uri, "http://c:1/v1/metrics");
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_used_is_named_and_its_value_is_not() {
+        for (variable, value) in [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://hunter2"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://user:hunter2@c"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "smoke"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x y=hunter2"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ] {
+            let error = read(&[(variable, value)], Signal::Traces).expect_err(value).to_string();
+            assert!(error.contains(&format!(" {variable} ")) && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_signals_own_headers_go_before_those_of_all() {
+        let all = ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x,a=1");
+        let target = read(&[all], Signal::Traces).expect("valid");
+        assert_eq!(target.headers.get("authorization").map(HeaderValue::as_bytes), Some(&b"Bearer x"[..]));
+        assert!(!format!("{target:?}").contains("Bearer"), "{target:?}");
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "b=2");
+        let target = read(&[all, own], Signal::Traces).expect("valid");
+        assert_eq!(target.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["b"]);
+    }
+}

@@ -1,0 +1,72 @@
+//! TLS towards a collector, which is checked against the certificates that are named, or those that the system trusts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::target::{Protocol, Target};
+use super::variables::ConfigError;
+
+#[derive(Clone)]
+pub(super) struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// Reads the certificates. None if the collector speaks in clear text.
+    pub(super) fn new(target: &Target) -> Result<Option<Self>, ConfigError> {
+        if !target.tls {
+            return Ok(None);
+        }
+        let roots = match &target.certificate {
+            Some((variable, path)) => named(path).map_err(|source| ConfigError::Certificate {
+                variable: variable.clone(),
+                path: path.clone(),
+                source,
+            })?,
+            None => platform()?,
+        };
+        let invalid =
+            || ConfigError::invalid("OTEL_EXPORTER_OTLP_ENDPOINT", "an address whose host a certificate can name");
+        let name = ServerName::try_from(target.host.clone()).map_err(|_| invalid())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ConfigError::NoRoots { source: error.into() })?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let alpn: &[u8] = if target.protocol == Protocol::Grpc { b"h2" } else { b"http/1.1" };
+        config.alpn_protocols = vec![alpn.to_vec()];
+        Ok(Some(Self { connector: Arc::new(config).into(), name }))
+    }
+
+    pub(super) async fn handshake(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connector.connect(self.name.clone(), stream).await
+    }
+}
+
+fn named(path: &Path) -> Result<RootCertStore, Box<dyn std::error::Error + Send + Sync>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path)? {
+        roots.add(certificate?)?;
+    }
+    if roots.is_empty() { Err("there is no certificate in it".into()) } else { Ok(roots) }
+}
+
+fn platform() -> Result<RootCertStore, ConfigError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (usable, _) = roots.add_parsable_certificates(found.certs);
+    if usable > 0 {
+        return Ok(roots);
+    }
+    let reason = found.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
+    Err(ConfigError::NoRoots { source: reason.into() })
+}

@@ -1,0 +1,60 @@
+//! Which span a call's span is a child of: a caller in another process, the handler that makes the call, or what the
+//! application has opened inside of it.
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+
+use crate::CallContext;
+use crate::rpc::TraceContext;
+
+/// A call that is not traced by choice; its children are its parent's.
+#[derive(Clone, Copy)]
+pub(super) struct Untraced {
+    /// By its identity, which nobody outside of the process has seen.
+    pub(super) span_id: u64,
+}
+
+/// The context that the call's span is made in.
+pub(super) fn of(call: &CallContext) -> Context {
+    let (trace, extensions) = (call.info().trace(), call.extensions());
+    if trace.parent_span_id == 0 {
+        // Of no call; but the application may have opened a span.
+        return Context::current();
+    }
+    if let Some(around) = extensions.get::<Context>() {
+        let untraced = extensions.get::<Untraced>().is_some_and(|untraced| untraced.span_id == trace.parent_span_id);
+        if untraced || span_id(around) == trace.parent_span_id {
+            // An attempt is its call's. Other calls are made in a handler, which may have opened spans of its own.
+            return if call.info().attempt_of().is_some() { around.clone() } else { innermost(around) };
+        }
+    }
+    Context::current().with_remote_span_context(remote(trace, call.tracestate()))
+}
+
+/// The active context if there is a span in it: while a handler is polled, that is the handler's or one inside of it.
+fn innermost(around: &Context) -> Context {
+    let current = Context::current();
+    if current.span().span_context().is_valid() { current } else { around.clone() }
+}
+
+/// The caller's span.
+fn remote(trace: &TraceContext, tracestate: &str) -> SpanContext {
+    let flags = if trace.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let state = if tracestate.is_empty() { TraceState::NONE } else { tracestate.parse().unwrap_or_default() };
+    SpanContext::new(TraceId::from(trace.trace_id), SpanId::from(trace.parent_span_id), flags, true, state)
+}
+
+/// The identity that a span gives its call; none if it is no span of its own, as those of a provider that does nothing.
+pub(super) fn identity(span: &SpanContext, parent: u64) -> Option<TraceContext> {
+    let trace = TraceContext {
+        trace_id: u128::from_be_bytes(span.trace_id().to_bytes()),
+        span_id: u64::from_be_bytes(span.span_id().to_bytes()),
+        parent_span_id: parent,
+        sampled: span.is_sampled(),
+    };
+    (span.is_valid() && trace.span_id != parent).then_some(trace)
+}
+
+pub(super) fn span_id(context: &Context) -> u64 {
+    u64::from_be_bytes(context.span().span_context().span_id().to_bytes())
+}

@@ -1,0 +1,295 @@
+//! The native tracer that makes OpenTelemetry's spans; what is in a span is in `attributes`, `status` and `events`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::global::BoxedTracer;
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt, TracerProvider};
+use opentelemetry::{Context, KeyValue, trace};
+
+use super::attributes::{Attributes, Kind, Told};
+use super::{BusinessErrors, Conventions, events, parent, status};
+use crate::propagate::Baggage;
+use crate::rpc::{Level, RpcInfo, Side};
+use crate::{CallContext, Tracer};
+
+/// The name of the instrumentation scope of spans and metrics.
+pub(super) const SCOPE: &str = "hottap";
+
+/// Makes a span of every call: of servers, of clients, of endpoints. Give it to
+/// [`Builder::tracer`](crate::Builder::tracer) before other tracers.
+///
+/// The span is made when the call starts, and its identity is the call's: plugins, headers that go out and
+/// [`TraceContext::current`](crate::rpc::TraceContext::current) have the same ids. It is the active span while the call's
+/// handler runs and its response's body is produced, so that spans that the application makes there are its children: those
+/// of OpenTelemetry's API, and those of `tracing` with a `tracing_opentelemetry::layer()`, which needs no setting for it.
+/// In tasks that the handler spawns it is active if they are in the call's [scope](crate::rpc::RpcHandle::scope).
+///
+/// A client's span covers the whole call with all its attempts; each attempt has a span below it, where the client tells of
+/// attempts. Whether a call is sampled is the provider's sampler's to decide, and what it decides goes out in the headers.
+///
+/// ```
+/// use hottap::otel::{BusinessErrors, SpanTracer};
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+///
+/// let provider = SdkTracerProvider::builder().build();
+/// let spans = SpanTracer::new(&provider)
+///     .filter(|call| !call.invocation().method().as_str().starts_with("grpc.health.v1."))
+///     .business_errors(BusinessErrors::Error);
+/// let tap = hottap::Hottap::builder().service("checkout").tracer(spans).start()?;
+/// # Ok::<_, hottap::StartError>(())
+/// ```
+pub struct SpanTracer<T = BoxedTracer> {
+    tracer: T,
+    conventions: Conventions,
+    business: BusinessErrors,
+    filters: Vec<Predicate>,
+    public: Option<Predicate>,
+    name: Option<Namer>,
+    events: events::Wanted,
+    attempts: bool,
+}
+
+type Predicate = Box<dyn Fn(&RpcInfo) -> bool + Send + Sync>;
+type Namer = Box<dyn Fn(&RpcInfo) -> Cow<'static, str> + Send + Sync>;
+
+/// Not all that is to be said of what is called could be said when the call started.
+#[derive(Clone, Copy)]
+struct Untold(Told);
+
+impl SpanTracer {
+    /// With the global provider, as it is now: set it before, or spans go nowhere.
+    #[must_use]
+    pub fn global() -> Self {
+        Self::with_tracer(opentelemetry::global::tracer(SCOPE))
+    }
+}
+
+impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> SpanTracer<T> {
+    /// With this provider.
+    #[must_use]
+    pub fn new(provider: &impl TracerProvider<Tracer = T>) -> Self {
+        Self::with_tracer(provider.tracer(SCOPE))
+    }
+
+    fn with_tracer(tracer: T) -> Self {
+        Self {
+            tracer,
+            conventions: Conventions::from_env(),
+            business: BusinessErrors::default(),
+            filters: Vec::new(),
+            public: None,
+            name: None,
+            events: events::Wanted::default(),
+            attempts: true,
+        }
+    }
+
+    /// The names of attributes. Default what the environment says when the tracer is made
+    /// ([`Conventions::from_env`]).
+    #[must_use]
+    pub fn conventions(mut self, conventions: Conventions) -> Self {
+        self.conventions = conventions;
+        self
+    }
+
+    /// What becomes of a business status. Default an attribute.
+    #[must_use]
+    pub fn business_errors(mut self, policy: BusinessErrors) -> Self {
+        self.business = policy;
+        self
+    }
+
+    /// Only calls that pass have spans; of several filters all have to be passed. Asked at the start of each call, on the
+    /// RPC's thread: what is known of the call then is who, what and whence. Spans inside a call without a span belong to
+    /// the span around it, or to the caller's.
+    #[must_use]
+    pub fn filter(mut self, passes: impl Fn(&RpcInfo) -> bool + Send + Sync + 'static) -> Self {
+        self.filters.push(Box::new(passes));
+        self
+    }
+
+    /// The server is reached by everybody: each of its calls is the root of a new trace, linked with the caller's span, so
+    /// that no caller decides what is sampled or writes into traces.
+    #[must_use]
+    pub fn public_endpoint(self) -> Self {
+        self.public_endpoint_if(|_| true)
+    }
+
+    /// The same for those of a server's calls that everybody can make.
+    #[must_use]
+    pub fn public_endpoint_if(mut self, is_public: impl Fn(&RpcInfo) -> bool + Send + Sync + 'static) -> Self {
+        self.public = Some(Box::new(is_public));
+        self
+    }
+
+    /// Names spans. Default the method: `pkg.Service/Method`, `GET /users/{id}`, the endpoint's name. Asked at the start of
+    /// each call, and again when it has ended if a router has told the route in the meantime. Names are to be few: put no
+    /// id and no path into one.
+    #[must_use]
+    pub fn span_name(mut self, name: impl Fn(&RpcInfo) -> Cow<'static, str> + Send + Sync + 'static) -> Self {
+        self.name = Some(Box::new(name));
+        self
+    }
+
+    /// The call's events are the span's, with their times: the handler's own, failed attempts, and what the layer sees
+    /// happen. Calls are then recorded at [`Level::Detailed`].
+    #[must_use]
+    pub fn events(mut self) -> Self {
+        self.events.events = true;
+        self
+    }
+
+    /// Messages of RPCs are events of the span: `rpc.message` with `rpc.message.type` and, as long as none is left out, the
+    /// number `rpc.message.id`. Calls are then recorded at [`Level::Detailed`].
+    #[must_use]
+    pub fn messages(mut self) -> Self {
+        self.events.messages = true;
+        self
+    }
+
+    /// Attempts have no spans.
+    #[must_use]
+    pub fn without_attempts(mut self) -> Self {
+        self.attempts = false;
+        self
+    }
+
+    fn name_of(&self, info: &RpcInfo) -> Cow<'static, str> {
+        let method = info.invocation().method();
+        match (&self.name, method.symbol()) {
+            (Some(name), _) => name(info),
+            (None, Some(symbol)) => Cow::Borrowed(symbol.as_str()),
+            (None, None) => Cow::Owned(method.as_str().to_owned()),
+        }
+    }
+
+    /// What its span is made in, and what it is linked with.
+    fn place(&self, call: &CallContext) -> (Context, Option<Vec<Link>>) {
+        let parent = parent::of(call);
+        let public = |info| info_is_server(info) && self.public.as_ref().is_some_and(|is_public| is_public(info));
+        if !public(call.info()) {
+            return (parent, None);
+        }
+        let caller = parent.span().span_context().clone();
+        let link = caller.is_valid().then(|| vec![Link::with_context(caller)]);
+        // A sampler would take a span that is none for one that is not sampled.
+        (Context::new(), link)
+    }
+}
+
+/// What came with a server's call as baggage is OpenTelemetry's baggage in its handler.
+fn with_baggage(around: Context, call: &CallContext) -> Context {
+    match call.extensions().get::<Baggage>() {
+        Some(baggage) if info_is_server(call.info()) => {
+            let members = baggage.iter().map(|(key, value)| KeyValue::new(key.to_owned(), value));
+            around.with_baggage(members)
+        }
+        _ => around,
+    }
+}
+
+fn info_is_server(info: &RpcInfo) -> bool {
+    info.side() == Side::Server
+}
+
+impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Tracer for SpanTracer<T> {
+    fn start(&self, call: &mut CallContext) {
+        let info = call.info();
+        if !self.filters.iter().all(|passes| passes(info)) {
+            let (around, untraced) = (parent::of(call), parent::Untraced { span_id: info.trace().span_id });
+            call.extensions_mut().insert(around);
+            call.extensions_mut().insert(untraced);
+            return;
+        }
+        let kind = Kind::of(info);
+        let mut attributes = Attributes::new(kind.names(self.conventions));
+        let told = attributes.called(kind, info);
+        attributes.peer(kind, info);
+        let (around, links) = self.place(call);
+        let around = with_baggage(around, call);
+        let mut builder = SpanBuilder::from_name(self.name_of(info));
+        builder.span_kind = Some(match info.side() {
+            Side::Client => SpanKind::Client,
+            Side::Server => SpanKind::Server,
+            Side::Endpoint => SpanKind::Internal,
+        });
+        builder.start_time = Some(time(info.stats().started_unix_nanos()));
+        builder.attributes = Some(attributes.list);
+        builder.links = links;
+        let span = self.tracer.build_with_context(builder, &around);
+
+        let span_context = trace::Span::span_context(&span);
+        let Some(identity) = parent::identity(span_context, parent::span_id(&around)) else { return };
+        let state = span_context.trace_state();
+        // As a rule it is the parent's, and goes on as it came.
+        let changed = (state != around.span().span_context().trace_state()).then(|| state.header());
+        call.set_trace(identity);
+        if let Some(state) = changed {
+            call.tracestate = HeaderValue::try_from(state).ok().filter(|state| !state.is_empty());
+        }
+        let context = around.with_span(span);
+        call.extensions_mut().insert(context);
+        if told != Told::All {
+            call.extensions_mut().insert(Untold(told));
+        }
+    }
+
+    fn finish(&self, call: &CallContext) {
+        let (info, extensions) = (call.info(), call.extensions());
+        let Some(context) = extensions.get::<Context>() else { return };
+        if parent::span_id(context) != info.trace().span_id {
+            // It is what is around the call, which has no span of its own.
+            return;
+        }
+        let span = context.span();
+        if !span.is_recording() {
+            return;
+        }
+        let kind = Kind::of(info);
+        let mut attributes = Attributes::new(kind.names(self.conventions));
+        if let Some(Untold(told)) = extensions.get() {
+            span.update_name(self.name_of(info));
+            attributes.called_at_last(kind, info, *told);
+        }
+        let failure = status::failure(kind, info, self.business);
+        attributes.ended(kind, info, failure);
+        attributes.carried(kind, info);
+        attributes.sizes(kind, info);
+        attributes.attempts(kind, info);
+        attributes.business(info, self.business);
+        attributes.tags(info);
+        events::add(&span, info, self.events, &mut attributes);
+        span.set_attributes(attributes.list);
+        if let Some(status) = status::status(info, failure.is_some()) {
+            span.set_status(status);
+        }
+        span.end_with_timestamp(time(info.stats().started_unix_nanos()) + info.stats().duration());
+    }
+
+    fn level(&self, _: Side, _: &str) -> Level {
+        self.events.level()
+    }
+
+    fn attempts(&self) -> bool {
+        self.attempts
+    }
+}
+
+pub(super) fn time(unix_nanos: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(unix_nanos)
+}
+
+impl<T> fmt::Debug for SpanTracer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanTracer")
+            .field("conventions", &self.conventions)
+            .field("business", &self.business)
+            .field("filters", &self.filters.len())
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,23 @@
+//! What comes with a request beside its caller's span, and goes on with the calls that are made on its behalf.
+
+use http::{Extensions, HeaderMap, HeaderValue};
+
+use super::baggage::Baggage;
+use super::{Given, Propagators, tracestate};
+
+/// The caller's baggage, among what is attached to the call, and the state of its trace. A state belongs to the trace that
+/// it came with: not to a new one that stands for a `traceparent` that can't be read, nor to one that came in another way.
+pub(crate) fn incoming(
+    propagators: Propagators,
+    given: Given,
+    headers: &HeaderMap,
+) -> (Extensions, Option<HeaderValue>) {
+    let mut extensions = Extensions::new();
+    if propagators.has_baggage()
+        && let Some(baggage) = Baggage::extract(headers)
+    {
+        extensions.insert(baggage);
+    }
+    let tracestate = if matches!(given, Given::Remote(_)) { tracestate::extract(headers) } else { None };
+    (extensions, tracestate)
+}

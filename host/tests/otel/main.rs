@@ -1,0 +1,25 @@
+//! OpenTelemetry natively: spans and metrics of real calls, their export, and who is whose child.
+
+#[path = "../layers/codec.rs"]
+mod codec;
+#[path = "../layers/echo.rs"]
+mod echo;
+#[path = "../layers/recorder.rs"]
+mod recorder;
+mod spans;
+#[expect(dead_code, reason = "the layers' own tests ask for more")]
+#[path = "../layers/world.rs"]
+mod world;
+
+mod attempts;
+mod collector;
+mod endpoints;
+mod export;
+mod grpc;
+mod http_spans;
+mod log;
+mod metrics;
+mod nesting;
+mod options;
+mod propagation;
+mod tls;
