@@ -63,7 +63,7 @@ async fn a_server_that_speaks_no_tls_is_a_failure_of_the_transport() {
     });
     let channel = Endpoint::from_static("http://localhost").connect_with_connector_lazy(connector);
     let sent = Recorder::default();
-    let client = Client::of(&sent.start("shop"), channel);
+    let client = Client::over(crate::stand::over(&sent.start("shop"), channel));
     client.unary("echo").await.expect_err("no hands are shaken");
     check(&sent.one().await, Outcome::Error, "transport");
     sent.assert_each_finished_once();

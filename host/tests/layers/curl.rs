@@ -43,12 +43,10 @@ impl Server {
             .route("/echo", post(async |body: Bytes| body))
             .route("/broken", get(async || StatusCode::INTERNAL_SERVER_ERROR))
             .route("/hang", get(hang))
-            .route("/endless", get(async || Body::from_stream(tokio_stream::iter(std::iter::repeat_with(line)))))
-            .layer(tap.server_layer());
+            .route("/endless", get(async || Body::from_stream(tokio_stream::iter(std::iter::repeat_with(line)))));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
-        Self { address, reached, task }
+        Self { address, reached, task: crate::stand::serve_router(tap, listener, router) }
     }
 }
 
@@ -65,26 +63,30 @@ fn line() -> Result<Bytes, Infallible> {
 
 /// What curl knows of a transfer.
 #[derive(Debug, Deserialize)]
-struct Transfer {
-    method: String,
-    http_code: u16,
-    http_version: String,
-    size_upload: u64,
-    size_download: u64,
-    num_connects: u32,
+pub(crate) struct Transfer {
+    pub(crate) method: String,
+    pub(crate) http_code: u16,
+    pub(crate) http_version: String,
+    pub(crate) size_upload: u64,
+    pub(crate) size_download: u64,
+    pub(crate) num_connects: u32,
 }
 
 /// Ready for its first transfer. It does not read the user's settings.
-fn curl(program: &Path, version: &str) -> Command {
+pub(crate) fn curl(program: &Path, version: &str) -> Command {
     let mut command = Command::new(program);
-    settings(command.arg("--disable"), version);
+    settings(command.arg("--disable"), plain(version));
     command
 }
 
 /// What each transfer of a curl needs. No proxy of the machine's is between.
-fn settings(command: &mut Command, version: &str) {
-    command.args(["--noproxy", "*", "--silent", "--show-error"]);
-    command.arg(if version == "2" { "--http2-prior-knowledge" } else { "--http1.1" });
+pub(crate) fn settings(command: &mut Command, version: &str) {
+    command.args(["--noproxy", "*", "--silent", "--show-error", version]);
+}
+
+/// How curl is told the version of HTTP where there is no TLS to agree on one.
+fn plain(version: &str) -> &'static str {
+    if version == "2" { "--http2-prior-knowledge" } else { "--http1.1" }
 }
 
 #[tokio::test]
@@ -119,7 +121,7 @@ async fn curl_is_recorded_over_both_versions_of_http() {
             for (i, (options, path, ..)) in group.iter().enumerate() {
                 if i > 0 {
                     // What follows is a transfer of its own, with options of its own.
-                    settings(command.arg("--next"), version);
+                    settings(command.arg("--next"), plain(version));
                 }
                 command.args(["--output", "/dev/null", "--write-out", "%{json}\n"]).args(*options).arg(url(path));
             }
@@ -157,8 +159,7 @@ async fn curl_that_gives_up_is_recorded() {
         let server = Server::start(&served.start("users")).await;
         let peer = Peer::start(curl(&program, version).arg(format!("http://{}/hang", server.address)));
         server.reached.notified().await;
-        // It is killed.
-        drop(peer);
+        peer.kill().await;
         let info = served.one().await;
         assert_eq!((info.stats().outcome(), info.stats().http_status()), (Outcome::Cancelled, None), "{version}");
         drop(server);
@@ -175,8 +176,7 @@ async fn curl_that_gives_up_in_the_middle_of_a_body_is_recorded() {
         let server = Server::start(&served.start("users")).await;
         let mut peer = Peer::start(curl(&program, version).arg(format!("http://{}/endless", server.address)));
         assert_eq!(peer.line().await, "and one more");
-        // It is killed.
-        drop(peer);
+        peer.kill().await;
         let info = served.one().await;
         assert_eq!((info.stats().outcome(), info.stats().http_status()), (Outcome::Cancelled, Some(200)), "{version}");
         assert!(info.stats().sent().bytes > 0);

@@ -186,7 +186,7 @@ async fn a_call_over_a_unix_socket_has_that_for_a_peer() {
     let layered = Server::builder().add_service(served.start("echo").server_layer().layer(Echo::default()));
     let server = tokio::spawn(layered.serve_with_incoming(connections));
     let channel = Endpoint::from_shared(format!("unix://{}", path.display())).expect("a URL").connect_lazy();
-    let client = Client::of(&sent.start("shop"), channel);
+    let client = Client::over(crate::stand::over(&sent.start("shop"), channel));
     client.unary("echo").await.expect("succeeds");
     assert_eq!(served.one().await.peer(), &Peer::text("unix:"));
     server.abort();

@@ -13,15 +13,15 @@ use crate::world::World;
 
 /// What h2load says at its end.
 #[derive(Debug, PartialEq, Eq)]
-struct Load {
-    succeeded: u64,
-    failed: u64,
+pub(crate) struct Load {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
     /// Bytes of all bodies that it received.
-    data: u64,
+    pub(crate) data: u64,
 }
 
 impl Load {
-    fn read(lines: &[String]) -> Self {
+    pub(crate) fn read(lines: &[String]) -> Self {
         let number_before = |start: &str, word: &str| {
             let line = lines.iter().find(|line| line.starts_with(start)).expect("the line");
             let before = line.split(", ").find_map(|part| part.strip_suffix(word)).expect("the word").trim();
@@ -40,7 +40,7 @@ impl Load {
 const REQUESTS: usize = 2_000;
 
 /// So many requests over four connections, ten at a time on each.
-fn h2load(program: &Path, requests: usize, address: SocketAddr, path: &str) -> Command {
+pub(crate) fn h2load(program: &Path, requests: usize, address: SocketAddr, path: &str) -> Command {
     let mut command = Command::new(program);
     command.args(["-n", &requests.to_string(), "-c", "4", "-m", "10"]).arg(format!("http://{address}{path}"));
     command

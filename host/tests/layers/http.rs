@@ -22,9 +22,9 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 
-pub(crate) type HttpClient = ClientService<Client<HttpConnector, RequestBody<Full<Bytes>>>>;
+type HttpClient = ClientService<Client<HttpConnector, RequestBody<Full<Bytes>>>>;
 
-pub(crate) fn client(tap: &Hottap) -> HttpClient {
+fn client(tap: &Hottap) -> HttpClient {
     tap.client_layer().layer(Client::builder(TokioExecutor::new()).build_http())
 }
 

@@ -3,11 +3,13 @@
 mod codec;
 mod echo;
 mod handler;
+mod interop_cases;
 mod mirror;
 mod pair;
 mod peer;
 mod program;
 mod recorder;
+mod stand;
 mod test_service;
 mod wire;
 mod world;

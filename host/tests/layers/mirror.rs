@@ -48,9 +48,7 @@ impl Mirror {
     pub(crate) async fn start(tap: &Hottap) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
-        let router = Router::new().fallback(mirror).layer(tap.server_layer());
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
-        Self { address, task }
+        Self { address, task: crate::stand::serve_router(tap, listener, Router::new().fallback(mirror)) }
     }
 }
 

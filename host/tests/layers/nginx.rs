@@ -9,9 +9,9 @@ use http_body_util::{BodyExt, Full};
 use tokio::process::Command;
 use tower::ServiceExt;
 
-use crate::http::{HttpClient, client};
 use crate::program::{self, Peer};
 use crate::recorder::Recorder;
+use crate::stand::{HttpClient, http_client};
 
 /// In the foreground, one process, nothing written outside its own folder, and a line on its output when it is up and
 /// for each request.
@@ -30,7 +30,7 @@ http {
     log_format told "$request_method $status $body_bytes_sent $connection_requests $http_traceparent";
     access_log /dev/stdout told;
     server {
-        listen ADDRESS;
+        listen ADDRESS OPTIONS;
         root files;
         location /included.txt {
             ssi on;
@@ -42,15 +42,20 @@ http {
 "#;
 
 /// A body that compression or a buffer's size would show.
-const LARGE: usize = 1_000_003;
+pub(crate) const LARGE: usize = 1_000_003;
 
-struct Nginx {
+pub(crate) struct Nginx {
     peer: Peer,
-    address: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
 }
 
 impl Nginx {
     async fn start(program: &Path, folder: &Path) -> Self {
+        Self::with(program, folder, "").await
+    }
+
+    /// With these options of its `listen`, and whatever directives follow them.
+    pub(crate) async fn with(program: &Path, folder: &Path, options: &str) -> Self {
         // nginx takes no port 0; that the port is still free in a moment is likely, since ports are given out in turn.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
         let address = listener.local_addr().expect("bound");
@@ -62,7 +67,8 @@ impl Nginx {
         let included = r#"before <!--# include virtual="/small.txt" --> after"#;
         std::fs::write(files.join("included.txt"), included).expect("the folder is ours");
         let configuration = folder.join("nginx.conf");
-        std::fs::write(&configuration, CONFIGURATION.replace("ADDRESS", &address.to_string())).expect("ours");
+        let words = CONFIGURATION.replace("ADDRESS", &address.to_string()).replace("OPTIONS", options);
+        std::fs::write(&configuration, words).expect("the folder is ours");
         let mut command = Command::new(program);
         command.arg("-p").arg(folder).arg("-c").arg(&configuration).args(["-e", "stderr"]);
         let mut peer = Peer::start(&mut command);
@@ -72,7 +78,7 @@ impl Nginx {
     }
 
     /// The next line of its access log.
-    async fn told(&mut self) -> String {
+    pub(crate) async fn told(&mut self) -> String {
         loop {
             let line = self.peer.line().await;
             // Notices are no requests; they begin with a date.
@@ -83,14 +89,14 @@ impl Nginx {
     }
 }
 
-async fn send(client: &HttpClient, request: http::request::Builder) -> (Response<()>, Bytes) {
-    let request = request.body(Full::default()).expect("a request");
+pub(crate) async fn send(client: &HttpClient, request: http::request::Builder) -> (Response<()>, Bytes) {
+    let request = request.body(Full::<Bytes>::default()).expect("a request");
     let (head, body) = client.clone().oneshot(request).await.expect("a response").into_parts();
     (Response::from_parts(head, ()), body.collect().await.expect("a body").to_bytes())
 }
 
 /// What nginx says in its log if all is as the layer recorded it.
-fn line(info: &RpcInfo, requests: u32, body_bytes: u64) -> String {
+pub(crate) fn line(info: &RpcInfo, requests: u32, body_bytes: u64) -> String {
     let (stats, trace) = (info.stats(), info.trace());
     let status = stats.http_status().expect("a response");
     let method = info.invocation().method().as_str();
@@ -103,7 +109,7 @@ async fn a_client_of_nginx_is_recorded() {
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let mut nginx = Nginx::start(&program, folder.path()).await;
     let sent = Recorder::default();
-    let client = client(&sent.start("shop"));
+    let client = http_client(&sent.start("shop"), nginx.address, false);
     let address = nginx.address;
     let url = |path: &str| format!("http://{address}{path}");
 
@@ -156,8 +162,8 @@ async fn a_body_of_nginx_that_nobody_reads_to_its_end_is_recorded() {
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let nginx = Nginx::start(&program, folder.path()).await;
     let sent = Recorder::default();
-    let client = client(&sent.start("shop"));
-    let request = Request::get(format!("http://{}/large.txt", nginx.address)).body(Full::default());
+    let client = http_client(&sent.start("shop"), nginx.address, false);
+    let request = Request::get(format!("http://{}/large.txt", nginx.address)).body(Full::<Bytes>::default());
     let mut response = client.oneshot(request.expect("a request")).await.expect("a response");
     let first = response.frame().await.expect("a piece").expect("readable").into_data().expect("data");
     drop(response);

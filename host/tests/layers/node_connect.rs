@@ -2,18 +2,16 @@
 //! of our server's layer and as a server of our client's.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use hottap::Hottap;
 use hottap::rpc::{Outcome, Protocol, RpcInfo, Streaming};
-use hottap::{ClientService, Hottap, RequestBody};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use tower::{Layer, ServiceExt};
+use tower::ServiceExt;
 
 use crate::mirror::Mirror;
 use crate::program::Peer;
 use crate::recorder::Recorder;
+use crate::stand::{HttpClient, http_client};
 use crate::wire::{Node, Seen};
 
 /// How a call ended: its status, the type of its error and what it says.
@@ -71,11 +69,8 @@ async fn a_connect_node_client_is_recorded() {
     }
 }
 
-type HttpClient = ClientService<Client<HttpConnector, RequestBody<Full<Bytes>>>>;
-
-fn client(tap: &Hottap, version: &str) -> HttpClient {
-    let client = Client::builder(TokioExecutor::new()).http2_only(version == "2").build_http();
-    tap.client_layer().callee("echo").layer(client)
+fn client(tap: &Hottap, port: &str, version: &str) -> HttpClient {
+    http_client(tap, format!("127.0.0.1:{port}").parse().expect("an address"), version == "2")
 }
 
 /// Messages with their prefixes.
@@ -97,7 +92,7 @@ async fn call(client: &HttpClient, url: &str, content_type: &str, body: Bytes) -
         .header("accept-encoding", "gzip")
         .header("connect-accept-encoding", "gzip")
         .header("grpc-accept-encoding", "gzip")
-        .body(Full::from(body))
+        .body(Full::<Bytes>::from(body))
         .expect("a request");
     let response = client.clone().oneshot(request).await.expect("a response");
     let status = response.status();
@@ -137,7 +132,7 @@ async fn a_connect_node_server_is_recorded() {
     ];
     for (version, port) in [("1.1", first), ("2", second)] {
         let sent = Recorder::default();
-        let client = client(&sent.start("shop"), version);
+        let client = client(&sent.start("shop"), port, version);
         let url = |method: &str| format!("http://127.0.0.1:{port}/test.Echo/{method}");
         for (i, (content_type, message, status, end)) in unary.into_iter().enumerate() {
             let got = call(&client, &url("Unary"), content_type, message.to_owned().into()).await;
@@ -169,7 +164,7 @@ async fn ends_that_a_connect_node_server_compresses_are_read() {
     let (second, first) = ports.split_once(' ').expect("two ports");
     for (version, port) in [("1.1", first), ("2", second)] {
         let sent = Recorder::default();
-        let client = client(&sent.start("shop"), version);
+        let client = client(&sent.start("shop"), port, version);
         for (i, (method, content_type, message, protocol, streaming)) in [
             ("Unary", "application/json", &unary, Protocol::Connect, Streaming::Unary),
             ("Download", "application/connect+json", &download, Protocol::Connect, Streaming::Server),

@@ -58,6 +58,11 @@ impl Peer {
         rest
     }
 
+    /// Gone without a word to anybody, and its sockets with it.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it is our child");
+    }
+
     async fn ended(&mut self) -> ExitStatus {
         tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").expect("it is our child")
     }

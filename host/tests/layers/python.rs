@@ -1,18 +1,25 @@
 //! gRPC's own Python: its client against our server's layer, its server against our client's.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hottap::rpc::{Outcome, RpcInfo, Streaming};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
+use crate::mirror::Mirror;
 use crate::recorder::Recorder;
 use crate::world::{Client, World, collect};
 
+/// Calls what it is told to.
+pub(crate) const CLIENT: &str = include_str!("client.py");
+/// Serves until its input ends.
+pub(crate) const SERVER: &str = include_str!("server.py");
+
 /// The interpreter that has grpcio; none if there is none, which is said.
-fn python(test: &str) -> Option<String> {
+pub(crate) fn python(test: &str) -> Option<String> {
     let python = std::env::var("HOTTAP_TEST_PYTHON").ok();
     if python.is_none() {
         assert!(std::env::var_os("HOTTAP_TEST_REAL").is_none(), "HOTTAP_TEST_PYTHON is not set");
@@ -21,7 +28,7 @@ fn python(test: &str) -> Option<String> {
     python
 }
 
-fn run(python: &str, script: &str, arguments: &[&str]) -> Child {
+pub(crate) fn run(python: &str, script: &str, arguments: &[&str]) -> Child {
     Command::new(python)
         .arg("-c")
         .arg(script)
@@ -31,6 +38,18 @@ fn run(python: &str, script: &str, arguments: &[&str]) -> Child {
         .kill_on_drop(true)
         .spawn()
         .expect("Python runs")
+}
+
+/// Runs the client until it has done what it is to do.
+async fn call(python: &str, address: SocketAddr, what: &str) {
+    done(run(python, CLIENT, &[&address.to_string(), what])).await;
+}
+
+/// Waits until a client has ended well.
+pub(crate) async fn done(client: Child) {
+    let client = client.wait_with_output().await.expect("Python ends");
+    assert!(client.status.success());
+    assert_eq!(String::from_utf8_lossy(&client.stdout).trim(), "done");
 }
 
 /// What a call was, in a line: method, outcome, status, messages and bytes each way.
@@ -50,15 +69,9 @@ fn line(info: &RpcInfo) -> String {
     )
 }
 
-#[tokio::test]
-async fn a_python_client_is_recorded() {
-    let Some(python) = python("a_python_client_is_recorded") else { return };
-    let world = World::start().await;
-    let script = include_str!("client.py");
-    let client = run(&python, script, &[&world.address.to_string()]).wait_with_output().await.expect("Python ends");
-    assert!(client.status.success());
-    assert_eq!(String::from_utf8_lossy(&client.stdout).trim(), "done");
-    let served = world.served.finished(6).await;
+/// What the client's calls are when a server has them.
+#[track_caller]
+pub(crate) fn check_client(served: &[RpcInfo]) {
     let lines: Vec<String> = served.iter().map(line).collect();
     assert_eq!(
         lines,
@@ -71,24 +84,59 @@ async fn a_python_client_is_recorded() {
             "Download unary cancelled None 1/12 1/13",
         ]
     );
-    for info in &served {
+    for info in served {
         assert_eq!(info.trace().trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
         assert_eq!(info.trace().parent_span_id, 0xb7ad_6b71_6920_3331);
     }
     let deadline = served[0].config().deadline().expect("a deadline");
     assert!(Duration::from_secs(10) < deadline && deadline <= Duration::from_secs(20), "{deadline:?}");
+}
+
+#[tokio::test]
+async fn a_python_client_is_recorded() {
+    let Some(python) = python("a_python_client_is_recorded") else { return };
+    let world = World::start().await;
+    call(&python, world.address, "calls").await;
+    check_client(&world.served.finished(6).await);
     world.close().await;
 }
 
 #[tokio::test]
-async fn a_python_server_is_recorded() {
-    let Some(python) = python("a_python_server_is_recorded") else { return };
-    let mut server = run(&python, include_str!("server.py"), &[]);
-    let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
-    let port = lines.next_line().await.expect("readable").expect("a port");
-    let sent = Recorder::default();
-    let client = Client::new(&sent.start("shop"), format!("127.0.0.1:{port}").parse().expect("an address"));
+async fn the_deadline_of_a_python_client_is_recorded() {
+    let Some(python) = python("the_deadline_of_a_python_client_is_recorded") else { return };
+    let world = World::start().await;
+    call(&python, world.address, "deadline").await;
+    let info = world.served.one().await;
+    // What the client has left of its 200 ms when it sends, rounded up.
+    let deadline = info.config().deadline().expect("a deadline");
+    assert!(Duration::ZERO < deadline && deadline <= Duration::from_millis(210), "{deadline:?}");
+    // Its clock and ours need not agree on who was first: see the deadline of grpc-js.
+    let late = info.stats().duration() + Duration::from_millis(2) >= deadline;
+    let expected = if late { Outcome::TimedOut } else { Outcome::Cancelled };
+    assert_eq!((info.stats().outcome(), info.stats().received().bytes), (expected, 9));
+    world.close().await;
+}
 
+#[tokio::test]
+async fn compressed_messages_of_a_python_client_are_counted_as_they_are_sent() {
+    let test = "compressed_messages_of_a_python_client_are_counted_as_they_are_sent";
+    let Some(python) = python(test) else { return };
+    let served = Recorder::default();
+    let mirror = Mirror::start(&served.start("mirror")).await;
+    call(&python, mirror.address, "gzip").await;
+    let calls = served.finished(2).await;
+    for (info, messages) in calls.iter().zip([1, 2]) {
+        let (received, sent) = (info.stats().received(), info.stats().sent());
+        assert_eq!((info.stats().outcome(), info.stats().rpc_status()), (Outcome::Ok, Some(0)));
+        assert_eq!((received.messages, received.bytes), (messages, sent.bytes));
+        assert!(received.bytes < 100, "of 5000: {received:?}");
+    }
+    drop(mirror);
+    served.assert_each_finished_once();
+}
+
+/// Calls a server's methods; they are what it was asked.
+pub(crate) async fn check_server(client: Client, sent: &Recorder, lines: &mut Lines<BufReader<ChildStdout>>) {
     assert_eq!(client.unary("echo this").await.expect("succeeds"), "echo this");
     let told = lines.next_line().await.expect("readable").expect("what the server got");
     assert_eq!(client.unary("fail").await.expect_err("fails").message(), "no such thing: é");
@@ -117,5 +165,16 @@ async fn a_python_server_is_recorded() {
     assert_eq!(calls[1].stats().error_message(), "no such thing: é");
     assert_eq!((calls[0].stats().outcome(), calls[4].invocation().streaming()), (Outcome::Ok, Streaming::Both));
     sent.assert_each_finished_once();
+}
+
+#[tokio::test]
+async fn a_python_server_is_recorded() {
+    let Some(python) = python("a_python_server_is_recorded") else { return };
+    let mut server = run(&python, SERVER, &[]);
+    let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
+    let port = lines.next_line().await.expect("readable").expect("a port");
+    let sent = Recorder::default();
+    let client = Client::new(&sent.start("shop"), format!("127.0.0.1:{port}").parse().expect("an address"));
+    check_server(client, &sent, &mut lines).await;
     drop(server);
 }

@@ -1,38 +1,37 @@
-//! A tonic server over TCP and a client of it, each with a Hottap and a recorder of its own.
+//! A gRPC server over TCP and a client of it, each with a Hottap and a recorder of its own; what they are made of is the
+//! stand's.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hottap::{ClientService, Hottap};
+use hottap::Hottap;
 use http::uri::PathAndQuery;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body as TonicBody;
 use tonic::client::Grpc;
 use tonic::server::NamedService;
-use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::codec::BytesCodec;
 use crate::echo::Echo;
 use crate::recorder::Recorder;
+use crate::stand::{self, Channel};
 
 #[derive(Clone)]
-pub(crate) struct Client(pub(crate) Grpc<ClientService<Channel>>);
+pub(crate) struct Client(pub(crate) Grpc<Channel>);
 
 impl Client {
     pub(crate) fn new(tap: &Hottap, address: std::net::SocketAddr) -> Self {
-        let channel = Endpoint::from_shared(format!("http://{address}")).expect("a URL").connect_lazy();
-        Self::of(tap, channel)
+        Self::over(stand::channel(tap, address))
     }
 
-    pub(crate) fn of(tap: &Hottap, channel: Channel) -> Self {
-        Self(Grpc::new(tap.client_layer().callee("echo").layer(channel)))
+    pub(crate) fn over(channel: Channel) -> Self {
+        Self(Grpc::new(channel))
     }
 
     pub(crate) async fn unary(&self, message: &str) -> Result<Bytes, Status> {
@@ -128,6 +127,27 @@ impl World {
     }
 }
 
+/// A service that a gRPC server takes.
+pub(crate) trait Handles:
+    Service<http::Request<TonicBody>, Response = http::Response<TonicBody>, Error = Infallible, Future: Send>
+    + NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Handles for S where
+    S: Service<http::Request<TonicBody>, Response = http::Response<TonicBody>, Error = Infallible, Future: Send>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// A server that runs until it is stopped.
 pub(crate) struct Running {
     pub(crate) address: std::net::SocketAddr,
@@ -136,25 +156,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start<S>(tap: &Hottap, service: S) -> Self
-    where
-        S: Service<http::Request<TonicBody>, Response = http::Response<TonicBody>, Error = Infallible, Future: Send>
-            + NamedService
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub(crate) async fn start(tap: &Hottap, service: impl Handles) -> Self {
+        Self::of(|listener, stopped| stand::serve(tap, listener, service, stopped)).await
+    }
+
+    /// Of whatever serves on a listener until it is told to stop.
+    pub(crate) async fn of(serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> JoinHandle<()>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::builder().layer(tap.server_layer()).add_service(service);
-        let task = tokio::spawn(async move {
-            let connections = TcpListenerStream::new(listener);
-            let stopped = async { _ = stopped.await };
-            server.serve_with_incoming_shutdown(connections, stopped).await.expect("serves");
-        });
-        Self { address, stop, task }
+        Self { address, stop, task: serve(listener, stopped) }
     }
 
     pub(crate) async fn stop(self) {

@@ -7,6 +7,9 @@ mod echo;
 #[path = "../layers/recorder.rs"]
 mod recorder;
 #[expect(dead_code, reason = "the client is needed here, tonic's own server is not")]
+#[path = "../layers/stand.rs"]
+mod stand;
+#[expect(dead_code, reason = "the client is needed here, tonic's own server is not")]
 #[path = "../layers/world.rs"]
 mod world;
 
