@@ -17,6 +17,10 @@ const FIRST_EJECTION: Duration = Duration::from_secs(1);
 /// And at most.
 const LONGEST_EJECTION: Duration = Duration::from_secs(30);
 
+/// So many calls in a row that broke off are a failure of the endpoint. One alone may be the call's own fault; but an endpoint
+/// that breaks off every call is quick about it, and would draw them all as the less busy one.
+const BROKEN_OFF: u32 = 5;
+
 /// How an endpoint has been doing.
 #[derive(Default)]
 pub(super) struct Health {
@@ -29,6 +33,8 @@ pub(super) struct Health {
 struct Record {
     /// Failures since the last success.
     failures: u32,
+    /// Calls that broke off since the last success.
+    broken_off: u32,
     failed_at: Option<Instant>,
     /// It gets no calls before, and after that one, by which it is tried.
     ejected_until: Option<Instant>,
@@ -50,6 +56,14 @@ impl Record {
             None => Standing::Well,
             Some(until) if until <= now && !self.probing => Standing::ToBeTried,
             Some(_) => Standing::Ejected,
+        }
+    }
+
+    /// One call broke off. An endpoint that has failed before fails again by it.
+    fn broke_off(&mut self, now: Instant, fraction: f64) {
+        self.broken_off = self.broken_off.saturating_add(1);
+        if self.failures > 0 || self.broken_off >= BROKEN_OFF {
+            self.failed(now, fraction);
         }
     }
 
@@ -134,7 +148,7 @@ impl Pick {
             return;
         }
         let mut record = self.endpoint.health.record();
-        if record.failures > 0 {
+        if record.failures > 0 || record.broken_off > 0 {
             *record = Record::default();
         }
     }
@@ -143,6 +157,13 @@ impl Pick {
     pub(super) fn failed(&self) {
         if !self.alone {
             self.endpoint.health.failed();
+        }
+    }
+
+    /// It was reached, but broke off or gave no answer.
+    pub(super) fn broke_off(&self) {
+        if !self.alone {
+            self.endpoint.health.record().broke_off(Instant::now(), fastrand::f64());
         }
     }
 }
@@ -178,6 +199,20 @@ mod tests {
         }
         record.probing = true;
         assert_eq!(record.standing(now), Standing::Ejected, "one call tries it, the others wait");
+    }
+
+    #[test]
+    fn calls_that_break_off_are_a_failure_only_if_none_succeeds_between() {
+        let now = Instant::now();
+        let mut record = Record::default();
+        (1..BROKEN_OFF).for_each(|_| record.broke_off(now, 0.0));
+        assert_eq!(record.standing(now), Standing::Well);
+        record.broke_off(now, 0.0);
+        assert_eq!(record.standing(now), Standing::Ejected);
+        let later = now + FIRST_EJECTION;
+        record.broke_off(later, 0.0);
+        assert_eq!(record.standing(later + FIRST_EJECTION), Standing::Ejected, "it was tried, and failed again");
+        assert_eq!(record.standing(later + FIRST_EJECTION * 2), Standing::ToBeTried);
     }
 
     #[test]

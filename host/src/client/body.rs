@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::attempts::Row;
 use super::balance::Pick;
@@ -74,6 +74,12 @@ impl Body {
             Some(incoming) => http_body::Body::poll_frame(Pin::new(incoming), context),
             None => Poll::Ready(None),
         }
+    }
+
+    /// The call's time is over. It is asked where there is always more, so that nobody ever waits.
+    fn is_late(&self) -> bool {
+        let timer = self.rest.as_ref().and_then(|rest| rest.timer.as_ref());
+        timer.is_some_and(|timer| timer.deadline() <= Instant::now())
     }
 
     /// Nothing has come: from here on somebody waits for it, as long as there is time.
@@ -151,6 +157,9 @@ impl http_body::Body for Body {
             Poll::Ready(frame) => {
                 self.waited();
                 Poll::Ready(match frame {
+                    Some(Ok(frame)) if frame.is_data() && self.is_late() => {
+                        Some(Err(self.fail(Error::new(ErrorKind::CallTimedOut, Phase::Body))))
+                    }
                     Some(Ok(frame)) => {
                         if let Some(trailers) = frame.trailers_ref() {
                             if let Some(rest) = &mut self.rest {

@@ -22,6 +22,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Such connections to one endpoint.
 const MAX_IDLE: usize = 32;
+/// The longest time: beyond it a sum of a moment and a time could overflow, and nobody waits for it.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Pings in quicker succession are what servers hang up for.
+const LEAST_PING_INTERVAL: Duration = Duration::from_secs(1);
 /// Endpoints of one client: to choose one is to look at each.
 const MAX_ENDPOINTS: usize = 1024;
 
@@ -64,7 +68,7 @@ impl ClientBuilder {
     /// One more place that serves the same, at most 1024 in all. Each call goes to the less busy of two that are well.
     ///
     /// An endpoint that can't be connected to, or that says it is not available (gRPC's UNAVAILABLE in the response's
-    /// head, HTTP's 503), gets no calls for a second, and for twice as long each time it fails again, up to 30 s; then one
+    /// head, HTTP's 503), or that breaks off or lets time out five calls in a row, gets no calls for a second, and for twice as long each time it fails again, up to 30 s; then one
     /// call tries it. If none is left, the one whose failure is the longest ago is asked.
     #[must_use]
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
@@ -167,15 +171,16 @@ impl ClientBuilder {
     /// How long a connection that nobody needs stays open, and how many such to each endpoint. Default 90 s and 32.
     #[must_use]
     pub fn idle(mut self, time: Duration, connections: usize) -> Self {
-        (self.settings.idle_timeout, self.settings.max_idle) = (Some(time), connections);
+        (self.settings.idle_timeout, self.settings.max_idle) = (Some(time.min(LONGEST)), connections);
         self
     }
 
     /// Asks HTTP/2 peers every `interval` whether they are there, and closes the connection if no answer comes within
-    /// `timeout`. Default not.
+    /// `timeout`. An interval of less than a second is one second. Default not.
     #[must_use]
     pub fn http2_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
-        self.settings.keep_alive = Some((interval, timeout));
+        // hyper pings without a pause if there is none between two.
+        self.settings.keep_alive = Some((interval.clamp(LEAST_PING_INTERVAL, LONGEST), timeout.min(LONGEST)));
         self
     }
 

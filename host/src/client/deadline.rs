@@ -46,7 +46,7 @@ pub(super) fn tell(headers: &mut HeaderMap, limit: Duration) {
         // A request that is full of headers goes out without it.
         let _ = headers.try_insert(&GRPC_TIMEOUT, timeout(limit));
     } else if headers.contains_key("connect-protocol-version") || headers.contains_key(&CONNECT_TIMEOUT) {
-        let millis = limit.as_millis().min(MAX_MILLIS);
+        let millis = limit.as_millis().clamp(1, MAX_MILLIS);
         let _ = headers.try_insert(&CONNECT_TIMEOUT, HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX)));
     }
 }
@@ -120,6 +120,8 @@ mod tests {
         let mut connect = headers(&[("connect-protocol-version", "1")]);
         settle(second, &mut connect);
         assert_eq!(connect.get("connect-timeout-ms"), Some(&HeaderValue::from_static("1000")));
+        settle(Some(Duration::from_micros(300)), &mut connect);
+        assert_eq!(connect.get("connect-timeout-ms"), Some(&HeaderValue::from_static("1")), "0 may be taken for none");
     }
 
     #[test]

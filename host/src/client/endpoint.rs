@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Uri, Version};
-use hyper_util::client::legacy::{Client, ResponseFuture};
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::balance::Health;
-use super::connect::{Connector, LastFailure, Offer, Resolve, Tls};
+use super::connect::{Connector, LastFailure, Offer, Queue, Resolve, Tls};
 use super::outgoing::Outgoing;
 use super::{BuildError, Error, ErrorKind, Phase};
 use crate::rpc::Peer;
@@ -62,6 +63,10 @@ impl Target {
         if authority.as_str().contains('@') {
             return Err(wrong("user and password do not belong here: send a header"));
         }
+        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        if port.len() > 1 && authority.port_u16().is_none() {
+            return Err(wrong("its port is no number from 0 to 65535"));
+        }
         let default = if scheme == Scheme::HTTPS { HTTPS_PORT } else { HTTP_PORT };
         let host = authority.host();
         let port = authority.port_u16().unwrap_or(default);
@@ -111,6 +116,8 @@ pub(super) struct Endpoint {
     two: Client<Connector, Outgoing>,
     pub(super) health: Arc<Health>,
     last: LastFailure,
+    /// Before the connection of `two`, if calls share it.
+    queue: Option<Queue>,
 }
 
 impl Endpoint {
@@ -119,6 +126,8 @@ impl Endpoint {
         let on_unix = matches!(target.place, Place::Unix(_)) && settings.tls.is_some();
         let secure = target.scheme == Scheme::HTTPS || on_unix;
         let (last, health) = (LastFailure::default(), Arc::<Health>::default());
+        // Without a pool each call has a connection of its own.
+        let queue = (settings.max_idle > 0).then(Queue::default);
         let client = |offer: Offer| {
             let tls = if secure {
                 let tls = settings.tls.clone().unwrap_or_default();
@@ -128,7 +137,9 @@ impl Endpoint {
             };
             let place = target.place.clone();
             let resolve = settings.resolve.clone();
-            let connector = Connector::new(place, resolve, tls, settings.connect_timeout, last.clone(), health.clone());
+            let queue = queue.clone().filter(|_| matches!(offer, Offer::Http2));
+            let (timeout, last, health) = (settings.connect_timeout, last.clone(), health.clone());
+            let connector = Connector::new(place, resolve, tls, timeout, last, health, queue);
             let mut builder = Client::builder(TokioExecutor::new());
             builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
             builder.pool_idle_timeout(settings.idle_timeout).pool_max_idle_per_host(settings.max_idle);
@@ -149,16 +160,16 @@ impl Endpoint {
             http: settings.http,
             health,
             last,
+            queue,
         })
     }
 
-    /// What an error that came of sending says.
-    pub(super) fn error(&self, error: hyper_util::client::legacy::Error) -> Error {
-        Error::of_send(error, || self.last.get()).at(&self.peer, None)
+    /// Sends a request, over a connection of its own if need be.
+    pub(super) async fn send(&self, request: Request<Outgoing>, grpc: bool) -> Result<Response<Incoming>, Error> {
+        self.exchange(request, grpc).await.map_err(|error| error.at(&self.peer, None))
     }
 
-    /// Sends a request, over a connection of its own if need be.
-    pub(super) fn send(&self, mut request: Request<Outgoing>, grpc: bool) -> Result<ResponseFuture, Error> {
+    async fn exchange(&self, mut request: Request<Outgoing>, grpc: bool) -> Result<Response<Incoming>, Error> {
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
@@ -167,7 +178,14 @@ impl Endpoint {
         *request.uri_mut() = uri.map_err(|error| Error::new(ErrorKind::Request, Phase::Start).because(error))?;
         let two = self.http == Http::Two || (grpc && self.http == Http::Auto);
         *request.version_mut() = if two { Version::HTTP_2 } else { Version::HTTP_11 };
-        Ok(if two { self.two.request(request) } else { self.any.request(request) })
+        if let Some(queue) = self.queue.as_ref().filter(|_| two)
+            && queue.wait().await.is_err()
+            && let Some(error) = self.last.get()
+        {
+            return Err(error);
+        }
+        let sending = if two { self.two.request(request) } else { self.any.request(request) };
+        sending.await.map_err(|error| Error::of_send(error, || self.last.get()))
     }
 }
 
@@ -191,6 +209,8 @@ mod tests {
             ("http://inventory/v1", Err("end after host")),
             ("http://user:hunter2@inventory", Err("send a header")),
             ("http://", Err("no URI")),
+            ("http://inventory:99999", Err("port")),
+            ("http://inventory:", Ok("inventory:80")),
             ("", Err("no URI")),
         ] {
             match (Target::parse(text), expected) {

@@ -69,7 +69,7 @@
 //!
 //! Time for connecting: 10 s. Addresses of a name: 16. Connections that lie idle: 32 to each endpoint, for 90 s. The head
 //! of a response: 100 headers and about 400 KB with HTTP/1.1, 16 KiB with HTTP/2. What is kept of a request that may be
-//! sent again: 64 KiB. There is no bound on calls: put tower's `ConcurrencyLimit` before the client where you need one;
+//! sent again: 64 KiB. What a server may ask a retry to wait: a minute. There is no bound on calls: put tower's `ConcurrencyLimit` before the client where you need one;
 //! with HTTP/1.1 each call under way has a connection, with HTTP/2 they share one as far as the server lets them, and the
 //! others wait for their turn.
 

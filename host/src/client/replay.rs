@@ -50,6 +50,15 @@ impl Replay {
         !self.kept().lost
     }
 
+    /// Takes it back from whoever has the turn, if all of it can be sent once more. From here on nothing of it is taken
+    /// until the next turn: the transport goes on with a body after an early answer, also where nobody waits for that
+    /// any more, and what it took beyond the bound would be gone.
+    pub(super) fn take_back(&self) -> bool {
+        let mut kept = self.kept();
+        kept.turn += u64::from(!kept.lost);
+        !kept.lost
+    }
+
     /// The next attempt's. Whoever had one before gets nothing more.
     pub(super) fn turn(self: &Arc<Self>) -> Turn {
         let mut kept = self.kept();
@@ -206,6 +215,18 @@ mod tests {
         let mut now = replay.turn();
         assert_eq!(take(&mut before, 1), ["the attempt was given up"]);
         assert_eq!(take(&mut now, 9), ["one", "two", "trailers"]);
+    }
+
+    #[test]
+    fn what_is_taken_back_waits_for_the_next_turn() {
+        let replay = Replay::new(pieces(&["one", "two", "three"]), 3);
+        let mut before = replay.turn();
+        assert_eq!(take(&mut before, 1), ["one"]);
+        assert!(replay.take_back());
+        assert_eq!(take(&mut before, 1), ["the attempt was given up"]);
+        let mut now = replay.turn();
+        assert_eq!(take(&mut now, 9), ["one", "two", "three", "trailers"]);
+        assert!(!replay.take_back(), "there was too much");
     }
 
     #[test]

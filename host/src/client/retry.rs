@@ -14,6 +14,12 @@ const UNAVAILABLE: u16 = 14;
 /// Bytes of a request's body that are kept so that it can be sent again.
 const BUFFER: usize = 64 * 1024;
 
+/// The longest wait that a server may ask for: one that asks for more gets no other attempt. Without a bound, a server could
+/// have calls wait for ever; a shorter one would ask servers again that are being started anew.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest pause: nobody waits for it, and sums with it do not overflow.
+const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// When a call is tried again.
 ///
 /// Only where it can't do harm, and only where the request's body can be sent once more: what goes out is kept up to
@@ -22,7 +28,7 @@ const BUFFER: usize = 64 * 1024;
 /// | what happened | tried again |
 /// |---|---|
 /// | no connection, no TLS; the server refused the stream unseen | always: nothing was done |
-/// | gRPC: UNAVAILABLE in the response's head, or before any message of a response to a request that is all sent | always: the server says that it has done nothing |
+/// | gRPC: UNAVAILABLE in the response's head; or, of a request that is all sent, within 20 ms of it and before any message | always: the server says that it has done nothing |
 /// | HTTP: 503, 429 | idempotent methods |
 /// | the peer broke off before its response's head; the attempt's time was over | idempotent methods |
 ///
@@ -30,7 +36,8 @@ const BUFFER: usize = 64 * 1024;
 /// [`any_method`](Retry::any_method); a call of gRPC is a POST. A response that has begun is never tried again.
 ///
 /// Between two attempts there is a pause that doubles each time, of which up to half is taken off at random; the server's
-/// `retry-after` and `grpc-retry-pushback-ms` make it longer, or forbid to try again. It is not begun if the call's
+/// `retry-after` and `grpc-retry-pushback-ms` make it longer, up to a minute, or forbid to try again; more than a minute
+/// forbids it. It is not begun if the call's
 /// deadline would pass in it. All calls of a client share one budget: each call adds to it, each retry takes from it, so
 /// that a server that is down does not get several times the calls.
 #[derive(Clone, Debug)]
@@ -61,7 +68,7 @@ impl Retry {
     /// How long the first pause is, and how long the longest, before something is taken off at random.
     #[must_use]
     pub fn pauses(mut self, first: Duration, longest: Duration) -> Self {
-        (self.first_pause, self.longest_pause) = (first, longest.max(first));
+        (self.first_pause, self.longest_pause) = (first.min(LONGEST_PAUSE), longest.max(first).min(LONGEST_PAUSE));
         self
     }
 
@@ -112,7 +119,7 @@ impl Retry {
         let pause = doubled.min(self.longest_pause).mul_f64(1.0 - fraction / 2.0);
         match failed.server_says {
             ServerSays::Nothing => Some(pause),
-            ServerSays::After(wait) => Some(pause.max(wait)),
+            ServerSays::After(wait) => (wait <= LONGEST_WAIT).then(|| pause.max(wait)),
             ServerSays::Never => None,
         }
     }

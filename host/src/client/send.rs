@@ -28,6 +28,11 @@ use crate::layer::{Journal, Reached, grpc};
 /// Tells the server how often a call was tried before.
 static PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
+/// How long the first piece of a response of gRPC is waited for after its head, where it could say that the call should be
+/// tried again. A server that has nothing to say sends it along with the head. Longer, and the head of a stream that has no
+/// message yet would be held back for nothing; shorter, and a slow network would come between.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// When a call has to be done. In its request's extensions on the way through the layer.
 #[derive(Clone, Copy)]
 pub(super) struct Until(pub(super) Instant);
@@ -57,6 +62,9 @@ struct Answer {
     pick: Pick,
     watch: Option<Arc<Watch>>,
 }
+
+/// With why another attempt could be better.
+type Attempted = (Answer, Option<Failed>);
 
 impl Sender {
     pub(super) async fn send(self: Arc<Self>, request: Request<BoxedBody>) -> Result<Response<Body>, Error> {
@@ -114,7 +122,7 @@ impl Sender {
             if let Err(error) = &result {
                 call.attempts.attempt_failed(error);
             }
-            return result;
+            return result.map(|(answer, _)| answer);
         };
         retry.deposit();
         let replay = Replay::new(body, retry.max_buffer);
@@ -122,22 +130,19 @@ impl Sender {
             let mut request = parts.clone();
             call.attempts.attempt_started(&mut request);
             call.prepare(&mut request.headers);
-            let mut result = self.attempt(call, request, Outgoing::again(&replay)).await;
-            let failed = match &mut result {
+            let (result, failed) = match self.attempt(call, request, Outgoing::again(&replay)).await {
                 Err(error) => {
-                    call.attempts.attempt_failed(error);
-                    Failed::of_error(error)
+                    call.attempts.attempt_failed(&error);
+                    let failed = Failed::of_error(&error);
+                    (Err(error), failed)
                 }
-                Ok(answer) => {
-                    let failed = answer.failed(call.grpc).await;
-                    answer.refused = failed.is_some();
-                    failed
-                }
+                Ok((answer, failed)) => (Ok(answer), failed),
             };
             let pause = failed.and_then(|failed| {
                 let pause = retry.pause(call.attempts.number(), &parts.method, &failed, fastrand::f64())?;
-                let in_time = call.until.is_none_or(|until| Instant::now() + pause < until);
-                (in_time && replay.is_whole() && retry.withdraw()).then_some(pause)
+                let then = Instant::now().checked_add(pause)?;
+                let in_time = call.until.is_none_or(|until| then < until);
+                (in_time && replay.is_whole() && retry.withdraw() && replay.take_back()).then_some(pause)
             });
             if let Ok(answer) = &result
                 && answer.refused
@@ -156,7 +161,7 @@ impl Sender {
     }
 
     /// Sends it once. Dropped, it resets its stream, or closes its connection if that can serve only one call at a time.
-    async fn attempt(&self, call: &Call, parts: Parts, mut body: Outgoing) -> Result<Answer, Error> {
+    async fn attempt(&self, call: &Call, parts: Parts, mut body: Outgoing) -> Result<Attempted, Error> {
         let Some(pick) = Pick::among(&self.endpoints) else {
             return Err(Error::new(ErrorKind::Request, Phase::Start));
         };
@@ -169,39 +174,47 @@ impl Sender {
         if let Some(watch) = &watch {
             body.watch(watch.clone());
         }
-        let endpoint = &pick.endpoint;
-        let sending =
-            endpoint.send(request.map(|()| body), call.grpc).map_err(|error| error.at(&endpoint.peer, None))?;
-        let mut sending = pin!(sending);
-        let watched = poll_fn(|context| {
-            let result = sending.as_mut().poll(context);
-            if let Some(watch) = &watch {
-                watch.look();
+        let result = {
+            let endpoint = &pick.endpoint;
+            let mut sending = pin!(endpoint.send(request.map(|()| body), call.grpc));
+            let watched = poll_fn(|context| {
+                let result = sending.as_mut().poll(context);
+                if let Some(watch) = &watch {
+                    watch.look();
+                }
+                result
+            });
+            match self.attempt_timeout {
+                None => watched.await,
+                Some(limit) => match timeout(limit, watched).await {
+                    Ok(result) => result,
+                    Err(_) => Err(Error::new(ErrorKind::AttemptTimedOut, Phase::Head).at(&endpoint.peer, None)),
+                },
             }
-            result
-        });
-        let result = match self.attempt_timeout {
-            None => watched.await.map_err(|error| endpoint.error(error)),
-            Some(limit) => match timeout(limit, watched).await {
-                Ok(result) => result.map_err(|error| endpoint.error(error)),
-                Err(_) => Err(Error::new(ErrorKind::AttemptTimedOut, Phase::Head).at(&endpoint.peer, None)),
-            },
         };
         match result {
             Ok(response) => {
                 if let Some(watch) = &watch {
                     watch.answered();
                 }
-                if Failed::of_response(&response, call.grpc).is_some_and(|failed| failed.is_unavailable) {
-                    pick.failed();
+                let mut answer = Answer { response, first: None, refused: false, pick, watch };
+                let failed = match self.retry {
+                    None => Failed::of_response(&answer.response, call.grpc),
+                    Some(_) => answer.failed(call.grpc).await,
+                };
+                answer.refused = failed.is_some();
+                if failed.is_some_and(|failed| failed.is_unavailable) {
+                    answer.pick.failed();
                 } else {
-                    pick.succeeded();
+                    answer.pick.succeeded();
                 }
-                Ok(Answer { response, first: None, refused: false, pick, watch })
+                Ok((answer, failed))
             }
             Err(error) => {
                 if Failed::of_error(&error).is_some_and(|failed| failed.is_unavailable) {
                     pick.failed();
+                } else if error.is_of_connection() {
+                    pick.broke_off();
                 }
                 Err(error)
             }
@@ -242,14 +255,11 @@ impl Answer {
         if !self.watch.as_ref().is_some_and(|watch| watch.is_handed_over()) {
             return None;
         }
-        let first = self.response.body_mut().frame().await;
+        let Ok(first) = timeout(LOOK, self.response.body_mut().frame()).await else { return None };
         let failed = match &first {
             Some(Ok(frame)) => frame.trailers_ref().and_then(Failed::of_grpc),
             _ => None,
         };
-        if failed.is_some() {
-            self.pick.failed();
-        }
         self.first = Some(First(first));
         failed
     }

@@ -27,7 +27,7 @@ use crate::rpc::{RpcConfig, nanos};
 /// A call runs in the future that [`call`](Service::call) gives, and then in its response's body; neither goes on by
 /// itself. Dropping either cancels the call: with HTTP/2 its stream is reset, with HTTP/1.1 its connection is closed; the
 /// call finishes once, as cancelled, or as timed out if its time was over. A connection that is being made for a call that
-/// was dropped is given up, or kept for the next if others wait for it. A request body that was not sent to its end is
+/// was dropped is given up; of those that wait for it as well, one makes another. A request body that was not sent to its end is
 /// dropped. Between two attempts nothing is under way, and no other attempt is made.
 #[derive(Clone)]
 pub struct Client {

@@ -15,6 +15,12 @@ impl Deadline {
         Self(timeout.map(|timeout| (Instant::now() + timeout, None)))
     }
 
+    /// It has passed, whether or not somebody waits for that.
+    #[inline]
+    pub(super) fn has_passed(&self) -> bool {
+        self.0.as_ref().is_some_and(|(moment, _)| *moment <= Instant::now())
+    }
+
     /// Ready once it has passed. The timer is made when it is first asked for: most answers are there before.
     #[inline]
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {

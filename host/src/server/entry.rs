@@ -189,6 +189,8 @@ where
             return Poll::Ready(None);
         };
         let trouble = match catch_unwind(AssertUnwindSafe(|| body.poll_frame(context))) {
+            // A body that always has more is never waited for.
+            Ok(Poll::Ready(Some(Ok(frame)))) if frame.is_data() && this.deadline.has_passed() => Trouble::Late,
             Ok(Poll::Ready(frame)) => return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
             Ok(Poll::Pending) => {
                 ready!(this.deadline.poll(context));

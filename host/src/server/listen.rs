@@ -20,8 +20,9 @@ pub(super) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix {
-        listener: UnixListener,
+        /// Removed before the socket is closed: after that, another server may have put its own there.
         _file: Option<SocketFile>,
+        listener: UnixListener,
     },
 }
 

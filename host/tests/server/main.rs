@@ -19,6 +19,7 @@ mod house;
 mod raw;
 
 mod bulk;
+mod endless;
 mod events;
 mod floods;
 mod http1;

@@ -1,6 +1,7 @@
 //! One endpoint's connections: the name, the address, the handshake, all within the time for connecting.
 
 mod fault;
+mod queue;
 mod resolve;
 mod stream;
 mod tls;
@@ -9,6 +10,7 @@ pub use resolve::{Addresses, Resolve};
 pub use tls::{Tls, TlsError};
 
 pub(super) use fault::ConnectFault;
+pub(super) use queue::Queue;
 pub(super) use stream::Stream;
 pub(super) use tls::{Handshake, Offer};
 
@@ -25,6 +27,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
+use self::queue::Making;
 use self::resolve::Resolver;
 use self::stream::Socket;
 use super::balance::Health;
@@ -48,6 +51,8 @@ struct Inner {
     timeout: Option<Duration>,
     last: LastFailure,
     health: Arc<Health>,
+    /// Only if calls share the connection.
+    queue: Option<Queue>,
 }
 
 /// A connection that was given up after this time by the calls that wanted it is one that failed. Shorter, and impatient
@@ -108,11 +113,12 @@ impl Connector {
         timeout: Option<Duration>,
         last: LastFailure,
         health: Arc<Health>,
+        queue: Option<Queue>,
     ) -> Self {
-        Self(Arc::new(Inner { place, resolve, tls, timeout, last, health }))
+        Self(Arc::new(Inner { place, resolve, tls, timeout, last, health, queue }))
     }
 
-    async fn connect(self) -> Result<TokioIo<Stream>, ConnectFault> {
+    async fn connect(self, making: Option<Making>) -> Result<TokioIo<Stream>, ConnectFault> {
         let mut patience = Patience { health: &self.0.health, began: Instant::now(), over: false };
         let progress = Progress::default();
         let connecting = self.dial(&progress);
@@ -130,6 +136,9 @@ impl Connector {
         patience.over = true;
         result.map(TokioIo::new).map_err(|error| {
             self.0.last.set(&error);
+            if let Some(making) = making {
+                making.fail();
+            }
             ConnectFault(error)
         })
     }
@@ -167,6 +176,8 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        Box::pin(self.clone().connect())
+        // From here on, not from when it is first polled: the pool has others wait already.
+        let making = self.0.queue.as_ref().map(Queue::begin);
+        Box::pin(self.clone().connect(making))
     }
 }

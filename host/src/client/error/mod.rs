@@ -117,6 +117,21 @@ impl Error {
         self.0.kind == ErrorKind::Reset && self.reason() == Some(h2::Reason::REFUSED_STREAM)
     }
 
+    /// The connection broke off, or gave no answer in time: it says something of the endpoint, not of this one call as a
+    /// stream of HTTP/2 does that is reset.
+    pub(super) fn is_of_connection(&self) -> bool {
+        let kind = matches!(
+            self.0.kind,
+            ErrorKind::Reset | ErrorKind::Protocol | ErrorKind::Transport | ErrorKind::AttemptTimedOut
+        );
+        kind && self.0.phase == Phase::Head && !self.is_reset_of_stream()
+    }
+
+    fn is_reset_of_stream(&self) -> bool {
+        let mut causes = std::iter::successors(self.cause(), |&error| error.source());
+        causes.any(|error| error.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset))
+    }
+
     /// What happened.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
