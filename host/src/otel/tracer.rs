@@ -58,7 +58,11 @@ type Namer = Box<dyn Fn(&RpcInfo) -> Cow<'static, str> + Send + Sync>;
 
 /// Not all that is to be said of what is called could be said when the call started.
 #[derive(Clone, Copy)]
-struct Untold(Told);
+struct Untold {
+    told: Told,
+    /// By its identity: calls that it makes inherit what is attached to it.
+    span_id: u64,
+}
 
 impl SpanTracer {
     /// With the global provider, as it is now: set it before, or spans go nowhere.
@@ -234,7 +238,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         let context = around.with_span(span);
         call.extensions_mut().insert(context);
         if told != Told::All {
-            call.extensions_mut().insert(Untold(told));
+            call.extensions_mut().insert(Untold { told, span_id: identity.span_id });
         }
     }
 
@@ -251,9 +255,11 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         }
         let kind = Kind::of(info);
         let mut attributes = Attributes::new(kind.names(self.conventions));
-        if let Some(Untold(told)) = extensions.get() {
+        if let Some(untold) = extensions.get::<Untold>()
+            && untold.span_id == info.trace().span_id
+        {
             span.update_name(self.name_of(info));
-            attributes.called_at_last(kind, info, *told);
+            attributes.called_at_last(kind, info, untold.told);
         }
         let failure = status::failure(kind, info, self.business);
         attributes.ended(kind, info, failure);

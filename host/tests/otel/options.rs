@@ -28,7 +28,8 @@ async fn through(tracer: SpanTracer<SdkTracer>) {
         if let Some(rpc) = RpcInfo::current() {
             rpc.record(EventKind::new("cache_miss"));
         }
-        client.clone().oneshot(Request::put("/").body(Empty::new()).expect("a request"))
+        let route = hottap::Route::new("/stock/{id}");
+        client.clone().oneshot(Request::put("/stock/17").extension(route).body(Empty::new()).expect("a request"))
     });
     let mut request = Request::new(Empty::<Bytes>::new());
     request.headers_mut().insert("traceparent", CALLER.parse().expect("ASCII"));
@@ -39,8 +40,8 @@ async fn through(tracer: SpanTracer<SdkTracer>) {
 async fn a_call_that_no_filter_lets_through_has_no_span_and_its_calls_are_its_callers() {
     let spans = Spans::new();
     through(spans.tracer().filter(|info| info.side() != Side::Server)).await;
-    assert_eq!(spans.names(), ["PUT"]);
-    let span = spans.named("PUT");
+    assert_eq!(spans.names(), ["PUT /stock/{id}"]);
+    let span = spans.named("PUT /stock/{id}");
     assert_eq!(span.span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(span.parent_span_id.to_string(), "b7ad6b7169203331");
 
@@ -53,13 +54,14 @@ async fn a_call_that_no_filter_lets_through_has_no_span_and_its_calls_are_its_ca
 async fn a_public_endpoint_starts_a_trace_that_is_linked_with_the_caller() {
     let spans = Spans::new();
     through(spans.tracer().public_endpoint()).await;
-    let (server, client) = (spans.named("GET"), spans.named("PUT"));
+    let (server, client) = (spans.named("GET"), spans.named("PUT /stock/{id}"));
     assert_root(&server);
     assert_ne!(server.span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
     let links: Vec<_> = server.links.iter().map(|link| link.span_context.span_id().to_string()).collect();
     assert_eq!(links, ["b7ad6b7169203331"]);
     assert_child(&client, &server);
     assert!(client.links.is_empty(), "it goes out");
+    assert_eq!(attribute(&client, "http.route"), "/stock/{id}", "said once");
 
     let spans = Spans::new();
     through(spans.tracer().public_endpoint_if(|_| false)).await;
@@ -75,7 +77,7 @@ async fn spans_have_the_names_that_they_are_given() {
             .span_name(|info| format!("{} {}", info.side().as_str(), info.invocation().method().name()).into()),
     )
     .await;
-    assert_eq!(spans.names(), ["client PUT", "server GET"]);
+    assert_eq!(spans.names(), ["client /stock/{id}", "server GET"]);
 }
 
 #[tokio::test]
