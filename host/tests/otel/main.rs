@@ -8,6 +8,8 @@ mod echo;
 mod recorder;
 mod spans;
 #[expect(dead_code, reason = "the layers' own tests ask for more")]
+#[path = "../layers/stand.rs"]
+mod stand;
 #[path = "../layers/world.rs"]
 mod world;
 
