@@ -10,6 +10,7 @@ mod spans;
 #[expect(dead_code, reason = "the layers' own tests ask for more")]
 #[path = "../layers/stand.rs"]
 mod stand;
+#[expect(dead_code, reason = "the layers' tests use more of it")]
 #[path = "../layers/world.rs"]
 mod world;
 
