@@ -1,11 +1,9 @@
-//! One traced call from its start to its one finish, and the owner that finishes it at the latest when it is dropped.
+//! One traced call from its start to its one finish: what its layer knows of it, and how it ends.
 
-use std::fmt;
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
-use http_body::Body;
 
 use super::business::{self, Classify};
 use super::exchange::{Direction, Exchange, Tap};
@@ -49,7 +47,7 @@ pub(crate) struct Start {
 
 /// How a call came to its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     /// All of the response has passed.
     Complete,
     /// Nobody wants the rest of it.
@@ -120,7 +118,7 @@ impl Active {
     }
 
     /// The response's head is there; `is_whole` says that its body has nothing. True if nothing follows it.
-    fn respond<B>(&mut self, response: &Response<B>, is_whole: bool) -> bool {
+    pub(super) fn respond<B>(&mut self, response: &Response<B>, is_whole: bool) -> bool {
         let side = self.exchange().side();
         let status = response.status();
         match side {
@@ -205,7 +203,7 @@ impl Active {
     }
 
     /// The call ends without a response, or in the middle of it, with an error.
-    fn fail(&mut self, failure: Failure) {
+    pub(super) fn fail(&mut self, failure: Failure) {
         #[cfg(feature = "client")]
         if let Some(reached) = failure.reached {
             reached.apply(self.call.info_mut());
@@ -214,7 +212,7 @@ impl Active {
     }
 
     #[inline(never)]
-    fn end(mut self: Box<Self>, ending: Ending) {
+    pub(super) fn end(mut self: Box<Self>, ending: Ending) {
         let ending = if ending == Ending::Dropped && self.has_said_all() { Ending::Complete } else { ending };
         let told = ending == Ending::Complete && self.conclude();
         let wire = self.wire();
@@ -319,95 +317,5 @@ impl Active {
 
     fn stats(&self) -> &RpcStats {
         self.info().stats()
-    }
-}
-
-/// Owns a call until it has ended; empty for a call that nobody wants. Dropped, it ends the call as cancelled.
-#[derive(Default)]
-pub(crate) struct Owner(Option<Box<Active>>);
-
-impl Owner {
-    pub(crate) fn new(active: Box<Active>) -> Self {
-        Self(Some(active))
-    }
-
-    /// Nobody wants the call, or it has ended.
-    #[inline]
-    pub(crate) fn is_idle(&self) -> bool {
-        self.0.is_none()
-    }
-
-    #[inline]
-    pub(crate) fn active(&mut self) -> Option<&mut Active> {
-        self.0.as_deref_mut()
-    }
-
-    /// Runs what is inside the layer. If it panics, so ended the call, and the panic goes on.
-    #[inline]
-    pub(crate) fn guard<R>(&mut self, run: impl FnOnce() -> R) -> R {
-        if self.is_idle() {
-            return run();
-        }
-        let fuse = Fuse(self);
-        let result = run();
-        std::mem::forget(fuse);
-        result
-    }
-
-    /// There is a response: ends the call if nothing follows its head.
-    #[inline]
-    pub(crate) fn respond<B: Body>(&mut self, response: &Response<B>) {
-        if self.is_idle() {
-            return;
-        }
-        let is_whole = self.guard(|| response.body().is_end_stream());
-        if self.active().is_some_and(|active| active.respond(response, is_whole)) {
-            self.complete();
-        }
-    }
-
-    /// The inner service gave an error instead of a response.
-    pub(crate) fn fail_transport<E: fmt::Display + 'static>(&mut self, error: &E) {
-        self.fail(|| Failure::of(error, error_type::TRANSPORT));
-    }
-
-    /// The response's body ended with an error.
-    pub(crate) fn fail_body<E: fmt::Display + 'static>(&mut self, error: &E) {
-        self.fail(|| Failure::of(error, error_type::BODY));
-    }
-
-    fn fail(&mut self, failure: impl FnOnce() -> Failure) {
-        if let Some(mut active) = self.0.take() {
-            active.fail(failure());
-            active.end(Ending::Dropped);
-        }
-    }
-
-    /// All of the response has passed.
-    pub(crate) fn complete(&mut self) {
-        self.end(Ending::Complete);
-    }
-
-    #[inline]
-    fn end(&mut self, ending: Ending) {
-        if let Some(active) = self.0.take() {
-            active.end(ending);
-        }
-    }
-}
-
-impl Drop for Owner {
-    #[inline]
-    fn drop(&mut self) {
-        self.end(Ending::Dropped);
-    }
-}
-
-/// Is dropped only by a panic.
-struct Fuse<'a>(&'a mut Owner);
-
-impl Drop for Fuse<'_> {
-    fn drop(&mut self) {
-        self.0.end(Ending::Panicked);
     }
 }

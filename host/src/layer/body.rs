@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::active::Owner;
 use super::exchange::Tap;
+use super::owner::Owner;
 use crate::propagate::Ambient;
 
 pin_project! {

@@ -9,7 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::ResponseBody;
-use super::active::Owner;
+use super::owner::Owner;
 use crate::propagate::Ambient;
 
 pin_project! {

@@ -17,6 +17,7 @@ mod journal;
 mod log;
 #[cfg(feature = "axum")]
 mod matched;
+mod owner;
 mod probe;
 mod protocol;
 mod route;

@@ -10,8 +10,9 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::ClientBody;
-use crate::layer::active::{Active, Owner, Start};
+use crate::layer::active::{Active, Start};
 use crate::layer::business::Classify;
+use crate::layer::owner::Owner;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};

@@ -9,9 +9,10 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::peer;
-use crate::layer::active::{Active, Owner, Start};
+use crate::layer::active::{Active, Start};
 use crate::layer::business::Classify;
 use crate::layer::exchange::Tap;
+use crate::layer::owner::Owner;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{self, Ambient, Remote};

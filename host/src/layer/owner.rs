@@ -1,0 +1,100 @@
+//! Who has a call until it ends, and ends it at the latest when it is dropped.
+
+use std::fmt;
+
+use http::Response;
+use http_body::Body;
+
+use super::active::{Active, Ending};
+use super::failure::Failure;
+use crate::rpc::error_type;
+
+/// Owns a call until it has ended; empty for a call that nobody wants. Dropped, it ends the call as cancelled.
+#[derive(Default)]
+pub(crate) struct Owner(Option<Box<Active>>);
+
+impl Owner {
+    pub(crate) fn new(active: Box<Active>) -> Self {
+        Self(Some(active))
+    }
+
+    /// Nobody wants the call, or it has ended.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.is_none()
+    }
+
+    #[inline]
+    pub(crate) fn active(&mut self) -> Option<&mut Active> {
+        self.0.as_deref_mut()
+    }
+
+    /// Runs what is inside the layer. If it panics, so ended the call, and the panic goes on.
+    #[inline]
+    pub(crate) fn guard<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        if self.is_idle() {
+            return run();
+        }
+        let fuse = Fuse(self);
+        let result = run();
+        std::mem::forget(fuse);
+        result
+    }
+
+    /// There is a response: ends the call if nothing follows its head.
+    #[inline]
+    pub(crate) fn respond<B: Body>(&mut self, response: &Response<B>) {
+        if self.is_idle() {
+            return;
+        }
+        let is_whole = self.guard(|| response.body().is_end_stream());
+        if self.active().is_some_and(|active| active.respond(response, is_whole)) {
+            self.complete();
+        }
+    }
+
+    /// The inner service gave an error instead of a response.
+    pub(crate) fn fail_transport<E: fmt::Display + 'static>(&mut self, error: &E) {
+        self.fail(|| Failure::of(error, error_type::TRANSPORT));
+    }
+
+    /// The response's body ended with an error.
+    pub(crate) fn fail_body<E: fmt::Display + 'static>(&mut self, error: &E) {
+        self.fail(|| Failure::of(error, error_type::BODY));
+    }
+
+    fn fail(&mut self, failure: impl FnOnce() -> Failure) {
+        if let Some(mut active) = self.0.take() {
+            active.fail(failure());
+            active.end(Ending::Dropped);
+        }
+    }
+
+    /// All of the response has passed.
+    pub(crate) fn complete(&mut self) {
+        self.end(Ending::Complete);
+    }
+
+    #[inline]
+    fn end(&mut self, ending: Ending) {
+        if let Some(active) = self.0.take() {
+            active.end(ending);
+        }
+    }
+}
+
+impl Drop for Owner {
+    #[inline]
+    fn drop(&mut self) {
+        self.end(Ending::Dropped);
+    }
+}
+
+/// Is dropped only by a panic.
+struct Fuse<'a>(&'a mut Owner);
+
+impl Drop for Fuse<'_> {
+    fn drop(&mut self) {
+        self.0.end(Ending::Panicked);
+    }
+}
