@@ -40,7 +40,15 @@ impl Ambient {
     /// For a handler whose call nobody wants: what its caller sent, if it sent anything that goes on. `deadline` is in
     /// nanoseconds from now, 0 is none.
     #[inline]
-    pub(crate) fn passing(propagators: Propagators, headers: &HeaderMap, deadline: u64) -> Option<Self> {
+    pub(crate) fn passing(
+        propagators: Propagators,
+        headers: &HeaderMap,
+        deadline: impl FnOnce() -> u64,
+    ) -> Option<Self> {
+        if !headers.keys().any(|name| goes_on(name.as_str())) {
+            return None;
+        }
+        let deadline = deadline();
         let given = propagators.extract(headers);
         let trace = given.remote().map(Remote::as_context);
         let (extensions, tracestate) = super::incoming(propagators, given, headers);
@@ -135,6 +143,13 @@ impl Ambient {
     fn attach(&self) -> Attached {
         Attached(())
     }
+}
+
+/// A header of this name may say something that goes on with the handler's own calls. Found in one walk over the few
+/// headers that RPCs have: to look each of them up would mean to hash it.
+fn goes_on(name: &str) -> bool {
+    matches!(name, "traceparent" | "baggage" | "grpc-timeout" | "connect-timeout-ms" | "b3" | "uber-trace-id")
+        || name.starts_with("x-b3-")
 }
 
 /// Puts back what was there before.
@@ -263,7 +278,7 @@ mod tests {
     #[test]
     fn a_call_that_is_not_traced_is_not_current_but_its_trace_goes_on() {
         let caller = TraceContext::root();
-        let mut slot = Ambient::passing(Propagators::default(), &with_traceparent(&caller), 0);
+        let mut slot = Ambient::passing(Propagators::default(), &with_traceparent(&caller), || 0);
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(TraceContext::current(), None);
         let passed_on = Ambient::with(Ambient::trace).flatten().map(|trace| (trace.trace_id, trace.span_id));
@@ -275,7 +290,8 @@ mod tests {
     fn a_call_that_is_not_traced_hands_on_its_deadline() {
         assert_eq!(remaining(), None);
         let second = 1_000_000_000;
-        let mut slot = Ambient::passing(Propagators::default(), &HeaderMap::new(), second);
+        let headers = [(http::HeaderName::from_static("grpc-timeout"), HeaderValue::from_static("1S"))];
+        let mut slot = Ambient::passing(Propagators::default(), &headers.into_iter().collect(), || second);
         let _entered = Ambient::enter(&mut slot);
         assert_eq!(Ambient::with(Ambient::trace), Some(None), "no trace came with it");
         let left = remaining().expect("it has a deadline");

@@ -200,7 +200,7 @@ mod tests {
     fn a_trace_that_a_tracer_sets_goes_out_without_the_old_ones_state() {
         let caller = TraceContext::root();
         let incoming = request(Some(&text(&caller)), Some("a=1"));
-        let mut slot = Ambient::passing(Propagators::default(), &incoming, 0);
+        let mut slot = Ambient::passing(Propagators::default(), &incoming, || 0);
         let _entered = Ambient::enter(&mut slot);
         let mut headers = request(None, None);
         let other = TraceContext::root();
@@ -214,7 +214,7 @@ mod tests {
         let incoming = HeaderMap::from_iter([(BAGGAGE.clone(), HeaderValue::from_static("user=42"))]);
         let expected = Some(&HeaderValue::from_static("user=42"));
         let traced = Some(Ambient::Traced(rpc(TraceContext::root(), &incoming)));
-        for mut slot in [traced, Ambient::passing(Propagators::default(), &incoming, 0)] {
+        for mut slot in [traced, Ambient::passing(Propagators::default(), &incoming, || 0)] {
             let _entered = Ambient::enter(&mut slot);
             assert_eq!(send(HeaderMap::new()).0.get(&BAGGAGE), expected);
             let mut headers = request(Some("the application's"), None);
@@ -232,7 +232,7 @@ mod tests {
         assert!(headers.is_empty());
 
         let caller = TraceContext::root();
-        let mut slot = Ambient::passing(Propagators::default(), &request(Some(&text(&caller)), Some("a=1")), 0);
+        let mut slot = Ambient::passing(Propagators::default(), &request(Some(&text(&caller)), Some("a=1")), || 0);
         let _entered = Ambient::enter(&mut slot);
         forward(Propagators::default(), &mut headers);
         assert_eq!(headers.get(&TRACEPARENT).and_then(|value| value.to_str().ok()), Some(text(&caller).as_str()));

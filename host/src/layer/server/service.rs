@@ -54,8 +54,8 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
-            let mut ambient =
-                Ambient::passing(self.tap.core().propagators, request.headers(), protocol::deadline(request.headers()));
+            let headers = request.headers();
+            let mut ambient = Ambient::passing(self.tap.core().propagators, headers, || protocol::deadline(headers));
             let request = request.map(|body| RequestBody::new(body, None));
             let inner = {
                 let _entered = Ambient::enter(&mut ambient);
