@@ -123,7 +123,7 @@ impl Row {
             transport: info.config.transport as u8,
             codec: info.config.codec as u8,
             interaction: info.config.interaction as u8,
-            kind: u8::from(info.logical_id != info.id),
+            kind: u8::from(info.attempt_of().is_some()),
             caller_method: info.from.method.id(),
             side: info.side as u8,
             protocol: invocation.protocol as u8,

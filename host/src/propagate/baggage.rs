@@ -2,16 +2,15 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::list::{self, Bounds};
 use super::percent::decode;
 use crate::rpc::RpcHandle;
 
 pub(super) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
-/// Members of a list, by W3C's rule. A longer list is dropped as a whole: cut, it would claim to be complete.
-const MAX_MEMBERS: usize = 64;
-/// Bytes of a list, by W3C's rule. A longer one is dropped, so that no caller can make a service send more than this with
-/// every call it makes.
-const MAX_BYTES: usize = 8192;
+/// W3C's own. A longer list is dropped as a whole: cut, it would claim to be complete; and no caller can make a service send
+/// more than this with every call it makes.
+const BOUNDS: Bounds = Bounds { members: 64, bytes: 8192 };
 
 /// What a request's caller wants to reach everybody behind it. It is kept among a handler's extensions, so that a call
 /// without it costs nothing.
@@ -21,28 +20,7 @@ pub(crate) struct Baggage(pub(super) HeaderValue);
 impl Baggage {
     /// The list that came with a request, to be passed on; none if there is none or it is beyond the bounds.
     pub(super) fn extract(headers: &HeaderMap) -> Option<Self> {
-        // A walk over the few headers that RPCs have is quicker than to hash the name of one that is rarely there.
-        if !headers.keys().any(|name| *name == BAGGAGE) {
-            return None;
-        }
-        let mut values = headers.get_all(&BAGGAGE).iter();
-        let first = values.next()?;
-        let joined = match values.next() {
-            None => first.clone(),
-            // A list may stand in several headers, in their order.
-            Some(second) => {
-                let mut joined = first.as_bytes().to_vec();
-                for value in std::iter::once(second).chain(values) {
-                    if joined.len() + value.len() >= MAX_BYTES {
-                        return None;
-                    }
-                    joined.push(b',');
-                    joined.extend_from_slice(value.as_bytes());
-                }
-                HeaderValue::from_bytes(&joined).ok()?
-            }
-        };
-        fits(joined.as_bytes()).then_some(Self(joined))
+        list::extract(headers, &BAGGAGE, &BOUNDS).map(Self)
     }
 
     /// The members with their values decoded, as far as they are valid; their properties are left out.
@@ -75,11 +53,6 @@ impl RpcHandle {
     pub fn baggage(&self, key: &str) -> Option<String> {
         self.extensions().get::<Baggage>()?.get(key)
     }
-}
-
-fn fits(list: &[u8]) -> bool {
-    let members = list.split(|&byte| byte == b',').filter(|member| !member.trim_ascii().is_empty()).count();
-    list.len() <= MAX_BYTES && (1..=MAX_MEMBERS).contains(&members)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod baggage;
 mod formats;
 mod incoming;
 mod jaeger;
+mod list;
 mod outgoing;
 mod percent;
 mod scope;

@@ -2,43 +2,17 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::list::{self, Bounds};
+
 pub(super) static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Members of a list, by W3C's rule. A longer list is dropped as a whole: cut, it would claim to be complete.
-const MAX_MEMBERS: usize = 32;
-/// Bytes of a list that every participant should pass on. A longer one is dropped, so that no caller can make a
-/// service send more than this with every call it makes.
-const MAX_BYTES: usize = 512;
+/// W3C's members, and the bytes that every participant should pass on. A longer list is dropped as a whole: cut, it would
+/// claim to be complete; and no caller can make a service send more than this with every call it makes.
+const BOUNDS: Bounds = Bounds { members: 32, bytes: 512 };
 
 /// The list that came with a request, to be passed on; none if there is none or it is beyond the bounds.
 pub(super) fn extract(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut values = headers.get_all(&TRACESTATE).iter();
-    let first = values.next()?;
-    let joined = match values.next() {
-        None => first.clone(),
-        // A list may stand in several headers, in their order.
-        Some(second) => {
-            let mut joined = first.as_bytes().to_vec();
-            for value in std::iter::once(second).chain(values) {
-                if joined.len() + value.len() >= MAX_BYTES {
-                    return None;
-                }
-                joined.push(b',');
-                joined.extend_from_slice(value.as_bytes());
-            }
-            HeaderValue::from_bytes(&joined).ok()?
-        }
-    };
-    fits(joined.as_bytes()).then_some(joined)
-}
-
-fn fits(list: &[u8]) -> bool {
-    if list.len() > MAX_BYTES {
-        return false;
-    }
-    // W3C allows empty members and does not count them.
-    let members = list.split(|&byte| byte == b',').filter(|member| !member.trim_ascii().is_empty()).count();
-    (1..=MAX_MEMBERS).contains(&members)
+    list::extract(headers, &TRACESTATE, &BOUNDS)
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ impl Live {
             Some(known) => known.interest[info.side as usize].mask,
             None => self.rules.in_method(None, info.side, symbol.as_str()).mask,
         };
-        let by_method = if info.logical_id == info.id { by_method } else { by_method.and(self.attempts) };
+        let by_method = if info.attempt_of().is_some() { by_method.and(self.attempts) } else { by_method };
         self.sampled(by_method.and(self.outcomes[info.stats.outcome as usize]), info.trace.trace_id)
     }
 
