@@ -27,5 +27,6 @@ pub(crate) use outgoing::identify;
 pub(crate) use outgoing::{Parent, forward};
 #[cfg(feature = "otel")]
 pub(crate) use percent::decode;
+pub(crate) use percent::unescaped;
 pub use scope::Scoped;
 pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::head::find;
+use crate::propagate::unescaped;
 use crate::rpc::Outcome;
 
 /// The header with a call's deadline.
@@ -120,25 +121,8 @@ fn parse_timeout(value: &HeaderValue) -> Option<u64> {
 
 /// Decodes `%41`; what is no such escape stands for itself, and what is no UTF-8 is replaced.
 pub(super) fn percent_decode(text: &[u8]) -> String {
-    let mut decoded = Vec::new();
-    let mut rest = text;
-    while decoded.len() < MAX_MESSAGE_BYTES {
-        let byte;
-        (byte, rest) = match rest {
-            [] => break,
-            [b'%', high, low, tail @ ..] => match (nibble(*high), nibble(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, tail),
-                _ => (b'%', rest.get(1..).unwrap_or_default()),
-            },
-            [byte, tail @ ..] => (*byte, tail),
-        };
-        decoded.push(byte);
-    }
+    let decoded: Vec<u8> = unescaped(text).take(MAX_MESSAGE_BYTES).collect();
     String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    (digit as char).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
