@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
@@ -11,9 +12,12 @@ use super::account::{Account, Counts};
 use super::batch::Batch;
 use super::collector::{Closer, Collector};
 use super::metrics::Exporter;
+use super::own;
 use super::settings::Settings;
+use super::sources::Sources;
 use super::target::Signal;
 use super::variables::{ConfigError, DAY, Variables};
+use crate::otel::tracer::SCOPE;
 use crate::otel::{MetricTracer, SpanTracer};
 
 /// OpenTelemetry, set up by [`init`]. Keep it while the service runs and [shut it down](Self::shutdown) at its end: what has
@@ -22,7 +26,8 @@ pub struct Otel {
     spans: SdkTracerProvider,
     metrics: SdkMeterProvider,
     metrics_closer: Option<Closer>,
-    account: Arc<Account>,
+    pub(crate) account: Arc<Account>,
+    pub(crate) sources: Sources,
 }
 
 /// Sets OpenTelemetry up by its environment variables, and makes its providers the global ones.
@@ -89,7 +94,7 @@ impl Otel {
 
     fn build(variables: &Variables<'_>, service: Option<&str>) -> Result<Self, ConfigError> {
         let settings = Settings::read(variables, service)?;
-        let account = Arc::<Account>::default();
+        let (account, sources) = (Arc::<Account>::default(), Sources::default());
         // Of both, so that nothing has been started if one is wrong.
         let wanted = |target: Option<_>| target.filter(|_| !settings.disabled);
         let traces = wanted(settings.traces).map(|target| Collector::new(Signal::Traces, target)).transpose()?;
@@ -104,10 +109,13 @@ impl Otel {
         let metrics_closer = metrics.as_ref().map(Collector::closer);
         let mut meters = SdkMeterProvider::builder().with_resource(settings.resource);
         if let Some(collector) = metrics {
-            let reader = PeriodicReader::builder(Exporter::new(collector)).with_interval(settings.interval);
+            let reader =
+                PeriodicReader::builder(Exporter::new(collector, sources.clone())).with_interval(settings.interval);
             meters = meters.with_reader(reader.build());
         }
-        let otel = Self { spans: spans.build(), metrics: meters.build(), metrics_closer, account };
+        let metrics = meters.build();
+        own::observe(&metrics.meter(SCOPE), &account, settings.batch);
+        let otel = Self { spans: spans.build(), metrics, metrics_closer, account, sources };
         if settings.disabled {
             // A provider that is shut down makes no spans, and leaves calls as they are.
             let _ = otel.spans.shutdown();
