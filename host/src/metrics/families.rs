@@ -149,6 +149,8 @@ fn sample_names(name: &str, kind: Kind) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::metrics::{RegistryLimits, SeriesLimits, Stage, strict};
 

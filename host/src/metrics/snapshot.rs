@@ -36,7 +36,7 @@ pub(super) struct Value<'s> {
     /// Observations per bucket, each on its own; empty unless it is a histogram.
     pub(super) buckets: &'s [u64],
     /// When it began at zero, in milliseconds of the registry's clock.
-    #[cfg(feature = "otel")]
+    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "Prometheus is not told"))]
     pub(super) since_ms: u64,
 }
 
@@ -67,7 +67,6 @@ impl MetricValues {
             labels: taken.labels.as_deref(),
             value: taken.value,
             buckets: buckets.next().unwrap_or_default(),
-            #[cfg(feature = "otel")]
             since_ms: taken.since_ms,
         })
     }

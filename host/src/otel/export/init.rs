@@ -27,6 +27,7 @@ pub struct Otel {
     metrics: SdkMeterProvider,
     metrics_closer: Option<Closer>,
     pub(crate) account: Arc<Account>,
+    #[cfg(feature = "plugins")]
     pub(crate) sources: Sources,
 }
 
@@ -115,7 +116,14 @@ impl Otel {
         }
         let metrics = meters.build();
         own::observe(&metrics.meter(SCOPE), &account, settings.batch);
-        let otel = Self { spans: spans.build(), metrics, metrics_closer, account, sources };
+        let otel = Self {
+            spans: spans.build(),
+            metrics,
+            metrics_closer,
+            account,
+            #[cfg(feature = "plugins")]
+            sources,
+        };
         if settings.disabled {
             // A provider that is shut down makes no spans, and leaves calls as they are.
             let _ = otel.spans.shutdown();
