@@ -36,6 +36,6 @@ mod tracer;
 
 pub use business::BusinessErrors;
 pub use conventions::{Conventions, Names};
-pub use export::{ConfigError, Counts, Otel, init, init_as};
+pub use export::{ConfigError, Counts, MetricCounts, Otel, init, init_as};
 pub use metrics::MetricTracer;
 pub use tracer::SpanTracer;

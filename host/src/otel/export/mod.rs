@@ -2,9 +2,13 @@
 
 mod account;
 mod answer;
+mod backoff;
 mod batch;
 mod collector;
+mod details;
+mod haste;
 mod init;
+mod limits;
 mod metrics;
 mod percent;
 mod resource;
@@ -15,6 +19,6 @@ mod tls;
 mod trouble;
 mod variables;
 
-pub use account::Counts;
+pub use account::{Counts, MetricCounts};
 pub use init::{Otel, init, init_as};
 pub use variables::ConfigError;
