@@ -54,10 +54,13 @@ fn http(signal: Signal, answer: &Answer, now: SystemTime) -> Verdict {
     match answer.status.as_u16() {
         200..=299 => taken(signal, &answer.body),
         429 | 502 | 503 | 504 => {
-            let after = answer.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
+            let after =
+                answer.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
             Verdict::Later { reason: format!("it answers {}", answer.status), after }
         }
-        300..=399 => Verdict::never(format!("it answers {}: redirects are not followed, name where it is", answer.status)),
+        300..=399 => {
+            Verdict::never(format!("it answers {}: redirects are not followed, name where it is", answer.status))
+        }
         _ => Verdict::never(format!("it answers {}: look at the endpoint and its path", answer.status)),
     }
 }
@@ -214,7 +217,11 @@ mod tests {
             if let Some(status) = status {
                 answer.trailers.insert("grpc-status", status.parse().expect("ASCII"));
             }
-            assert_eq!(kind(&weigh(Protocol::Grpc, Signal::Traces, &answer, SystemTime::UNIX_EPOCH)), expected, "{status:?}: {reason}");
+            assert_eq!(
+                kind(&weigh(Protocol::Grpc, Signal::Traces, &answer, SystemTime::UNIX_EPOCH)),
+                expected,
+                "{status:?}: {reason}"
+            );
         }
     }
 

@@ -32,7 +32,9 @@ mod tests {
     fn a_pause_is_up_to_twice_as_long_as_the_one_before_and_no_shorter_than_what_is_asked_for() {
         let mut backoff = Backoff::new();
         let asked = Duration::from_secs(7);
-        for (answer, least, most) in [(None, 250, 500), (Some(asked), 7_000, 7_000), (Some(Duration::ZERO), 1_000, 2_000), (None, 2_000, 4_000)] {
+        for (answer, least, most) in
+            [(None, 250, 500), (Some(asked), 7_000, 7_000), (Some(Duration::ZERO), 1_000, 2_000), (None, 2_000, 4_000)]
+        {
             let pause = backoff.next(answer);
             assert!((Duration::from_millis(least)..=Duration::from_millis(most)).contains(&pause), "{pause:?}");
         }

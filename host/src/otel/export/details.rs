@@ -93,7 +93,8 @@ mod tests {
 
     fn status(type_url: &str, delay: Option<(i64, i32)>) -> Vec<u8> {
         let info = RetryInfo { delay: delay.map(|(seconds, nanos)| Delay { seconds, nanos }) };
-        let other = Detail { type_url: "type.googleapis.com/google.rpc.Help".to_owned(), value: Bytes::from_static(b"x") };
+        let other =
+            Detail { type_url: "type.googleapis.com/google.rpc.Help".to_owned(), value: Bytes::from_static(b"x") };
         let detail = Detail { type_url: type_url.to_owned(), value: info.encode_to_vec().into() };
         Status { details: vec![other, detail] }.encode_to_vec()
     }

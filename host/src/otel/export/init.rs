@@ -136,7 +136,8 @@ impl Otel {
         let mut meters = SdkMeterProvider::builder().with_resource(settings.resource);
         if let Some((collector, haste)) = metrics.zip(haste.clone()) {
             let exporter = Exporter::new(collector, settings.reader, metric_account.clone(), haste);
-            meters = meters.with_reader(PeriodicReader::builder(exporter).with_interval(settings.reader.interval).build());
+            meters =
+                meters.with_reader(PeriodicReader::builder(exporter).with_interval(settings.reader.interval).build());
         }
         let otel = Self { spans: spans.build(), metrics: meters.build(), haste, account, metric_account };
         if settings.disabled {
@@ -205,6 +206,9 @@ impl Otel {
 
 impl fmt::Debug for Otel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Otel").field("counts", &self.counts()).field("metric_counts", &self.metric_counts()).finish_non_exhaustive()
+        f.debug_struct("Otel")
+            .field("counts", &self.counts())
+            .field("metric_counts", &self.metric_counts())
+            .finish_non_exhaustive()
     }
 }

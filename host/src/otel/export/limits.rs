@@ -79,7 +79,11 @@ mod tests {
             (&[][..], [128, 128, 128, 128, 128], "the defaults"),
             (&[ALL], [7, 128, 128, 7, 7], "of all attributes"),
             (&[ALL, ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0")], [0, 128, 128, 7, 7], "none in a span"),
-            (&[("OTEL_SPAN_EVENT_COUNT_LIMIT", "3"), ("OTEL_SPAN_LINK_COUNT_LIMIT", "4")], [128, 3, 4, 128, 128], "others"),
+            (
+                &[("OTEL_SPAN_EVENT_COUNT_LIMIT", "3"), ("OTEL_SPAN_LINK_COUNT_LIMIT", "4")],
+                [128, 3, 4, 128, 128],
+                "others",
+            ),
             (
                 &[("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "5"), ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "6"), ALL],
                 [7, 128, 128, 5, 6],

@@ -135,8 +135,7 @@ mod tests {
         let BatchSettings { queue, batch, delay, timeout, limits } = settings.batch;
         assert_eq!((queue, batch, delay, timeout), (2_048, 512, second(5), second(30)));
         assert_eq!((limits.counts.max_attributes_per_span, limits.length), (128, None));
-        let reader =
-            MetricSettings { interval: second(60), timeout: second(30), temporality: Temporality::Cumulative };
+        let reader = MetricSettings { interval: second(60), timeout: second(30), temporality: Temporality::Cumulative };
         assert_eq!((settings.disabled, settings.reader), (false, reader));
         assert_eq!(settings.traces.map(|target| target.timeout), Some(second(10)));
         assert!(matches!(settings.sampler, Sampler::ParentBased(_)));

@@ -304,8 +304,10 @@ mod tests {
         const KEY: &str = "OTEL_EXPORTER_OTLP_CLIENT_KEY";
         const OWN_KEY: &str = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY";
         assert!(read(&[], Signal::Traces).expect("valid").client.is_none());
-        let (certificate, key) =
-            read(&[(CERTIFICATE, "c"), (KEY, "k"), (OWN_KEY, "own")], Signal::Traces).expect("valid").client.expect("both");
+        let (certificate, key) = read(&[(CERTIFICATE, "c"), (KEY, "k"), (OWN_KEY, "own")], Signal::Traces)
+            .expect("valid")
+            .client
+            .expect("both");
         assert_eq!((certificate.variable.as_str(), key.variable.as_str()), (CERTIFICATE, OWN_KEY));
         assert_eq!((certificate.path, key.path), ("c".into(), "own".into()));
         for (table, set, missing) in [
