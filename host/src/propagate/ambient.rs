@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
-use super::{Propagators, Remote};
+use super::incoming::Debugged;
+use super::{Propagators, Remote, jaeger};
 use crate::rpc::{Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
@@ -88,17 +89,36 @@ impl Ambient {
     }
 
     pub(super) fn extensions(&self) -> Extensions {
+        self.attached().clone()
+    }
+
+    fn attached(&self) -> &Extensions {
         match self {
-            Self::Traced(rpc) => rpc.extensions().clone(),
-            Self::Passing(passing) => passing.extensions.clone(),
+            Self::Traced(rpc) => rpc.extensions(),
+            Self::Passing(passing) => &passing.extensions,
         }
     }
 
+    /// What goes on with calls that are made now: what came, and what the application has put into OpenTelemetry's context.
+    #[cfg(feature = "otel")]
     pub(super) fn baggage(&self) -> Option<Baggage> {
-        match self {
-            Self::Traced(rpc) => rpc.extensions().get().cloned(),
-            Self::Passing(passing) => passing.extensions.get().cloned(),
-        }
+        super::active::baggage(self.attached().get(), self.context())
+    }
+
+    /// OpenTelemetry's context of the handler's call, if it has a span.
+    #[cfg(feature = "otel")]
+    fn context(&self) -> Option<&opentelemetry::Context> {
+        self.attached().get()
+    }
+
+    #[cfg(not(feature = "otel"))]
+    pub(super) fn baggage(&self) -> Option<Baggage> {
+        self.attached().get().cloned()
+    }
+
+    /// The trace that came as one for debugging.
+    pub(super) fn debugged(&self) -> Option<u128> {
+        self.attached().get::<Debugged>().map(|debugged| debugged.trace_id)
     }
 
     /// When the handler's call has to be done, by the process's clock; none if it has no deadline.
@@ -130,12 +150,7 @@ impl Ambient {
     /// Makes the OpenTelemetry span of the handler's call the active one, if it has one.
     #[cfg(feature = "otel")]
     fn attach(&self) -> Attached {
-        match self {
-            Self::Traced(rpc) => {
-                rpc.extensions().get::<opentelemetry::Context>().map(|context| context.clone().attach())
-            }
-            Self::Passing(_) => None,
-        }
+        self.context().map(|context| context.clone().attach())
     }
 
     #[cfg(not(feature = "otel"))]
@@ -150,6 +165,7 @@ impl Ambient {
 fn goes_on(name: &str) -> bool {
     matches!(name, "traceparent" | "baggage" | "grpc-timeout" | "connect-timeout-ms" | "b3" | "uber-trace-id")
         || name.starts_with("x-b3-")
+        || name.starts_with(jaeger::PREFIX)
 }
 
 /// Puts back what was there before.

@@ -24,14 +24,14 @@ fn one(headers: &HeaderMap) -> Option<Remote> {
     if parts.next().is_some() || parent.is_some_and(|parent| parent.len() != 16 || hex(parent, 16).is_none()) {
         return None;
     }
-    remote(trace_id, span_id, is_sampled(state)?)
+    remote(trace_id, span_id, is_sampled(state)?, state == Some(b"d"))
 }
 
 fn many(headers: &HeaderMap) -> Option<Remote> {
     let value = |name| headers.get(name).map(HeaderValue::as_bytes);
     let debug = value(FLAGS) == Some(b"1");
     let sampled = debug || is_sampled(value(SAMPLED))?;
-    remote(value(TRACE_ID)?, value(SPAN_ID)?, sampled)
+    remote(value(TRACE_ID)?, value(SPAN_ID)?, sampled, debug)
 }
 
 /// A caller that leaves the decision to us is one that we sample: our own sampler can still say no.
@@ -43,27 +43,37 @@ fn is_sampled(state: Option<&[u8]>) -> Option<bool> {
     }
 }
 
-fn remote(trace_id: &[u8], span_id: &[u8], sampled: bool) -> Option<Remote> {
+fn remote(trace_id: &[u8], span_id: &[u8], sampled: bool, debug: bool) -> Option<Remote> {
     // Older tracers have ids of 64 bits.
     if !matches!(trace_id.len(), 16 | 32) || span_id.len() != 16 {
         return None;
     }
     let (trace_id, span_id) = (hex(trace_id, 32)?, u64::try_from(hex(span_id, 16)?).ok()?);
-    (trace_id != 0 && span_id != 0).then_some(Remote { trace_id, span_id, sampled })
+    (trace_id != 0 && span_id != 0).then_some(Remote { trace_id, span_id, sampled, debug })
 }
 
-pub(super) fn inject_one(trace: &TraceContext, headers: &mut HeaderMap) {
-    let sampled = u8::from(trace.sampled);
-    insert(headers, ONE, &format!("{:032x}-{:016x}-{sampled}", trace.trace_id, trace.span_id));
+/// A trace for debugging goes out as one: that it is sampled is not said beside it.
+pub(super) fn inject_one(trace: &TraceContext, debug: bool, headers: &mut HeaderMap) {
+    let state = match (debug, trace.sampled) {
+        (true, _) => 'd',
+        (false, true) => '1',
+        (false, false) => '0',
+    };
+    insert(headers, ONE, &format!("{:032x}-{:016x}-{state}", trace.trace_id, trace.span_id));
 }
 
-pub(super) fn inject_many(trace: &TraceContext, headers: &mut HeaderMap) {
+pub(super) fn inject_many(trace: &TraceContext, debug: bool, headers: &mut HeaderMap) {
     insert(headers, TRACE_ID, &format!("{:032x}", trace.trace_id));
     insert(headers, SPAN_ID, &format!("{:016x}", trace.span_id));
-    insert(headers, SAMPLED, if trace.sampled { "1" } else { "0" });
     // What the application may have given with its own.
     headers.remove("x-b3-parentspanid");
-    headers.remove(FLAGS);
+    if debug {
+        insert(headers, FLAGS, "1");
+        headers.remove(SAMPLED);
+    } else {
+        insert(headers, SAMPLED, if trace.sampled { "1" } else { "0" });
+        headers.remove(FLAGS);
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +139,29 @@ mod tests {
             (with(ONE, &format!("{TRACE}-{SPAN}-0")), expected(false), "one goes before several"),
         ] {
             assert_eq!(read(&pairs), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_trace_for_debugging_is_one_on_the_way_out() {
+        let trace = |sampled| TraceContext { sampled, ..TraceContext::root() };
+        for (sampled, debug, state, several) in [
+            (true, false, "1", [Some("1"), None]),
+            (false, false, "0", [Some("0"), None]),
+            (true, true, "d", [None, Some("1")]),
+            (false, true, "d", [None, Some("1")]),
+        ] {
+            let mut headers = HeaderMap::new();
+            // Left over from an attempt before.
+            headers.insert(SAMPLED, HeaderValue::from_static("1"));
+            headers.insert(FLAGS, HeaderValue::from_static("1"));
+            inject_one(&trace(sampled), debug, &mut headers);
+            inject_many(&trace(sampled), debug, &mut headers);
+            let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+            assert!(value(ONE).is_some_and(|one| one.ends_with(&format!("-{state}"))), "{headers:?}");
+            assert_eq!([value(SAMPLED), value(FLAGS)], several, "{headers:?}");
+            assert_eq!(one(&headers).map(|remote| remote.debug), Some(debug));
+            assert_eq!(many(&headers).map(|remote| remote.debug), Some(debug));
         }
     }
 }

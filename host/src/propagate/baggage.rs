@@ -1,4 +1,4 @@
-//! The `baggage` header: passed on as it came, within W3C's bounds. It is not changed or understood.
+//! Baggage: W3C's header `baggage`, passed on as it came, within its bounds; other formats are read into it.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -10,17 +10,39 @@ pub(super) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// W3C's own. A longer list is dropped as a whole: cut, it would claim to be complete; and no caller can make a service send
 /// more than this with every call it makes.
-const BOUNDS: Bounds = Bounds { members: 64, bytes: 8192 };
+pub(super) const BOUNDS: Bounds = Bounds { members: 64, bytes: 8192 };
 
 /// What a request's caller wants to reach everybody behind it. It is kept among a handler's extensions, so that a call
 /// without it costs nothing.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Baggage(pub(super) HeaderValue);
 
 impl Baggage {
     /// The list that came with a request, to be passed on; none if there is none or it is beyond the bounds.
     pub(super) fn extract(headers: &HeaderMap) -> Option<Self> {
         list::extract(headers, &BAGGAGE, &BOUNDS).map(Self)
+    }
+
+    /// The list of these members, each as W3C writes it; none if there are none, or they are beyond the bounds together.
+    pub(super) fn of<M: AsRef<[u8]>>(members: impl IntoIterator<Item = M>) -> Option<Self> {
+        let mut list = Vec::new();
+        for (count, member) in members.into_iter().enumerate() {
+            let member = member.as_ref();
+            if count >= BOUNDS.members || list.len() + 1 + member.len() > BOUNDS.bytes + usize::from(count == 0) {
+                return None;
+            }
+            if count > 0 {
+                list.push(b',');
+            }
+            list.extend_from_slice(member);
+        }
+        if list.is_empty() { None } else { HeaderValue::from_bytes(&list).ok().map(Self) }
+    }
+
+    /// The members as they came.
+    pub(super) fn members(&self) -> impl Iterator<Item = &[u8]> {
+        let members = self.0.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        members.filter(|member| !member.is_empty())
     }
 
     /// The members with their values decoded, as far as they are valid; their properties are left out.
@@ -46,9 +68,14 @@ impl Baggage {
     }
 }
 
+/// The key of a member.
+pub(super) fn key(member: &[u8]) -> &[u8] {
+    member.split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or(member).trim_ascii()
+}
+
 impl RpcHandle {
-    /// What the caller's `baggage` says under a key, decoded; none if it says nothing, or if baggage is not among the
-    /// [`Propagators`](crate::Propagators). It comes from the caller: whoever can call can write it.
+    /// What the caller's `baggage` says under a key, decoded; none if it says nothing, or if no format with baggage is
+    /// among the [`Propagators`](crate::Propagators). It comes from the caller: whoever can call can write it.
     #[must_use]
     pub fn baggage(&self, key: &str) -> Option<String> {
         self.extensions().get::<Baggage>()?.get(key)
@@ -83,6 +110,24 @@ mod tests {
         check(&own(&long(8192)), Some(&long(8192)), "8192 bytes");
         check(&own(&long(8193)), None, "8193 bytes");
         check(&[long(5000), long(5000)], None, "too long together");
+    }
+
+    #[test]
+    fn members_make_a_list_within_the_bounds() {
+        let member = |bytes: usize| format!("a={}", "x".repeat(bytes - 2));
+        let of = |members: &[String]| Baggage::of(members).map(|baggage| baggage.0.len());
+        for (members, expected, reason) in [
+            (vec![], None, "no member"),
+            (vec!["a=1".to_owned(), "b=2;p".to_owned()], Some(9), "two"),
+            (vec![member(8192)], Some(8192), "8192 bytes"),
+            (vec![member(8193)], None, "8193 bytes"),
+            (vec![member(8188), member(3)], Some(8192), "8192 bytes together"),
+            (vec![member(8188), member(4)], None, "8193 bytes together"),
+            (vec![member(3); 64], Some(255), "64 members"),
+            (vec![member(3); 65], None, "65 members"),
+        ] {
+            assert_eq!(of(&members), expected, "{reason}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Once;
 
 use http::{HeaderMap, HeaderValue};
 
+use super::baggage::{BAGGAGE, Baggage};
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
 use super::{b3, jaeger};
@@ -15,13 +16,19 @@ use crate::rpc::TraceContext;
 pub enum Propagator {
     /// W3C Trace Context: `traceparent` and `tracestate`.
     TraceContext,
-    /// W3C Baggage: `baggage`.
+    /// W3C Baggage: `baggage`, 64 members and 8192 bytes at most. What came with a request goes on as it came with the calls
+    /// that its handler makes, unless the application gives a request its own header. With the feature `otel`, what the
+    /// application has put into OpenTelemetry's active context goes with it: its members beside those that came and in their
+    /// place where the keys are the same; none at all if the application has cleared the context's baggage.
     Baggage,
-    /// B3 in one header, `b3`. Several headers are read, too.
+    /// B3 in one header, `b3`. Several headers are read, too. A trace that is marked for debugging (`d`) is sampled, and goes
+    /// out marked, whatever a sampler says here, as long as the trace is the same.
     B3,
-    /// B3 in several headers, `x-b3-*`. One header is read, too.
+    /// B3 in several headers, `x-b3-*`. One header is read, too. Marked for debugging is `x-b3-flags: 1`, as in [`Self::B3`].
     B3Multi,
-    /// Jaeger's own: `uber-trace-id`. Its baggage (`uberctx-*`) is not read.
+    /// Jaeger's own: `uber-trace-id`, whose flag for debugging is kept as in [`Self::B3`], and baggage, each member in a
+    /// header `uberctx-KEY`. Keys are in lower case, as names of headers are; what came as W3C's baggage goes before what
+    /// came as Jaeger's, both within the bounds of W3C's. The header `jaeger-baggage` is not read.
     Jaeger,
 }
 
@@ -103,8 +110,29 @@ impl Propagators {
         self.order.into_iter().flatten()
     }
 
-    pub(super) fn has_baggage(self) -> bool {
-        self.order.contains(&Some(Propagator::Baggage))
+    fn has(self, format: Propagator) -> bool {
+        self.order.contains(&Some(format))
+    }
+
+    /// What a request's caller wants to reach everybody behind it.
+    pub(super) fn extract_baggage(self, headers: &HeaderMap) -> Option<Baggage> {
+        let baggage = if self.has(Propagator::Baggage) { Baggage::extract(headers) } else { None };
+        if self.has(Propagator::Jaeger) { jaeger::extract_baggage(headers, baggage) } else { baggage }
+    }
+
+    /// Sends baggage along, unless the application has given the request its own.
+    pub(super) fn inject_baggage(self, baggage: Option<Baggage>, headers: &mut HeaderMap) {
+        let w3c = self.has(Propagator::Baggage);
+        if self.has(Propagator::Jaeger) {
+            let own = w3c && headers.contains_key(&BAGGAGE);
+            let own = if own { Baggage::extract(headers) } else { baggage.clone() };
+            if let Some(baggage) = own {
+                jaeger::inject_baggage(&baggage, headers);
+            }
+        }
+        if let Some(baggage) = baggage.filter(|_| w3c) {
+            baggage.inject(headers);
+        }
     }
 
     /// What a request says of its caller's span.
@@ -131,7 +159,13 @@ impl Propagators {
     }
 
     /// Writes a call's identity in all formats. A request has room for 32,768 headers; one that is full goes out without.
-    pub(super) fn inject(self, trace: &TraceContext, mut tracestate: Option<HeaderValue>, headers: &mut HeaderMap) {
+    pub(super) fn inject(
+        self,
+        trace: &TraceContext,
+        debug: bool,
+        mut tracestate: Option<HeaderValue>,
+        headers: &mut HeaderMap,
+    ) {
         for format in self.formats() {
             match format {
                 Propagator::TraceContext => {
@@ -144,9 +178,9 @@ impl Propagators {
                         let _ = headers.try_insert(&TRACESTATE, tracestate);
                     }
                 }
-                Propagator::B3 => b3::inject_one(trace, headers),
-                Propagator::B3Multi => b3::inject_many(trace, headers),
-                Propagator::Jaeger => jaeger::inject(trace, headers),
+                Propagator::B3 => b3::inject_one(trace, debug, headers),
+                Propagator::B3Multi => b3::inject_many(trace, debug, headers),
+                Propagator::Jaeger => jaeger::inject(trace, debug, headers),
                 Propagator::Baggage => {}
             }
         }
@@ -223,7 +257,7 @@ mod tests {
             for _ in 0..200 {
                 let trace = TraceContext { sampled: fastrand::bool(), ..TraceContext::root() };
                 let mut headers = HeaderMap::new();
-                propagators.inject(&trace, None, &mut headers);
+                propagators.inject(&trace, false, None, &mut headers);
                 let remote = propagators.extract(&headers).remote().expect(name);
                 let read = (remote.trace_id, remote.span_id, remote.sampled);
                 assert_eq!(read, (trace.trace_id, trace.span_id, trace.sampled), "{name}: {headers:?}");
@@ -241,6 +275,11 @@ mod tests {
             ("x-b3-spanid", "e457b5a2e4d86bd1"),
             ("x-b3-flags", "1"),
             ("uber-trace-id", "80f198ee56343ba864fe8b2a57d3eff7:e457b5a2e4d86bd1:0:1"),
+            ("traceparent", "00-80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-01"),
+            ("tracestate", "congo=t61rcWkgMzE,rojo@a=00f067aa0ba902b7"),
+            ("baggage", "user=J%C3%BCrgen;p=1,tenant=acme"),
+            ("uberctx-user", "J%C3%BCrgen+M"),
+            ("uberctx-tenant", "acme"),
         ];
         for _ in 0..20_000 {
             let mut headers = HeaderMap::new();
@@ -255,7 +294,10 @@ mod tests {
                     headers.append(name, value);
                 }
             }
-            let _ = all.extract(&headers);
+            let (extensions, _) = super::super::incoming(all, all.extract(&headers), &headers);
+            let baggage = extensions.get::<Baggage>().cloned();
+            assert!(baggage.as_ref().is_none_or(|baggage| baggage.0.len() <= 8192));
+            all.inject_baggage(baggage, &mut HeaderMap::new());
         }
     }
 }

@@ -1,16 +1,24 @@
-//! Jaeger's own format, `uber-trace-id`: <https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format>.
+//! Jaeger's own format, `uber-trace-id` and `uberctx-*`:
+//! <https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format>.
 
-use http::HeaderMap;
+use std::borrow::Cow;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::baggage::{self, Baggage};
 use super::formats::{hex, insert};
+use super::percent;
 use super::traceparent::Remote;
 use crate::rpc::TraceContext;
 
 const NAME: &str = "uber-trace-id";
+/// A header with this before a key is a member of the baggage.
+pub(super) const PREFIX: &str = "uberctx-";
 /// Bytes of the longest value there is, with its colons escaped; there is no need to look at longer ones.
 const MAX_BYTES: usize = 32 + 16 + 16 + 2 + 3 * 3;
-/// The flag that says that the trace is sampled.
+/// The flags that say that the trace is sampled, and that it is one for debugging.
 const SAMPLED: u128 = 1;
+const DEBUG: u128 = 2;
 
 /// `TRACE:SPAN:PARENT:FLAGS`, in hex, whose leading zeros may be left out. Some write `%3A` for the colon.
 pub(super) fn extract(headers: &HeaderMap) -> Option<Remote> {
@@ -22,20 +30,58 @@ pub(super) fn extract(headers: &HeaderMap) -> Option<Remote> {
         return None;
     }
     let (trace_id, span_id) = (hex(trace_id, 32)?, u64::try_from(hex(span_id, 16)?).ok()?);
-    let sampled = hex(flags, 2)? & SAMPLED != 0;
-    (trace_id != 0 && span_id != 0).then_some(Remote { trace_id, span_id, sampled })
+    let flags = hex(flags, 2)?;
+    // One for debugging is sampled, whatever else is said.
+    let (sampled, debug) = (flags & (SAMPLED | DEBUG) != 0, flags & DEBUG != 0);
+    (trace_id != 0 && span_id != 0).then_some(Remote { trace_id, span_id, sampled, debug })
 }
 
 /// The parent has been out of use for long, and is written as 0.
-pub(super) fn inject(trace: &TraceContext, headers: &mut HeaderMap) {
-    let sampled = u8::from(trace.sampled);
-    insert(headers, NAME, &format!("{:032x}:{:016x}:0:{sampled:02x}", trace.trace_id, trace.span_id));
+pub(super) fn inject(trace: &TraceContext, debug: bool, headers: &mut HeaderMap) {
+    let flags = if debug { SAMPLED | DEBUG } else { trace.sampled.into() };
+    insert(headers, NAME, &format!("{:032x}:{:016x}:0:{flags:02x}", trace.trace_id, trace.span_id));
+}
+
+/// W3C's baggage with Jaeger's after it, within W3C's bounds: beyond them there is none. A key that came in both has W3C's
+/// value, and its properties, which Jaeger's has not.
+pub(super) fn extract_baggage(headers: &HeaderMap, baggage: Option<Baggage>) -> Option<Baggage> {
+    if !headers.keys().any(|name| name.as_str().starts_with(PREFIX)) {
+        return baggage;
+    }
+    let known = |key: &str| {
+        let mut keys = baggage.iter().flat_map(Baggage::members).map(baggage::key);
+        keys.any(|known| known.eq_ignore_ascii_case(key.as_bytes()))
+    };
+    let jaegers = headers.iter().filter_map(|(name, value)| member(name, value).filter(|(key, _)| !known(key)));
+    let jaegers = jaegers.map(|(key, value)| Cow::Owned(format!("{key}={value}").into_bytes()));
+    Baggage::of(baggage.iter().flat_map(Baggage::members).map(Cow::Borrowed).chain(jaegers))
+}
+
+/// A member as W3C writes it. One that can't be read is none.
+fn member<'a>(name: &'a HeaderName, value: &HeaderValue) -> Option<(&'a str, String)> {
+    let key = name.as_str().strip_prefix(PREFIX).filter(|key| !key.is_empty())?;
+    // What is longer than a whole list, each byte of it escaped, is not read.
+    let value = value.to_str().ok().filter(|value| value.len() <= 3 * baggage::BOUNDS.bytes)?;
+    // Jaeger's clients encode as forms do.
+    Some((key, percent::encode(&percent::decode(&value.replace('+', " "))?)))
+}
+
+/// Each member in a header of its own, without its properties, unless the application has given the request that header. A
+/// header's name knows no capitals.
+pub(super) fn inject_baggage(baggage: &Baggage, headers: &mut HeaderMap) {
+    for (key, value) in baggage.iter() {
+        let name = HeaderName::try_from(format!("{PREFIX}{key}"));
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&percent::encode(&value)))
+            && !headers.contains_key(&name)
+        {
+            // A request has room for 32,768 headers; one that is full goes out without it.
+            let _ = headers.try_insert(name, value);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -47,6 +93,7 @@ mod tests {
             (format!("{TRACE}:e457b5a2e4d86bd1:0:1"), expected(whole, true), "sampled"),
             (format!("{TRACE}:e457b5a2e4d86bd1:05e3ac9a4f6e3b90:0"), expected(whole, false), "not sampled"),
             (format!("{TRACE}:e457b5a2e4d86bd1:0:03"), expected(whole, true), "sampled and debug"),
+            (format!("{TRACE}:e457b5a2e4d86bd1:0:2"), expected(whole, true), "debug alone"),
             (format!("{TRACE}%3Ae457b5a2e4d86bd1%3a0%3A1"), expected(whole, true), "escaped"),
             ("1f:e457b5a2e4d86bd1:0:1".to_owned(), expected(0x1f, true), "without leading zeros"),
             (format!("{TRACE}:e457b5a2e4d86bd1:0"), None, "no flags"),
@@ -65,5 +112,70 @@ mod tests {
             let found = extract(&headers).map(|remote| (remote.trace_id, remote.span_id, remote.sampled));
             assert_eq!(found, expected, "{reason}");
         }
+    }
+
+    #[test]
+    fn a_trace_for_debugging_is_one_on_the_way_out() {
+        for (sampled, debug, flags) in
+            [(true, false, "01"), (false, false, "00"), (true, true, "03"), (false, true, "03")]
+        {
+            let mut headers = HeaderMap::new();
+            inject(&TraceContext { sampled, ..TraceContext::root() }, debug, &mut headers);
+            let value = headers.get(NAME).and_then(|value| value.to_str().ok());
+            assert!(value.is_some_and(|value| value.ends_with(&format!(":{flags}"))), "{headers:?}");
+            assert_eq!(extract(&headers).map(|remote| remote.debug), Some(debug));
+        }
+    }
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+        }
+        headers
+    }
+
+    fn list(baggage: Option<&Baggage>) -> Option<&str> {
+        baggage.and_then(|baggage| baggage.0.to_str().ok())
+    }
+
+    #[test]
+    fn baggage_is_read_beside_w3cs() {
+        let long = "x".repeat(8_193);
+        for (pairs, w3c, expected, reason) in [
+            (&[][..], None, None, "none"),
+            (&[], Some("a=1;p"), Some("a=1;p"), "W3C's alone"),
+            (&[("uberctx-user", "42")], None, Some("user=42"), "Jaeger's alone"),
+            (&[("uberctx-user", "42")], Some("a=1;p"), Some("a=1;p,user=42"), "both"),
+            (&[("uberctx-user", "42")], Some("User=1;p"), Some("User=1;p"), "a key in both"),
+            (&[("uberctx-a", "J%C3%BCrgen+M%2b,")], None, Some("a=J%C3%BCrgen%20M%2B%2C"), "as forms are encoded"),
+            (&[("uberctx-a", "%FF"), ("uberctx-b", "2")], None, Some("b=2"), "one that is no UTF-8"),
+            (&[("uberctx-a", "\u{e4}"), ("uberctx-b", "2")], None, Some("b=2"), "one that is no ASCII"),
+            (&[("uberctx-", "1")], None, None, "no key"),
+            (&[("uberctx", "1")], None, None, "no member"),
+            (&[("uberctx-a", &long)], Some("b=2"), None, "too long"),
+        ] {
+            let w3c = w3c.map(|list| Baggage(HeaderValue::from_static(list)));
+            assert_eq!(list(extract_baggage(&headers(pairs), w3c).as_ref()), expected, "{reason}");
+        }
+        for (count, expected) in [(64, Some(64)), (65, None), (1_000, None)] {
+            let names: Vec<_> = (0..count).map(|number| format!("uberctx-k{number}")).collect();
+            let pairs: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+            let baggage = extract_baggage(&headers(&pairs), None);
+            assert_eq!(baggage.map(|baggage| baggage.iter().count()), expected, "{count} members");
+        }
+    }
+
+    #[test]
+    fn baggage_is_written_and_read_back() {
+        let baggage = Baggage(HeaderValue::from_static("user=J%C3%BCrgen%20M;p=1,tenant=a+b,bad key=1,own=1"));
+        let mut sent = headers(&[("uberctx-own", "the%20application's")]);
+        inject_baggage(&baggage, &mut sent);
+        assert_eq!(sent.len(), 3, "{sent:?}");
+        assert_eq!(sent.get("uberctx-user").map(HeaderValue::as_bytes), Some(&b"J%C3%BCrgen%20M"[..]));
+        let read = extract_baggage(&sent, None).expect("some");
+        let said = ["user", "tenant", "own"].map(|key| read.get(key));
+        assert_eq!(said, ["Jürgen M", "a+b", "the application's"].map(|value| Some(value.to_owned())));
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! The wire formats are pure and know no HTTP runtime; only [`ambient`] knows about threads.
 
+#[cfg(feature = "otel")]
+mod active;
 mod ambient;
 mod b3;
 mod baggage;

@@ -24,6 +24,8 @@ pub(crate) struct Parent {
     /// What goes on with the ambient trace.
     pub(crate) tracestate: Option<HeaderValue>,
     baggage: Option<Baggage>,
+    /// The trace that is one for debugging.
+    debugged: Option<u128>,
     /// The application gave the request a trace, in W3C's format.
     own: bool,
     /// The request's own state belongs to no trace.
@@ -41,24 +43,30 @@ impl Parent {
                 (None, Some(handled)) => (handled.child(), ambient.tracestate().cloned()),
                 _ => (child(), None),
             };
+            let baggage = ambient.baggage();
             Self {
                 trace,
-                extensions: ambient.extensions(),
+                extensions: with_baggage(ambient.extensions(), baggage.as_ref()),
                 caller: ambient.method(),
                 tracestate,
-                baggage: ambient.baggage(),
+                baggage,
+                debugged: given.debugged().or_else(|| ambient.debugged()),
                 own: matches!(given, Given::Remote(_)),
                 orphan,
             }
         });
-        ambient.unwrap_or_else(|| Self {
-            trace: child(),
-            extensions: Extensions::new(),
-            caller: Symbol::NONE,
-            tracestate: None,
-            baggage: None,
-            own: matches!(given, Given::Remote(_)),
-            orphan,
+        ambient.unwrap_or_else(|| {
+            let baggage = active_baggage();
+            Self {
+                trace: child(),
+                extensions: with_baggage(Extensions::new(), baggage.as_ref()),
+                caller: Symbol::NONE,
+                tracestate: None,
+                baggage,
+                debugged: given.debugged(),
+                own: matches!(given, Given::Remote(_)),
+                orphan,
+            }
         })
     }
 
@@ -79,17 +87,39 @@ impl Parent {
         if self.orphan || (self.own && trace.trace_id != self.trace.trace_id) {
             headers.remove(&TRACESTATE);
         }
-        propagators.inject(trace, tracestate, headers);
-        if let Some(baggage) = self.baggage.filter(|_| propagators.has_baggage()) {
-            baggage.inject(headers);
-        }
+        propagators.inject(trace, self.debugged == Some(trace.trace_id), tracestate, headers);
+        propagators.inject_baggage(self.baggage, headers);
     }
 }
 
-/// One attempt at a call has an identity of its own; the rest of its headers are the call's.
+/// What is attached to the new call has the baggage that goes on with it, which may be another than what came.
+fn with_baggage(mut extensions: Extensions, baggage: Option<&Baggage>) -> Extensions {
+    if extensions.get() != baggage {
+        match baggage {
+            Some(baggage) => _ = extensions.insert(baggage.clone()),
+            None => _ = extensions.remove::<Baggage>(),
+        }
+    }
+    extensions
+}
+
+/// What goes on with a call that no handler makes.
+#[cfg(feature = "otel")]
+fn active_baggage() -> Option<Baggage> {
+    super::active::baggage(None, None)
+}
+
+#[cfg(not(feature = "otel"))]
+fn active_baggage() -> Option<Baggage> {
+    None
+}
+
+/// One attempt at a call has an identity of its own; the rest of its headers are the call's, and so is whether it debugs.
 #[cfg(feature = "client")]
 pub(crate) fn identify(trace: &TraceContext, propagators: Propagators, headers: &mut HeaderMap) {
-    propagators.inject(trace, None, headers);
+    // The default formats can't say it.
+    let debug = !propagators.is_default() && propagators.extract(headers).debugged() == Some(trace.trace_id);
+    propagators.inject(trace, debug, None, headers);
 }
 
 /// For a call that nobody wants: what the current task continues goes on, unless the application gave its own.
@@ -98,15 +128,13 @@ pub(crate) fn forward(propagators: Propagators, headers: &mut HeaderMap) {
     let ambient = Ambient::with(|ambient| {
         let own = propagators.is_given(headers);
         let trace = if own { None } else { ambient.trace().map(|trace| (trace, ambient.tracestate().cloned())) };
-        (trace, ambient.baggage())
+        (trace, ambient.debugged(), ambient.baggage())
     });
-    let (trace, baggage) = ambient.unwrap_or_default();
+    let (trace, debugged, baggage) = ambient.unwrap_or_else(|| (None, None, active_baggage()));
     if let Some((trace, tracestate)) = trace {
-        propagators.inject(&trace, tracestate, headers);
+        propagators.inject(&trace, debugged == Some(trace.trace_id), tracestate, headers);
     }
-    if let Some(baggage) = baggage.filter(|_| propagators.has_baggage()) {
-        baggage.inject(headers);
-    }
+    propagators.inject_baggage(baggage, headers);
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(crate) struct Remote {
     pub(crate) trace_id: u128,
     pub(crate) span_id: u64,
     pub(crate) sampled: bool,
+    /// The trace is one for debugging, which nobody is to leave out. W3C's format can't say it.
+    pub(crate) debug: bool,
 }
 
 impl Remote {
@@ -35,7 +37,8 @@ impl Remote {
         if !dashes || !tail || version == 0xff || trace_id == 0 || span_id == 0 {
             return None;
         }
-        Some(Self { trace_id, span_id: u64::try_from(span_id).ok()?, sampled: flags & SAMPLED != 0 })
+        let (span_id, sampled) = (u64::try_from(span_id).ok()?, flags & SAMPLED != 0);
+        Some(Self { trace_id, span_id, sampled, debug: false })
     }
 
     /// A new span under this one.
@@ -66,7 +69,8 @@ pub(crate) enum Given {
 impl Given {
     /// Takes one of the request's `traceparent` headers.
     pub(crate) fn add(&mut self, value: &HeaderValue) {
-        *self = match (&self, Remote::parse(value.as_bytes())) {
+        // HTTP allows spaces around a value, and not everybody who hands one on has taken them away.
+        *self = match (&self, Remote::parse(value.as_bytes().trim_ascii())) {
             (Self::Nothing, Some(remote)) => Self::Remote(remote),
             _ => Self::Unreadable,
         };
@@ -86,6 +90,11 @@ impl Given {
             Self::Remote(remote) | Self::Other(remote) => Some(remote),
             Self::Nothing | Self::Unreadable => None,
         }
+    }
+
+    /// The trace, if it is one for debugging.
+    pub(super) fn debugged(self) -> Option<u128> {
+        self.remote().filter(|remote| remote.debug).map(|remote| remote.trace_id)
     }
 }
 
@@ -173,7 +182,7 @@ mod tests {
 
     #[track_caller]
     fn check(value: &str, expected: Option<bool>, reason: &str) {
-        let expected = expected.map(|sampled| Remote { trace_id: TRACE, span_id: SPAN, sampled });
+        let expected = expected.map(|sampled| Remote { trace_id: TRACE, span_id: SPAN, sampled, debug: false });
         assert_eq!(Remote::parse(value.as_bytes()), expected, "{reason}: {value}");
     }
 
@@ -263,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_child_is_in_the_callers_trace() {
-        let remote = Remote { trace_id: TRACE, span_id: SPAN, sampled: false };
+        let remote = Remote { trace_id: TRACE, span_id: SPAN, sampled: false, debug: false };
         let child = remote.child();
         assert_eq!((child.trace_id, child.parent_span_id, child.sampled), (TRACE, SPAN, false));
         assert!(child.span_id != SPAN && child.span_id != 0);

@@ -1,10 +1,12 @@
 //! A collector that keeps what it gets, or behaves badly; it speaks OTLP over HTTP and over gRPC, on a thread of its own.
 
 use std::convert::Infallible;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::BoxBody;
@@ -29,6 +31,8 @@ pub(crate) enum Manner {
     Refuses(i64),
     /// With a status of HTTP.
     Answers(u16),
+    /// With gRPC's RESOURCE_EXHAUSTED, and what stands in `grpc-status-details-bin`.
+    IsFull(&'static str),
     /// With something that is no answer.
     Babbles,
     /// Never.
@@ -142,7 +146,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
     let (head, body) = request.into_parts();
     let body = body.collect().await.expect("all of it").to_bytes();
     let is_grpc = head.headers.get("content-type").is_some_and(|value| value == "application/grpc");
-    let message = if is_grpc { body.slice(5..) } else { body };
+    let message = message(&head.headers, is_grpc, body);
     let is_traces = head.uri.path().to_ascii_lowercase().contains("trace");
     let manner = {
         let mut state = state.lock().expect("not poisoned");
@@ -166,12 +170,39 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
             ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
         }
         Manner::Answers(_) => Vec::new(),
+        Manner::IsFull(details) => {
+            let mut response = Response::new(whole(Vec::new()));
+            response.headers_mut().insert("grpc-status", HeaderValue::from_static("8"));
+            response.headers_mut().insert("grpc-status-details-bin", HeaderValue::from_static(details));
+            return Ok(response);
+        }
     };
     let mut response = Response::new(if is_grpc && manner != Manner::Babbles { framed(&said) } else { whole(said) });
     if let Manner::Answers(status) = manner {
         *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     }
     Ok(response)
+}
+
+/// What was sent, without what it came in: compressed if the headers say so and, with gRPC, its own first byte too.
+fn message(headers: &HeaderMap, is_grpc: bool, body: Bytes) -> Bytes {
+    let encoding = headers.get(if is_grpc { "grpc-encoding" } else { "content-encoding" });
+    let is_gzip = encoding.is_some_and(|encoding| encoding == "gzip");
+    assert_eq!(encoding.is_some(), is_gzip, "{encoding:?}");
+    let mut message = body;
+    if is_grpc {
+        let prefix = message.split_to(5);
+        assert_eq!(
+            (prefix[0], usize::try_from(u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]))),
+            (is_gzip.into(), Ok(message.len()))
+        );
+    }
+    if !is_gzip {
+        return message;
+    }
+    let mut plain = Vec::new();
+    GzDecoder::new(&message[..]).read_to_end(&mut plain).expect("it is gzip");
+    plain.into()
 }
 
 fn whole(said: Vec<u8>) -> Body {

@@ -12,7 +12,7 @@ use crate::collector::{Collector, Manner};
 use crate::log;
 
 /// Set up by these variables, beside those that make a test quick.
-fn set_up(variables: &[(&str, &str)]) -> Result<Otel, ConfigError> {
+pub(crate) fn set_up(variables: &[(&str, &str)]) -> Result<Otel, ConfigError> {
     let quick =
         [("OTEL_BSP_SCHEDULE_DELAY", "10"), ("OTEL_METRICS_EXPORTER", "none"), ("OTEL_SERVICE_NAME", "checkout")];
     let table: Vec<_> =
@@ -20,12 +20,12 @@ fn set_up(variables: &[(&str, &str)]) -> Result<Otel, ConfigError> {
     Otel::with_variables(move |name| table.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
 }
 
-fn at(address: std::net::SocketAddr) -> String {
+pub(crate) fn at(address: std::net::SocketAddr) -> String {
     format!("http://{address}")
 }
 
 /// So many calls that are traced and go well.
-fn calls(otel: &Otel, count: usize) {
+pub(crate) fn calls(otel: &Otel, count: usize) {
     let tap = Hottap::builder().tracer(otel.spans()).tracer(otel.metrics()).start().expect("starts");
     for _ in 0..count {
         tap.start_call(Side::Endpoint, "place_order").expect("wanted").finish();
@@ -34,7 +34,7 @@ fn calls(otel: &Otel, count: usize) {
 
 /// Each term is its own, and together they are all.
 #[track_caller]
-fn assert_counts(otel: &Otel, expected: &[(&str, u64)]) {
+pub(crate) fn assert_counts(otel: &Otel, expected: &[(&str, u64)]) {
     let counts = otel.counts();
     let Counts { ended, exported, rejected, failed, dropped, pending, .. } = counts;
     assert_eq!(ended, exported + rejected + failed + dropped + pending, "{counts:?}");
@@ -54,7 +54,7 @@ fn assert_counts(otel: &Otel, expected: &[(&str, u64)]) {
 
 /// Waits until the counts are so.
 #[track_caller]
-fn settle(otel: &Otel, is: impl Fn(Counts) -> bool) {
+pub(crate) fn settle(otel: &Otel, is: impl Fn(Counts) -> bool) {
     let patience = Instant::now() + Duration::from_secs(20);
     while !is(otel.counts()) {
         assert!(Instant::now() < patience, "{:?}", otel.counts());

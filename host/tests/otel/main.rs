@@ -25,4 +25,5 @@ mod metrics;
 mod nesting;
 mod options;
 mod propagation;
+mod specification;
 mod tls;

@@ -8,8 +8,9 @@ use hottap::rpc::RpcInfo;
 use hottap::{Hottap, Propagator, Propagators, RequestBody};
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body_util::Empty;
-use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
+use opentelemetry::context::FutureExt;
+use opentelemetry::{Context, KeyValue};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
@@ -33,7 +34,7 @@ async fn through(tap: &Hottap, headers: &[(&str, &str)], check: impl Fn() + Send
     let mut request = Request::new(Empty::<Bytes>::new());
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
-        request.headers_mut().insert(name, value.parse().expect("ASCII"));
+        request.headers_mut().append(name, value.parse().expect("ASCII"));
     }
     tap.server_layer().layer(handler).oneshot(request).await.expect("succeeds");
     sent.lock().expect("not poisoned").clone()
@@ -130,60 +131,289 @@ async fn baggage_beyond_its_bounds_is_left_out() {
     assert!(sent.get("baggage").is_none());
 }
 
-/// The cases of W3C's own suite for the two headers: what comes, whether the trace goes on, and the state that goes on.
+/// The cases of W3C's own suite (github.com/w3c/trace-context, `test/test.py`) for `traceparent`: what comes, and whether the
+/// trace goes on.
 #[tokio::test]
-async fn the_cases_of_w3c_hold() {
+async fn the_cases_of_w3c_for_traceparent_hold() {
     let id = "12345678901234567890123456789012";
     let parent = format!("00-{id}-1234567890123456-01");
-    for (traceparent, tracestate, continued, state, reason) in [
-        (None, Some("foo=1"), false, "", "test_traceparent_missing: a state without a trace"),
-        (Some(parent.clone()), Some("foo=1,bar=2"), true, "foo=1,bar=2", "test_both_included"),
-        (Some(format!("00-{id}-1234567890123456-00")), None, true, "", "test_traceparent_included_tracestate_missing"),
-        (Some(format!("00-{id}-1234567890123456-ff")), None, true, "", "flags that are not known yet"),
-        (Some(format!("cc-{id}-1234567890123456-01")), None, true, "", "test_traceparent_version_0xcc"),
-        (Some(format!("cc-{id}-1234567890123456-01-what")), None, true, "", "a later version with more to it"),
-        (Some(format!("cc-{id}-1234567890123456-01.what")), None, false, "", "not set apart"),
-        (Some(format!("ff-{id}-1234567890123456-01")), None, false, "", "test_traceparent_version_0xff"),
-        (Some(format!(".0-{id}-1234567890123456-01")), None, false, "", "test_traceparent_version_illegal_characters"),
-        (Some(format!("000-{id}-1234567890123456-01")), None, false, "", "test_traceparent_version_too_long"),
-        (Some(format!("0-{id}-1234567890123456-01")), None, false, "", "test_traceparent_version_too_short"),
+    let with = |trace_id: &str, rest: &str| format!("00-{trace_id}-{rest}");
+    for (values, continued, reason) in [
+        (vec![], false, "test_both_traceparent_and_tracestate_missing"),
+        (vec![parent.clone()], true, "test_traceparent_included_tracestate_missing"),
+        (vec![parent.replace("12-", "11-"), parent.clone()], false, "test_traceparent_duplicated"),
+        (vec![format!("{parent}.")], false, "test_traceparent_version_0x00"),
+        (vec![format!("{parent}-what-the-future-will-be-like")], false, "test_traceparent_version_0x00"),
+        (vec![parent.replacen("00", "cc", 1)], true, "test_traceparent_version_0xcc"),
+        (vec![parent.replacen("00", "cc", 1) + "-what-the-future-will-be-like"], true, "test_traceparent_version_0xcc"),
         (
-            Some(format!("00-{}-1234567890123456-01", "0".repeat(32))),
-            None,
+            vec![parent.replacen("00", "cc", 1) + ".what-the-future-will-be-like"],
             false,
-            "",
-            "test_traceparent_trace_id_all_zero",
+            "test_traceparent_version_0xcc",
+        ),
+        (vec![parent.replacen("00", "ff", 1)], false, "test_traceparent_version_0xff"),
+        (vec![parent.replacen("00", ".0", 1)], false, "test_traceparent_version_illegal_characters"),
+        (vec![parent.replacen("00", "0.", 1)], false, "test_traceparent_version_illegal_characters"),
+        (vec![parent.replacen("00", "000", 1)], false, "test_traceparent_version_too_long"),
+        (vec![parent.replacen("00", "0000", 1)], false, "test_traceparent_version_too_long"),
+        (vec![parent.replacen("00", "0", 1)], false, "test_traceparent_version_too_short"),
+        (vec![with(&"0".repeat(32), "1234567890123456-01")], false, "test_traceparent_trace_id_all_zero"),
+        (
+            vec![with(&format!(".{}", &id[1..]), "1234567890123456-01")],
+            false,
+            "test_traceparent_trace_id_illegal_characters",
         ),
         (
-            Some(format!("00-.{}-1234567890123456-01", &id[1..])),
-            Some("foo=1"),
+            vec![with(&format!("{}.", &id[..31]), "1234567890123456-01")],
             false,
-            "",
-            "trace_id_illegal_characters",
+            "test_traceparent_trace_id_illegal_characters",
         ),
-        (Some(format!("00-{id}2-1234567890123456-01")), None, false, "", "test_traceparent_trace_id_too_long"),
-        (Some(format!("00-{}-1234567890123456-01", &id[1..])), None, false, "", "test_traceparent_trace_id_too_short"),
-        (Some(format!("00-{id}-0000000000000000-01")), None, false, "", "test_traceparent_parent_id_all_zero"),
-        (Some(format!("00-{id}-.234567890123456-01")), None, false, "", "parent_id_illegal_characters"),
-        (Some(format!("00-{id}-12345678901234567-01")), None, false, "", "test_traceparent_parent_id_too_long"),
-        (Some(format!("00-{id}-123456789012345-01")), None, false, "", "test_traceparent_parent_id_too_short"),
-        (Some(format!("00-{id}-1234567890123456-.0")), None, false, "", "trace_flags_illegal_characters"),
-        (Some(format!("00-{id}-1234567890123456-001")), None, false, "", "test_traceparent_trace_flags_too_long"),
-        (Some(format!("00-{id}-1234567890123456-1")), None, false, "", "test_traceparent_trace_flags_too_short"),
-        (Some(format!("00-{}-1234567890123456-01", "ABCDEF0123456789ABCDEF0123456789")), None, false, "", "upper case"),
-        (Some(parent.clone()), Some(""), true, "", "test_tracestate_empty_header"),
-        (Some(parent), Some("foo=1 , \t bar=2"), true, "foo=1 , \t bar=2", "test_tracestate_ows_handling"),
+        (vec![with(&format!("{id}3"), "1234567890123456-01")], false, "test_traceparent_trace_id_too_long"),
+        (vec![with(&id[..31], "1234567890123456-01")], false, "test_traceparent_trace_id_too_short"),
+        (vec![with(&"ABCDEF01".repeat(4), "1234567890123456-01")], false, "upper case"),
+        (vec![with(id, "0000000000000000-01")], false, "test_traceparent_parent_id_all_zero"),
+        (vec![with(id, ".234567890123456-01")], false, "test_traceparent_parent_id_illegal_characters"),
+        (vec![with(id, "123456789012345.-01")], false, "test_traceparent_parent_id_illegal_characters"),
+        (vec![with(id, "12345678901234567-01")], false, "test_traceparent_parent_id_too_long"),
+        (vec![with(id, "123456789012345-01")], false, "test_traceparent_parent_id_too_short"),
+        (vec![with(id, "1234567890123456-.0")], false, "test_traceparent_trace_flags_illegal_characters"),
+        (vec![with(id, "1234567890123456-0.")], false, "test_traceparent_trace_flags_illegal_characters"),
+        (vec![with(id, "1234567890123456-001")], false, "test_traceparent_trace_flags_too_long"),
+        (vec![with(id, "1234567890123456-1")], false, "test_traceparent_trace_flags_too_short"),
+        (vec![with(id, "1234567890123456-ff")], true, "flags that are not known yet"),
+        (vec![format!(" {parent}")], true, "test_traceparent_ows_handling"),
+        (vec![format!("\t{parent}")], true, "test_traceparent_ows_handling"),
+        (vec![format!("{parent} ")], true, "test_traceparent_ows_handling"),
+        (vec![format!("{parent}\t")], true, "test_traceparent_ows_handling"),
+        (vec![format!("\t {parent} \t")], true, "test_traceparent_ows_handling"),
     ] {
         for tap in taps(Propagators::default()) {
-            let mut headers = Vec::new();
-            headers.extend(traceparent.as_deref().map(|value| ("traceparent", value)));
-            headers.extend(tracestate.map(|value| ("tracestate", value)));
+            let headers: Vec<_> = values.iter().map(|value| ("traceparent", value.as_str())).collect();
             let sent = through(&tap, &headers, || ()).await;
-            let value = |name: &str| sent.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-            let goes_on =
-                traceparent.as_ref().is_some_and(|given| value("traceparent").contains(&given[3..35.min(given.len())]));
+            let found: Vec<_> =
+                sent.get_all("traceparent").iter().map(|value| value.to_str().expect("ASCII")).collect();
+            assert!(found.len() <= 1, "{reason}: {found:?}");
+            let goes_on = found.first().is_some_and(|value| {
+                let given = values.iter().flat_map(|given| given.trim().split('-'));
+                given.filter(|part| part.len() >= 31).any(|part| value.contains(part))
+            });
             assert_eq!(goes_on, continued, "{reason}: {sent:?}");
-            assert_eq!(value("tracestate"), state, "{reason}");
         }
     }
+    for name in ["trace-parent", "trace.parent"] {
+        for tap in taps(Propagators::default()) {
+            let sent = through(&tap, &[(name, parent.as_str())], || ()).await;
+            assert!(!format!("{:?}", sent.get("traceparent")).contains(id), "test_traceparent_header_name");
+        }
+    }
+    for name in ["TraceParent", "TrAcEpArEnT", "TRACEPARENT"] {
+        for tap in taps(Propagators::default()) {
+            let sent = through(&tap, &[(name, parent.as_str())], || ()).await;
+            assert!(
+                sent["traceparent"].to_str().expect("ASCII").contains(id),
+                "test_traceparent_header_name_valid_casing"
+            );
+        }
+    }
+}
+
+/// The cases of the same suite for `tracestate`: what comes beside a valid `traceparent`, and what goes on.
+#[tokio::test]
+async fn the_cases_of_w3c_for_tracestate_hold() {
+    let parent = "00-12345678901234567890123456789012-1234567890123456-00";
+    let members = |numbers: std::ops::RangeInclusive<usize>| {
+        numbers.map(|number| format!("bar{number:02}={number:02}")).collect::<Vec<_>>().join(",")
+    };
+    let tens = [members(1..=10), members(11..=20), members(21..=30)];
+    let (long, longer) = (format!("{}=1", "z".repeat(256)), format!("{}=1", "z".repeat(257)));
+    let vendor = format!("{}@{}=1", "t".repeat(241), "v".repeat(14));
+    let (tenant_longer, system_longer) = (format!("{}@v=1", "t".repeat(242)), format!("t@{}=1", "v".repeat(15)));
+    for (values, expected, reason) in [
+        (&["foo=1,bar=2"][..], Some("foo=1,bar=2"), "test_tracestate_included_traceparent_included"),
+        (&[""], None, "test_tracestate_empty_header"),
+        (&["foo=1", ""], Some("foo=1,"), "test_tracestate_empty_header"),
+        (&["", "foo=1"], Some(",foo=1"), "test_tracestate_empty_header"),
+        (
+            &["foo=1,bar=2", "rojo=1,congo=2", "baz=3"],
+            Some("foo=1,bar=2,rojo=1,congo=2,baz=3"),
+            "test_tracestate_multiple_headers_different_keys",
+        ),
+        (&["foo=1,foo=1"], None, "test_tracestate_duplicated_keys"),
+        (&["foo=1,foo=2"], None, "test_tracestate_duplicated_keys"),
+        (&["foo=1", "foo=1"], None, "test_tracestate_duplicated_keys"),
+        (&["foo=1", "foo=2"], None, "test_tracestate_duplicated_keys"),
+        (&["foo=1 \t , \t bar=2, \t baz=3"], Some("foo=1 \t , \t bar=2, \t baz=3"), "test_tracestate_ows_handling"),
+        (
+            &["foo=1\t \t,\t \tbar=2,\t \tbaz=3"],
+            Some("foo=1\t \t,\t \tbar=2,\t \tbaz=3"),
+            "test_tracestate_ows_handling",
+        ),
+        (&[" foo=1"], Some(" foo=1"), "test_tracestate_ows_handling"),
+        (&["\t foo=1 \t"], Some("\t foo=1 \t"), "test_tracestate_ows_handling"),
+        (&["foo =1"], None, "test_tracestate_key_illegal_characters"),
+        (&["FOO=1"], None, "test_tracestate_key_illegal_characters"),
+        (&["foo.bar=1"], None, "test_tracestate_key_illegal_characters"),
+        (&["foo@=1,bar=2"], None, "test_tracestate_key_illegal_vendor_format"),
+        (&["@foo=1,bar=2"], None, "test_tracestate_key_illegal_vendor_format"),
+        (&["foo@@bar=1,bar=2"], None, "test_tracestate_key_illegal_vendor_format"),
+        (&["foo@bar@baz=1,bar=2"], None, "test_tracestate_key_illegal_vendor_format"),
+        (
+            &[&tens[0], &tens[1], &tens[2], "bar31=31,bar32=32"],
+            Some(&members(1..=32)),
+            "test_tracestate_member_count_limit",
+        ),
+        (&[&tens[0], &tens[1], &tens[2], "bar31=31,bar32=32,bar33=33"], None, "test_tracestate_member_count_limit"),
+        (&["foo=1", &long], Some(&format!("foo=1,{long}")), "test_tracestate_key_length_limit"),
+        (&["foo=1", &longer], None, "test_tracestate_key_length_limit"),
+        (&["foo=1", &vendor], Some(&format!("foo=1,{vendor}")), "test_tracestate_key_length_limit"),
+        (&["foo=1", &tenant_longer], None, "test_tracestate_key_length_limit"),
+        (&["foo=1", &system_longer], None, "test_tracestate_key_length_limit"),
+        (&["foo=bar=baz"], None, "test_tracestate_value_illegal_characters"),
+        (&["foo=,bar=3"], None, "test_tracestate_value_illegal_characters"),
+    ] {
+        for tap in taps(Propagators::default()) {
+            let mut headers = vec![("traceparent", parent)];
+            headers.extend(values.iter().map(|value| ("tracestate", *value)));
+            let sent = through(&tap, &headers, || ()).await;
+            let state = sent.get("tracestate").map(|value| value.to_str().expect("ASCII"));
+            assert_eq!(state, expected, "{reason}: {values:?}");
+            assert!(
+                sent["traceparent"].to_str().expect("ASCII").contains(&parent[3..35]),
+                "the trace goes on: {reason}"
+            );
+        }
+    }
+    for tap in taps(Propagators::default()) {
+        for headers in
+            [&[("tracestate", "foo=1")][..], &[("traceparent", "00-nonsense"), ("tracestate", "foo=1,bar=2")]]
+        {
+            let sent = through(&tap, headers, || ()).await;
+            assert!(sent.get("tracestate").is_none(), "test_tracestate_included_traceparent_missing: {sent:?}");
+        }
+        let sent =
+            through(&tap, &[("traceparent", parent), ("trace-state", "foo=1"), ("trace.state", "foo=1")], || ()).await;
+        assert!(sent.get("tracestate").is_none(), "test_tracestate_header_name: {sent:?}");
+    }
+}
+
+/// What a handler does with OpenTelemetry's context before it makes its call, and what baggage the call then has.
+#[tokio::test]
+async fn what_the_application_puts_into_opentelemetrys_context_goes_out() {
+    type Change = fn(Context) -> Context;
+    let as_it_is: Change = |context| context;
+    let one_more: Change = |context| context.with_baggage([KeyValue::new("cart", "7 items")]);
+    let another: Change = |context| context.with_baggage([KeyValue::new("user", "43")]);
+    let beside: Change = |context| {
+        let mut all: Vec<_> =
+            context.baggage().iter().map(|(key, (value, _))| KeyValue::new(key.clone(), value.clone())).collect();
+        all.push(KeyValue::new("cart", "7"));
+        context.with_baggage(all)
+    };
+    let cleared: Change = |context| context.with_cleared_baggage();
+    for (came, change, expected, reason) in [
+        (None, as_it_is, None, "nothing at all"),
+        (None, one_more, Some("cart=7%20items"), "the application's alone"),
+        (Some("user=42;p=1"), as_it_is, Some("user=42;p=1"), "what came alone"),
+        (Some("user=42;p=1"), one_more, Some("user=42;p=1,cart=7%20items"), "one more"),
+        (Some("user=42;p=1"), beside, Some("user=42;p=1,cart=7"), "one more, with what came"),
+        (Some("user=42;p=1,a=1"), another, Some("a=1,user=43"), "another value"),
+        (Some("user=42;p=1"), cleared, None, "none is to go out"),
+    ] {
+        for (propagators, is_on) in
+            [(Propagators::default(), true), (Propagators::new([Propagator::TraceContext]), false)]
+        {
+            let [_, _, tap] = taps(propagators);
+            let headers: Vec<_> = came.iter().map(|came| ("baggage", *came)).collect();
+            let sent = through_in(&tap, &headers, change).await;
+            let sent = sent.get("baggage").map(|value| value.to_str().expect("ASCII"));
+            assert_eq!(sent, expected.filter(|_| is_on), "{reason}");
+        }
+    }
+}
+
+/// As `through`, with the handler's call made in a context that is made of the handler's; and inside of an endpoint, which
+/// inherits it.
+async fn through_in(tap: &Hottap, headers: &[(&str, &str)], change: fn(Context) -> Context) -> HeaderMap {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let keep = sent.clone();
+    let client = tap.client_layer().layer(service_fn(move |request: Request<RequestBody<Empty<Bytes>>>| {
+        keep.lock().expect("not poisoned").push(request.headers().clone());
+        async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) }
+    }));
+    let inside = client.clone();
+    let endpoint =
+        tap.endpoint_layer("order").layer(service_fn(move |()| inside.clone().oneshot(Request::new(Empty::new()))));
+    let handler = service_fn(move |_: Request<RequestBody<Empty<Bytes>>>| {
+        let (client, endpoint) = (client.clone(), endpoint.clone());
+        let context = change(Context::current());
+        async move {
+            endpoint.oneshot(()).with_context(context.clone()).await.expect("succeeds");
+            client.oneshot(Request::new(Empty::new())).with_context(context).await
+        }
+    });
+    let mut request = Request::new(Empty::<Bytes>::new());
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        request.headers_mut().append(name, value.parse().expect("ASCII"));
+    }
+    tap.server_layer().layer(handler).oneshot(request).await.expect("succeeds");
+    let sent = sent.lock().expect("not poisoned");
+    assert_eq!(sent.len(), 2, "one in the endpoint, one after it");
+    assert_eq!(sent[0].get("baggage"), sent[1].get("baggage"));
+    sent[0].clone()
+}
+
+#[tokio::test]
+async fn jaegers_baggage_goes_on_in_its_own_headers() {
+    for tap in taps(Propagators::new([Propagator::Jaeger])) {
+        let sent = through(&tap, &[("uberctx-user", "J%C3%BCrgen+M"), ("baggage", "tenant=acme")], || {
+            if let Some(rpc) = RpcInfo::current() {
+                assert_eq!((rpc.baggage("user").as_deref(), rpc.baggage("tenant")), (Some("Jürgen M"), None));
+            }
+        })
+        .await;
+        assert_eq!(sent["uberctx-user"], "J%C3%BCrgen%20M");
+        assert!(sent.get("baggage").is_none(), "it is not chosen: {sent:?}");
+    }
+    for tap in taps(Propagators::new([Propagator::TraceContext, Propagator::Baggage, Propagator::Jaeger])) {
+        let sent = through(&tap, &[("uberctx-user", "42"), ("baggage", "Tenant=acme;p=1")], || ()).await;
+        assert_eq!(
+            (&sent["baggage"], &sent["uberctx-user"]),
+            (&"Tenant=acme;p=1,user=42".parse().expect("ASCII"), &"42".parse().expect("ASCII"))
+        );
+        assert_eq!(sent["uberctx-tenant"], "acme");
+    }
+    for tap in taps(Propagators::default()) {
+        let sent = through(&tap, &[("uberctx-user", "42")], || ()).await;
+        assert!(sent.get("baggage").is_none() && sent.get("uberctx-user").is_none(), "it is not chosen: {sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_for_debugging_goes_on_as_one() {
+    let all = [Propagator::TraceContext, Propagator::B3, Propagator::B3Multi, Propagator::Jaeger];
+    let (one, jaeger) = (format!("{TRACE}-{SPAN}-d"), format!("{TRACE}:{SPAN}:0:3"));
+    for headers in [
+        &[("b3", one.as_str())][..],
+        &[("x-b3-traceid", TRACE), ("x-b3-spanid", SPAN), ("x-b3-flags", "1")],
+        &[("uber-trace-id", jaeger.as_str())],
+    ] {
+        for tap in taps(Propagators::new(all)) {
+            let sent = through(&tap, headers, || ()).await;
+            let value = |name: &str| sent.get(name).and_then(|value| value.to_str().ok());
+            assert!(
+                value("traceparent").is_some_and(|value| value.contains(TRACE) && value.ends_with("-01")),
+                "{sent:?}"
+            );
+            assert!(value("b3").is_some_and(|value| value.contains(TRACE) && value.ends_with("-d")), "{sent:?}");
+            assert_eq!((value("x-b3-flags"), value("x-b3-sampled")), (Some("1"), None));
+            assert!(value("uber-trace-id").is_some_and(|value| value.ends_with(":03")), "{sent:?}");
+        }
+    }
+    // Who is reached by everybody starts a trace of its own, which nobody has asked to debug.
+    let spans = Spans::new();
+    let public = Hottap::builder().propagators(Propagators::new(all)).tracer(spans.tracer().public_endpoint());
+    let sent = through(&public.start().expect("starts"), &[("b3", one.as_str())], || ()).await;
+    let b3 = sent["b3"].to_str().expect("ASCII");
+    assert!(!b3.contains(TRACE) && b3.ends_with("-1"), "{b3}");
 }

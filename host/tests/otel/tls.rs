@@ -1,4 +1,5 @@
-//! Export over TLS: to a collector whose certificate is the one that was named, and to one whose is not.
+//! Export over TLS: to a collector whose certificate is the one that was named, and to one whose is not; to one that wants
+//! to see a certificate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,10 @@ use std::time::Duration;
 use hottap::Hottap;
 use hottap::otel::Otel;
 use hottap::rpc::Side;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
 use crate::collector::Collector;
@@ -14,44 +18,72 @@ use crate::log;
 
 /// A collector for `localhost`, and its certificate in a file.
 fn collector() -> (Collector, tempfile::NamedTempFile) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("makes one");
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), pem(made.cert.der())).expect("written");
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("they fit");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (Collector::tls(TlsAcceptor::from(Arc::new(config))), file)
+    started(|config| Ok(config.with_no_client_auth()))
 }
 
-/// A certificate as PEM has it.
-fn pem(der: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for (index, three) in der.chunks(3).enumerate() {
-        let word = three.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * place)) as usize & 63];
-            text.push(if place > three.len() { '=' } else { digit.into() });
-        }
-        if index % 16 == 15 {
-            text.push('\n');
-        }
-    }
-    text + "\n-----END CERTIFICATE-----\n"
+/// The same, which wants to see this certificate.
+fn strict_collector(client: &CertificateDer<'static>) -> (Collector, tempfile::NamedTempFile) {
+    let mut known = RootCertStore::empty();
+    known.add(client.clone()).expect("a certificate");
+    started(|config| {
+        let verifier = WebPkiClientVerifier::builder_with_provider(known.into(), provider()).build()?;
+        Ok(config.with_client_cert_verifier(verifier))
+    })
+}
+
+type Verified = rustls::ConfigBuilder<rustls::ServerConfig, rustls::server::WantsServerCert>;
+
+fn started(
+    verified: impl FnOnce(
+        rustls::ConfigBuilder<rustls::ServerConfig, rustls::WantsVerifier>,
+    ) -> Result<Verified, VerifierBuilderError>,
+) -> (Collector, tempfile::NamedTempFile) {
+    let made = made();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions");
+    let mut config =
+        verified(config).expect("a verifier").with_single_cert(vec![made.cert.der().clone()], key).expect("they fit");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    (Collector::tls(TlsAcceptor::from(Arc::new(config))), file(&made.cert.pem()))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn made() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("makes one")
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    file
+}
+
+fn path(file: &tempfile::NamedTempFile) -> String {
+    file.path().display().to_string()
 }
 
 fn export(collector: &Collector, certificate: &tempfile::NamedTempFile, protocol: &str) -> Otel {
-    let table = [
+    export_with(collector, certificate, protocol, &[])
+}
+
+fn export_with(
+    collector: &Collector,
+    certificate: &tempfile::NamedTempFile,
+    protocol: &str,
+    more: &[(&'static str, String)],
+) -> Otel {
+    let mut table = vec![
         ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("https://localhost:{}", collector.address.port())),
-        ("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.path().display().to_string()),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", path(certificate)),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
         ("OTEL_METRICS_EXPORTER", "none".to_owned()),
     ];
+    table.extend_from_slice(more);
     let find = move |name: &str| table.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
     let otel = Otel::with_variables(find).expect("valid");
     let tap = Hottap::builder().tracer(otel.spans()).start().expect("starts");
@@ -94,4 +126,55 @@ fn a_file_without_certificates_is_an_error_that_names_variable_and_file() {
     };
     let error = Otel::with_variables(find).expect_err("nothing is in it").to_string();
     assert!(error.contains("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE") && error.contains(&path), "{error}");
+}
+
+#[test]
+fn a_collector_that_demands_a_certificate_gets_spans_from_who_shows_it() {
+    for protocol in ["http/protobuf", "grpc"] {
+        let client = made();
+        let (collector, certificate) = strict_collector(client.cert.der());
+        let (shown, key) = (file(&client.cert.pem()), file(&client.signing_key.serialize_pem()));
+        let pair =
+            [("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", path(&shown)), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", path(&key))];
+        let otel = export_with(&collector, &certificate, protocol, &pair);
+        assert!(otel.shutdown(Duration::from_secs(10)), "{protocol}");
+        assert_eq!(collector.spans(), ["place_order"]);
+
+        let nobody = export(&collector, &certificate, protocol);
+        assert!(!nobody.flush(), "{protocol}");
+        assert_eq!((nobody.counts().failed, collector.spans().len()), (1, 1), "{protocol}");
+        nobody.shutdown(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_key_that_is_none_or_anothers_is_an_error_that_names_variable_and_file() {
+    let (own, other) = (made(), made());
+    let (certificate, nothing) = (file(&own.cert.pem()), file("nothing"));
+    let (key, anothers) = (file(&own.signing_key.serialize_pem()), file(&other.signing_key.serialize_pem()));
+    const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE";
+    const KEY: &str = "OTEL_EXPORTER_OTLP_CLIENT_KEY";
+    for (shown, private, wrong) in [
+        (&certificate, &nothing, Some((KEY, &nothing))),
+        (&certificate, &anothers, Some((KEY, &anothers))),
+        (&nothing, &key, Some((CERTIFICATE, &nothing))),
+        (&certificate, &key, None),
+    ] {
+        let find = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => Some("https://localhost:1/v1/traces".to_owned()),
+            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE" => Some(path(&certificate)),
+            "OTEL_METRICS_EXPORTER" => Some("none".to_owned()),
+            CERTIFICATE => Some(path(shown)),
+            KEY => Some(path(private)),
+            _ => None,
+        };
+        match (Otel::with_variables(find), wrong) {
+            (Ok(otel), None) => _ = otel.shutdown(Duration::from_secs(1)),
+            (Err(error), Some((variable, file))) => {
+                let error = error.to_string();
+                assert!(error.contains(variable) && error.contains(&path(file)), "{error}");
+            }
+            (other, _) => panic!("{other:?}"),
+        }
+    }
 }

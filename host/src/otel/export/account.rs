@@ -1,4 +1,4 @@
-//! What became of every span, each number counted on its own and none derived.
+//! What became of every span and of every export of metrics, each number counted on its own and none derived.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -19,6 +19,25 @@ pub struct Counts {
     pub dropped: u64,
     /// They wait, or are being sent.
     pub pending: u64,
+}
+
+/// What became of the exports of metrics, each of which has all series: at every moment
+/// `exports = exported + failed + pending`, as far as they are read at one moment.
+///
+/// What a failed export was to say, the next one says where metrics are cumulative; where they are deltas it is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MetricCounts {
+    /// All of them. With nothing to tell, none is made.
+    pub exports: u64,
+    /// The collector has taken them, in whole or in part.
+    pub exported: u64,
+    /// They could not be delivered: nobody answered in time, or what answered is no collector, or it wants them not.
+    pub failed: u64,
+    /// They are being sent.
+    pub pending: u64,
+    /// Data points that the collector has refused in exports that it has taken (OTLP's partial success).
+    pub rejected_points: u64,
 }
 
 /// Counts, written by those who handle spans.
@@ -74,5 +93,42 @@ impl Account {
     pub(super) fn failed(&self, spans: usize) {
         self.failed.fetch_add(spans as u64, Relaxed);
         self.pending.fetch_sub(spans as u64, Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct MetricAccount {
+    exports: AtomicU64,
+    exported: AtomicU64,
+    failed: AtomicU64,
+    pending: AtomicU64,
+    rejected_points: AtomicU64,
+}
+
+impl MetricAccount {
+    pub(super) fn counts(&self) -> MetricCounts {
+        MetricCounts {
+            exports: self.exports.load(Relaxed),
+            exported: self.exported.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            pending: self.pending.load(Relaxed),
+            rejected_points: self.rejected_points.load(Relaxed),
+        }
+    }
+
+    pub(super) fn began(&self) {
+        self.exports.fetch_add(1, Relaxed);
+        self.pending.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn delivered(&self, rejected_points: u64) {
+        self.exported.fetch_add(1, Relaxed);
+        self.rejected_points.fetch_add(rejected_points, Relaxed);
+        self.pending.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn failed(&self) {
+        self.failed.fetch_add(1, Relaxed);
+        self.pending.fetch_sub(1, Relaxed);
     }
 }

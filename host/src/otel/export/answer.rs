@@ -1,6 +1,6 @@
 //! What a collector's answer says: taken, refused for good, or to be tried again. Anything may answer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, StatusCode, header};
@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResp
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
+use super::details::retry_delay;
 use super::target::{Protocol, Signal};
 
 /// How long a collector may make us wait.
@@ -41,28 +42,43 @@ pub(super) struct Answer {
     pub(super) trailers: HeaderMap,
 }
 
-pub(super) fn weigh(protocol: Protocol, signal: Signal, answer: &Answer) -> Verdict {
+/// `now` is when it came: a collector may name a point in time.
+pub(super) fn weigh(protocol: Protocol, signal: Signal, answer: &Answer, now: SystemTime) -> Verdict {
     match protocol {
-        Protocol::Http => http(signal, answer),
+        Protocol::Http => http(signal, answer, now),
         Protocol::Grpc => grpc(signal, answer),
     }
 }
 
-fn http(signal: Signal, answer: &Answer) -> Verdict {
+fn http(signal: Signal, answer: &Answer, now: SystemTime) -> Verdict {
     match answer.status.as_u16() {
         200..=299 => taken(signal, &answer.body),
         429 | 502 | 503 | 504 => {
-            let after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            let after = after.map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT));
+            let after =
+                answer.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
             Verdict::Later { reason: format!("it answers {}", answer.status), after }
+        }
+        300..=399 => {
+            Verdict::never(format!("it answers {}: redirects are not followed, name where it is", answer.status))
         }
         _ => Verdict::never(format!("it answers {}: look at the endpoint and its path", answer.status)),
     }
 }
 
+/// Seconds, or a date as HTTP has it; one that is over is now.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let wait = match value.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(MAX_WAIT))
+}
+
 fn grpc(signal: Signal, answer: &Answer) -> Verdict {
-    let status = answer.trailers.get("grpc-status").or_else(|| answer.headers.get("grpc-status"));
-    let status = status.and_then(|value| value.to_str().ok()?.parse::<u16>().ok());
+    // What is said without a message is said in the headers.
+    let find = |name| answer.trailers.get(name).or_else(|| answer.headers.get(name));
+    let status = find("grpc-status").and_then(|value| value.to_str().ok()?.parse::<u16>().ok());
+    let delay = find("grpc-status-details-bin").and_then(retry_delay);
     match (answer.status.as_u16(), status) {
         (200, Some(0)) => {
             // One message: a byte that says whether it is compressed, which was not asked for, and its length.
@@ -73,9 +89,11 @@ fn grpc(signal: Signal, answer: &Answer) -> Verdict {
                 _ => no_collector(),
             }
         }
-        // What gRPC's statuses OTLP says to try again with. RESOURCE_EXHAUSTED is one where the server says when.
-        (200, Some(code @ (1 | 4 | 8 | 10 | 11 | 14 | 15))) => {
-            Verdict::later(format!("it answers with gRPC's status {code}"))
+        // What gRPC's statuses OTLP says to try again with. RESOURCE_EXHAUSTED is one only where the collector says that it
+        // will recover: else the message is too large for it, and always will be.
+        (200, Some(code @ (1 | 4 | 8 | 10 | 11 | 14 | 15))) if code != 8 || delay.is_some() => {
+            let after = delay.filter(|delay| !delay.is_zero()).map(|delay| delay.min(MAX_WAIT));
+            Verdict::Later { reason: format!("it answers with gRPC's status {code}"), after }
         }
         (200, Some(code)) => Verdict::never(format!("it answers with gRPC's status {code}")),
         (429 | 502 | 503 | 504, None) => Verdict::later(format!("it answers {}", answer.status)),
@@ -143,15 +161,34 @@ mod tests {
             (503, b"", "later", "not now"),
             (500, b"", "never", "the specification says so"),
         ] {
-            let verdict = weigh(Protocol::Http, Signal::Traces, &answer(status, &[], body));
+            let verdict = weigh(Protocol::Http, Signal::Traces, &answer(status, &[], body), SystemTime::UNIX_EPOCH);
             assert_eq!(kind(&verdict), expected, "{status}: {reason}");
         }
-        let waits =
-            |seconds| match weigh(Protocol::Http, Signal::Traces, &answer(503, &[("retry-after", seconds)], b"")) {
+    }
+
+    #[test]
+    fn a_collector_says_when_to_come_again() {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let second = Duration::from_secs;
+        for (value, expected, reason) in [
+            ("2", Some(second(2)), "seconds"),
+            ("0", Some(second(0)), "at once"),
+            ("86400", Some(MAX_WAIT), "no longer than that"),
+            ("Sun, 06 Nov 1994 08:49:42 GMT", Some(second(5)), "a date"),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(second(0)), "one that is over"),
+            ("Sun, 06 Nov 2094 08:49:00 GMT", Some(MAX_WAIT), "one in a hundred years"),
+            ("Sunday, 06-Nov-94 08:49:42 GMT", Some(second(5)), "as it was written once"),
+            ("-1", None, "no number of seconds"),
+            ("soon", None, "no date"),
+            ("", None, "nothing"),
+        ] {
+            let after = match weigh(Protocol::Http, Signal::Traces, &answer(503, &[("retry-after", value)], b""), now) {
                 Verdict::Later { after, .. } => after,
-                _ => None,
+                _ => panic!("{reason}"),
             };
-        assert_eq!((waits("2"), waits("86400"), waits("soon")), (Some(Duration::from_secs(2)), Some(MAX_WAIT), None));
+            assert_eq!(after, expected, "{reason}: {value:?}");
+        }
     }
 
     #[test]
@@ -168,6 +205,7 @@ mod tests {
             (200, Some("0"), b"\0\0\0\0\x09x".to_vec(), "never", "cut off"),
             (200, Some("0"), b"\x01\0\0\0\0".to_vec(), "never", "compressed, though nobody asked for it"),
             (200, Some("14"), vec![], "later", "unavailable"),
+            (200, Some("8"), vec![], "never", "too large, as nothing else is said"),
             (200, Some("16"), vec![], "never", "unauthenticated"),
             (200, Some("12"), vec![], "never", "unimplemented"),
             (200, None, b"hello".to_vec(), "never", "no status"),
@@ -179,7 +217,38 @@ mod tests {
             if let Some(status) = status {
                 answer.trailers.insert("grpc-status", status.parse().expect("ASCII"));
             }
-            assert_eq!(kind(&weigh(Protocol::Grpc, Signal::Traces, &answer)), expected, "{status:?}: {reason}");
+            assert_eq!(
+                kind(&weigh(Protocol::Grpc, Signal::Traces, &answer, SystemTime::UNIX_EPOCH)),
+                expected,
+                "{status:?}: {reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_collector_that_has_no_room_says_when_it_has() {
+        // A RetryInfo of a second and a half, and one without a time.
+        let info = "CAgaNgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIKCggIARCAyrXuAQ";
+        let untimed = "CAgaKgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbw";
+        for (status, details, expected, reason) in [
+            ("8", info, Some(Some(Duration::from_millis(1_500))), "it will have room"),
+            ("8", untimed, Some(None), "some time"),
+            ("8", "nonsense", None, "nothing is said"),
+            ("14", info, Some(Some(Duration::from_millis(1_500))), "it is throttled"),
+            ("14", "nonsense", Some(None), "tried again all the same"),
+            ("3", info, None, "a message that can't be read gets no better"),
+        ] {
+            for in_trailers in [true, false] {
+                let mut answer = answer(200, &[], b"");
+                let said = if in_trailers { &mut answer.trailers } else { &mut answer.headers };
+                said.insert("grpc-status", status.parse().expect("ASCII"));
+                said.insert("grpc-status-details-bin", details.parse().expect("ASCII"));
+                let after = match weigh(Protocol::Grpc, Signal::Traces, &answer, SystemTime::UNIX_EPOCH) {
+                    Verdict::Later { after, .. } => Some(after),
+                    _ => None,
+                };
+                assert_eq!(after, expected, "{reason}");
+            }
         }
     }
 }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use opentelemetry::Context;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
@@ -17,13 +16,12 @@ use prost::Message;
 
 use super::account::Account;
 use super::answer::Verdict;
+use super::backoff::Backoff;
 use super::collector::{Closer, Collector};
 use super::settings::BatchSettings;
 use super::trouble::Trouble;
 use super::variables::DAY;
 
-/// The first pause after a failure; each further one is twice as long. A collector that starts anew is there in seconds.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// How long a flush waits at most.
 const FLUSH: Duration = Duration::from_secs(30);
 
@@ -202,13 +200,14 @@ impl Sender {
     }
 
     /// Tries until the batch is delivered, refused, or its time is over. True if it was delivered.
-    fn deliver(&mut self, batch: Vec<SpanData>) -> bool {
+    fn deliver(&mut self, mut batch: Vec<SpanData>) -> bool {
         let count = batch.len();
+        batch.iter_mut().for_each(|span| self.shared.settings.limits.cut(span));
         let request =
             ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) };
-        let message = Bytes::from(request.encode_to_vec());
+        let packed = self.collector.pack(&request.encode_to_vec());
         let until = Instant::now() + self.shared.settings.timeout;
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new();
         loop {
             let limit = self.shared.state().closed.map_or(until, |closed| closed.min(until));
             let left = limit.saturating_duration_since(Instant::now());
@@ -218,7 +217,7 @@ impl Sender {
                 account.given_up(count);
                 return false;
             }
-            let (reason, after) = match self.collector.send(&message, left) {
+            let (reason, after) = match self.collector.send(&packed, left) {
                 Verdict::Taken { rejected } => {
                     trouble.is_over();
                     account.delivered(count, rejected);
@@ -231,12 +230,13 @@ impl Sender {
                 }
                 Verdict::Later { reason, after } => (reason, after),
             };
-            let wait = after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64() / 2.0));
-            pause *= 2;
+            let wait = backoff.next(after);
             let is_last = Instant::now() + wait >= until || self.is_hurried();
             trouble.is(&reason, if is_last { count as u64 } else { 0 });
             if is_last {
                 account.failed(count);
+                // Who asks for a pause has it from the next batch, too.
+                self.pause(after.unwrap_or_default());
                 return false;
             }
             self.pause(wait);

@@ -4,14 +4,17 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HOST, TE, USER_AGENT};
-use http::{HeaderValue, Method, Request, Uri};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, TE, USER_AGENT};
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -28,6 +31,7 @@ use super::variables::ConfigError;
 
 /// Bytes of an answer's body that are read: a collector says next to nothing.
 const MAX_ANSWER: usize = 64 << 10;
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// One signal's way to its collector.
 pub(super) struct Collector {
@@ -42,6 +46,12 @@ pub(super) struct Collector {
 
 /// Says until when there is time, if there is little: what is being sent then ends in time, too.
 pub(super) type Closer = Arc<watch::Sender<Option<Instant>>>;
+
+/// A message as it goes over the network.
+pub(super) struct Packed {
+    body: Bytes,
+    gzip: bool,
+}
 
 enum Connection {
     Http1(http1::SendRequest<Full<Bytes>>),
@@ -66,9 +76,21 @@ impl Collector {
         self.closing.clone()
     }
 
+    /// Makes a message ready to be sent, as often as it takes.
+    pub(super) fn pack(&self, message: &[u8]) -> Packed {
+        let squeezed = if self.target.gzip { squeeze(message) } else { None };
+        let gzip = squeezed.is_some();
+        let message = squeezed.as_deref().unwrap_or(message);
+        let body = match self.target.protocol {
+            Protocol::Http => Bytes::copy_from_slice(message),
+            Protocol::Grpc => frame(message, gzip),
+        };
+        Packed { body, gzip }
+    }
+
     /// Sends a message, once. Blocks until there is an answer, at most for `most` and for the time that an attempt may
     /// take.
-    pub(super) fn send(&mut self, message: &Bytes, most: Duration) -> Verdict {
+    pub(super) fn send(&mut self, message: &Packed, most: Duration) -> Verdict {
         let Some(runtime) = self.runtime.take() else { return Verdict::later("it is shut down") };
         let began = Instant::now();
         let expired = expired(self.closing.subscribe(), began + most.min(self.target.timeout));
@@ -81,7 +103,7 @@ impl Collector {
             first.await
         });
         let verdict = match answer {
-            Some(Ok(answer)) => weigh(self.target.protocol, self.signal, &answer),
+            Some(Ok(answer)) => weigh(self.target.protocol, self.signal, &answer, SystemTime::now()),
             Some(Err(error)) => Verdict::later(Chain(&*error).to_string()),
             None => Verdict::later(format!("it did not answer within {} ms", began.elapsed().as_millis())),
         };
@@ -89,7 +111,7 @@ impl Collector {
         verdict
     }
 
-    async fn exchange(&mut self, message: &Bytes) -> Result<Answer, Box<dyn Error + Send + Sync>> {
+    async fn exchange(&mut self, message: &Packed) -> Result<Answer, Box<dyn Error + Send + Sync>> {
         if let Some(mut kept) = self.connection.take()
             && kept.is_ready().await
             && let Ok(answer) = kept.post(self.request(message)?).await
@@ -104,11 +126,10 @@ impl Collector {
         Ok(answer)
     }
 
-    fn request(&self, message: &Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
+    fn request(&self, message: &Packed) -> Result<Request<Full<Bytes>>, http::Error> {
         let target = &self.target;
         let mut request = Request::builder().method(Method::POST);
         let agent = HeaderValue::from_static(concat!("hottap/", env!("CARGO_PKG_VERSION")));
-        let mut body = message.clone();
         if let Some(headers) = request.headers_mut() {
             headers.insert(USER_AGENT, agent);
             headers.extend(target.headers.clone());
@@ -118,11 +139,16 @@ impl Collector {
                         headers.insert(HOST, HeaderValue::from_str(authority.as_str())?);
                     }
                     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+                    if message.gzip {
+                        headers.insert(CONTENT_ENCODING, GZIP);
+                    }
                 }
                 Protocol::Grpc => {
                     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
                     headers.insert(TE, HeaderValue::from_static("trailers"));
-                    body = frame(message);
+                    if message.gzip {
+                        headers.insert(HeaderName::from_static("grpc-encoding"), GZIP);
+                    }
                 }
             }
         }
@@ -130,7 +156,7 @@ impl Collector {
             Protocol::Grpc => target.uri.clone(),
             Protocol::Http => target.uri.path_and_query().map_or_else(Uri::default, |path| path.clone().into()),
         };
-        request.uri(uri).body(Full::new(body))
+        request.uri(uri).body(Full::new(message.body.clone()))
     }
 
     async fn connect(&self) -> Result<Connection, Box<dyn Error + Send + Sync>> {
@@ -206,13 +232,21 @@ async fn expired(mut closing: watch::Receiver<Option<Instant>>, mut limit: Insta
     }
 }
 
-/// A message of gRPC's: not compressed, its length, and itself.
-fn frame(message: &Bytes) -> Bytes {
+/// A message of gRPC's: whether it is compressed, its length, and itself.
+fn frame(message: &[u8], gzip: bool) -> Bytes {
     let mut framed = BytesMut::with_capacity(message.len() + 5);
-    framed.put_u8(0);
+    framed.put_u8(gzip.into());
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     framed.extend_from_slice(message);
     framed.freeze()
+}
+
+/// The quickest way: what is sent is text that comes again and again, and the processor is the RPCs'. None if it fails, which
+/// writing into memory does not.
+fn squeeze(message: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(message.len() / 4), Compression::fast());
+    encoder.write_all(message).ok()?;
+    encoder.finish().ok()
 }
 
 /// An error with its causes.

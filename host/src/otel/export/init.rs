@@ -8,9 +8,10 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-use super::account::{Account, Counts};
+use super::account::{Account, Counts, MetricAccount, MetricCounts};
 use super::batch::Batch;
-use super::collector::{Closer, Collector};
+use super::collector::Collector;
+use super::haste::Haste;
 use super::metrics::Exporter;
 use super::own;
 use super::settings::Settings;
@@ -25,8 +26,9 @@ use crate::otel::{MetricTracer, SpanTracer};
 pub struct Otel {
     spans: SdkTracerProvider,
     metrics: SdkMeterProvider,
-    metrics_closer: Option<Closer>,
+    haste: Option<Arc<Haste>>,
     pub(crate) account: Arc<Account>,
+    metric_account: Arc<MetricAccount>,
     #[cfg(feature = "plugins")]
     pub(crate) sources: Sources,
 }
@@ -35,25 +37,52 @@ pub struct Otel {
 ///
 /// Spans are gathered and sent by a thread of their own, metrics by another; no RPC waits for either, and no async runtime
 /// is needed. Whatever the collector does, RPCs do not notice: what can't be delivered is tried again for
-/// `OTEL_BSP_EXPORT_TIMEOUT`, as long as the queue has room; what is lost is counted ([`Otel::counts`]); the log has one line
-/// when trouble begins and one when it is over.
+/// `OTEL_BSP_EXPORT_TIMEOUT`, as long as the queue has room; what is lost is counted ([`Otel::counts`],
+/// [`Otel::metric_counts`]); the log has one line when trouble begins and one when it is over.
 ///
 /// | variable | default |
 /// |---|---|
 /// | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318`, for gRPC `http://localhost:4317` |
 /// | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf`; or `grpc` |
 /// | `OTEL_EXPORTER_OTLP_HEADERS` | none: `key=value,…` |
+/// | `OTEL_EXPORTER_OTLP_COMPRESSION` | `none`; or `gzip` |
 /// | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10000, in ms, of one attempt |
 /// | `OTEL_EXPORTER_OTLP_CERTIFICATE` | the roots that the system trusts; a PEM file |
+/// | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` | none: PEM files, both or neither |
 /// | `OTEL_EXPORTER_OTLP_INSECURE` | false: gRPC without a scheme is over TLS |
 /// | the same with `_TRACES_` or `_METRICS_` after `OTLP` | for one signal; its endpoint over HTTP is used as it is |
 /// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | `unknown_service:` and the program's name |
-/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
+/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on`; not `jaeger_remote`, not `xray` |
 /// | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | 2048, 512 spans |
-/// | `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_EXPORT_TIMEOUT` | 5000, 30000, in ms |
-/// | `OTEL_METRIC_EXPORT_INTERVAL` | 60000, in ms |
-/// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`; or `none` |
+/// | `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_EXPORT_TIMEOUT` | 5000, 30000, in ms, the latter with all attempts |
+/// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | 128 of a span |
+/// | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | 128 of an event, of a link |
+/// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` | none; characters of a text, cut when it is sent |
+/// | `OTEL_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | where those of spans, events, links are not set |
+/// | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` | 60000, 30000, in ms, the latter with all attempts |
+/// | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`; or `delta`, `lowmemory` |
+/// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`; or `none`, and no other |
 /// | `OTEL_SDK_DISABLED` | `false`; `true`: no spans, no metrics, and calls keep the identity that they had |
+///
+/// Empty is not set, words are in either case, and a time-out of 0 is none. A value that can't be used is an error, where the
+/// specification would have it ignored with a warning: so nobody finds out by what is missing.
+///
+/// `OTEL_PROPAGATORS` is [`Propagators::from_env`](crate::Propagators::from_env)'s, `OTEL_SEMCONV_STABILITY_OPT_IN` is
+/// [`Conventions::from_env`](crate::otel::Conventions::from_env)'s. Of the specification's other variables, those of log
+/// records (`OTEL_BLRP_*`, `OTEL_LOGS_*`, `OTEL_LOGRECORD_*`) say nothing here, as no log records are exported, nor do those
+/// of other exporters (`OTEL_EXPORTER_ZIPKIN_*`, `OTEL_EXPORTER_PROMETHEUS_*`); `OTEL_LOG_LEVEL` does not, as the log is
+/// `tracing`'s; `OTEL_METRICS_EXEMPLAR_FILTER` does not, as there are no exemplars. A configuration file
+/// (`OTEL_CONFIG_FILE`, `OTEL_EXPERIMENTAL_CONFIG_FILE`) is an error, and so is any aggregation of histograms but
+/// `explicit_bucket_histogram` in `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
+///
+/// A metric has 2000 series at most, the SDK's own limit: calls with further attributes are counted together in one series
+/// with the attribute `otel.metric.overflow`.
+///
+/// What a collector answers counts as OTLP has it. It is tried again after pauses of half a second that double, or as long as
+/// the collector asks for (`Retry-After` in seconds or as a date, gRPC's `RetryInfo`; half a minute at most), after HTTP's
+/// 429, 502, 503 and 504, after gRPC's `CANCELLED`, `DEADLINE_EXCEEDED`, `ABORTED`, `OUT_OF_RANGE`, `UNAVAILABLE` and
+/// `DATA_LOSS`, and when nobody answers; after `RESOURCE_EXHAUSTED` only with a `RetryInfo`, as without it the message is too
+/// large and stays so. All else is final; redirects are not followed.
 ///
 /// ```no_run
 /// let otel = hottap::otel::init()?;
@@ -95,32 +124,36 @@ impl Otel {
 
     fn build(variables: &Variables<'_>, service: Option<&str>) -> Result<Self, ConfigError> {
         let settings = Settings::read(variables, service)?;
-        let (account, sources) = (Arc::<Account>::default(), Sources::default());
+        let (account, metric_account) = (Arc::<Account>::default(), Arc::<MetricAccount>::default());
+        let sources = Sources::default();
         // Of both, so that nothing has been started if one is wrong.
         let wanted = |target: Option<_>| target.filter(|_| !settings.disabled);
         let traces = wanted(settings.traces).map(|target| Collector::new(Signal::Traces, target)).transpose()?;
         let metrics = wanted(settings.metrics).map(|target| Collector::new(Signal::Metrics, target)).transpose()?;
 
-        let mut spans =
-            SdkTracerProvider::builder().with_sampler(settings.sampler).with_resource(settings.resource.clone());
+        let mut spans = SdkTracerProvider::builder()
+            .with_sampler(settings.sampler)
+            .with_span_limits(settings.batch.limits.counts)
+            .with_resource(settings.resource.clone());
         if let Some(collector) = traces {
             let batch = Batch::start(collector, &settings.resource, settings.batch, account.clone());
             spans = spans.with_span_processor(batch.map_err(|source| ConfigError::Thread { source })?);
         }
-        let metrics_closer = metrics.as_ref().map(Collector::closer);
+        let haste = metrics.as_ref().map(|collector| Arc::new(Haste::new(collector.closer())));
         let mut meters = SdkMeterProvider::builder().with_resource(settings.resource);
-        if let Some(collector) = metrics {
-            let reader =
-                PeriodicReader::builder(Exporter::new(collector, sources.clone())).with_interval(settings.interval);
-            meters = meters.with_reader(reader.build());
+        if let Some((collector, haste)) = metrics.zip(haste.clone()) {
+            let exporter = Exporter::new(collector, settings.reader, sources.clone(), metric_account.clone(), haste);
+            meters =
+                meters.with_reader(PeriodicReader::builder(exporter).with_interval(settings.reader.interval).build());
         }
         let metrics = meters.build();
         own::observe(&metrics.meter(SCOPE), &account, settings.batch);
         let otel = Self {
             spans: spans.build(),
             metrics,
-            metrics_closer,
+            haste,
             account,
+            metric_account,
             #[cfg(feature = "plugins")]
             sources,
         };
@@ -161,10 +194,17 @@ impl Otel {
         self.account.counts()
     }
 
+    /// What became of the exports of metrics until now.
+    #[must_use]
+    pub fn metric_counts(&self) -> MetricCounts {
+        self.metric_account.counts()
+    }
+
     /// Sends what waits, with one attempt. Blocks, for 30 seconds at most; from an async task, call it through
     /// `tokio::task::spawn_blocking`. False if the collector did not take all of it.
     pub fn flush(&self) -> bool {
         let spans = self.spans.force_flush().is_ok();
+        let _flushing = self.haste.as_deref().map(Haste::flush);
         self.metrics.force_flush().is_ok() && spans
     }
 
@@ -173,8 +213,8 @@ impl Otel {
     /// of it, or it was shut down before.
     pub fn shutdown(&self, wait: Duration) -> bool {
         let until = std::time::Instant::now() + wait.min(DAY);
-        if let Some(closer) = &self.metrics_closer {
-            closer.send_replace(Some(until));
+        if let Some(haste) = &self.haste {
+            haste.close(until);
         }
         let spans = self.spans.shutdown_with_timeout(wait).is_ok();
         self.metrics.shutdown_with_timeout(wait).is_ok() && spans
@@ -183,6 +223,9 @@ impl Otel {
 
 impl fmt::Debug for Otel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Otel").field("counts", &self.counts()).finish_non_exhaustive()
+        f.debug_struct("Otel")
+            .field("counts", &self.counts())
+            .field("metric_counts", &self.metric_counts())
+            .finish_non_exhaustive()
     }
 }

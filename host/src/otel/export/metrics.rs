@@ -1,9 +1,9 @@
-//! The exporter of metrics: the SDK's and those of other sources. What fails is not tried again: the next export says more.
+//! The exporter of metrics, the SDK's and those of other sources: each export is tried until the collector has it or its time
+//! is over.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics as OfResource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -12,36 +12,69 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use prost::Message;
 
+use super::account::MetricAccount;
 use super::answer::Verdict;
+use super::backoff::Backoff;
 use super::collector::Collector;
+use super::haste::Haste;
 use super::parts::parts;
+use super::settings::MetricSettings;
 use super::sources::Sources;
 use super::trouble::Trouble;
 
 pub(super) struct Exporter {
     collector: Mutex<Collector>,
+    settings: MetricSettings,
     sources: Sources,
+    account: Arc<MetricAccount>,
+    haste: Arc<Haste>,
     trouble: Trouble,
 }
 
 impl Exporter {
-    pub(super) fn new(collector: Collector, sources: Sources) -> Self {
+    pub(super) fn new(
+        collector: Collector,
+        settings: MetricSettings,
+        sources: Sources,
+        account: Arc<MetricAccount>,
+        haste: Arc<Haste>,
+    ) -> Self {
         let trouble = Trouble::new("metrics", collector.place());
-        Self { collector: Mutex::new(collector), sources, trouble }
+        Self { collector: Mutex::new(collector), settings, sources, account, haste, trouble }
     }
 
-    fn send(&self, request: &ExportMetricsServiceRequest) -> OTelSdkResult {
-        let message = Bytes::from(request.encode_to_vec());
-        let verdict = self.collector.lock().unwrap_or_else(PoisonError::into_inner).send(&message, Duration::MAX);
-        match verdict {
-            Verdict::Taken { .. } => {
-                self.trouble.is_over();
-                Ok(())
+    /// Sends one message after the other. Whoever does not answer to one does not get to see the others. Tells how many
+    /// points were refused.
+    fn deliver(&self, own: ExportMetricsServiceRequest) -> Result<u64, String> {
+        let until = Instant::now() + self.settings.timeout;
+        let mut rejected = self.send(&own, until)?;
+        // Of the same resource.
+        let resource = own.resource_metrics.into_iter().next().unwrap_or_default();
+        for scope_metrics in parts(self.sources.scopes()) {
+            let part = OfResource { scope_metrics, ..resource.clone() };
+            rejected += self.send(&ExportMetricsServiceRequest { resource_metrics: vec![part] }, until)?;
+        }
+        Ok(rejected)
+    }
+
+    /// Tries until the message is taken, refused, or its time is over: what is left out of a delta is lost.
+    fn send(&self, message: &ExportMetricsServiceRequest, until: Instant) -> Result<u64, String> {
+        let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
+        let packed = collector.pack(&message.encode_to_vec());
+        let mut backoff = Backoff::new();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let (reason, after) = match collector.send(&packed, left) {
+                Verdict::Taken { rejected } => return Ok(rejected),
+                Verdict::Never { reason } => return Err(reason),
+                Verdict::Later { reason, after } => (reason, after),
+            };
+            let wait = backoff.next(after);
+            if Instant::now() + wait >= until || self.haste.is_on() {
+                return Err(reason);
             }
-            Verdict::Later { reason, .. } | Verdict::Never { reason } => {
-                self.trouble.is(&reason, 1);
-                Err(OTelSdkError::InternalFailure(reason))
-            }
+            self.trouble.is(&reason, 0);
+            self.haste.pause(wait);
         }
     }
 }
@@ -49,26 +82,33 @@ impl Exporter {
 impl PushMetricExporter for Exporter {
     /// Blocks: it is called on the reader's own thread.
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let request = ExportMetricsServiceRequest::from(metrics);
-        // Whoever does not answer to one message does not get to see the others.
-        self.send(&request)?;
-        let Some(own) = request.resource_metrics.into_iter().next() else { return Ok(()) };
-        let resource = OfResource { scope_metrics: Vec::new(), ..own };
-        parts(self.sources.scopes()).into_iter().try_for_each(|scope_metrics| {
-            let part = OfResource { scope_metrics, ..resource.clone() };
-            self.send(&ExportMetricsServiceRequest { resource_metrics: vec![part] })
-        })
+        self.account.began();
+        match self.deliver(ExportMetricsServiceRequest::from(metrics)) {
+            Ok(rejected) => {
+                self.trouble.is_over();
+                self.account.delivered(rejected);
+                match rejected {
+                    0 => Ok(()),
+                    _ => Err(OTelSdkError::InternalFailure(format!("the collector refused {rejected} data points"))),
+                }
+            }
+            Err(reason) => {
+                self.trouble.is(&reason, 1);
+                self.account.failed();
+                Err(OTelSdkError::InternalFailure(reason))
+            }
+        }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
         Ok(())
     }
 
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+    fn shutdown_with_timeout(&self, _: std::time::Duration) -> OTelSdkResult {
         Ok(())
     }
 
     fn temporality(&self) -> Temporality {
-        Temporality::Cumulative
+        self.settings.temporality
     }
 }

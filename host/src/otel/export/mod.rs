@@ -2,9 +2,13 @@
 
 mod account;
 mod answer;
+mod backoff;
 mod batch;
 mod collector;
+mod details;
+mod haste;
 mod init;
+mod limits;
 mod metrics;
 mod own;
 mod parts;
@@ -20,7 +24,7 @@ mod variables;
 
 #[cfg(feature = "plugins")]
 pub(crate) use account::Account;
-pub use account::Counts;
+pub use account::{Counts, MetricCounts};
 pub use init::{Otel, init, init_as};
 #[cfg(feature = "plugins")]
 pub(crate) use sources::{ScopeMetrics, Source, Sources};

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::Sampler;
 
+use super::limits::Limits;
 use super::resource::resource;
 use super::sampler::sampler;
 use super::target::{Signal, Target};
@@ -23,12 +25,11 @@ pub(super) struct Settings {
     pub(super) traces: Option<Target>,
     pub(super) batch: BatchSettings,
     pub(super) metrics: Option<Target>,
-    /// How often metrics are exported.
-    pub(super) interval: Duration,
+    pub(super) reader: MetricSettings,
 }
 
 /// How spans are gathered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct BatchSettings {
     /// Spans that wait; more are dropped.
     pub(super) queue: usize,
@@ -38,6 +39,51 @@ pub(super) struct BatchSettings {
     pub(super) delay: Duration,
     /// How long a batch is tried to be sent, with all attempts.
     pub(super) timeout: Duration,
+    pub(super) limits: Limits,
+}
+
+/// How metrics are exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MetricSettings {
+    /// How often.
+    pub(super) interval: Duration,
+    /// How long an export is tried, with all attempts.
+    pub(super) timeout: Duration,
+    /// Since when the numbers count.
+    pub(super) temporality: Temporality,
+}
+
+impl MetricSettings {
+    fn read(variables: &Variables<'_>) -> Result<Self, ConfigError> {
+        const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+        let temporality = match variables.word(PREFERENCE).as_deref() {
+            None | Some("cumulative") => Temporality::Cumulative,
+            Some("delta") => Temporality::Delta,
+            Some("lowmemory") => Temporality::LowMemory,
+            Some(_) => return Err(ConfigError::invalid(PREFERENCE, "cumulative, delta or lowmemory")),
+        };
+        Ok(Self {
+            interval: variables
+                .millis("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(60))?
+                .max(Duration::from_millis(100)),
+            timeout: variables.timeout("OTEL_METRIC_EXPORT_TIMEOUT", Duration::from_secs(30))?,
+            temporality,
+        })
+    }
+}
+
+/// Whoever sets one of these wants something that is not there, so that it is an error and no surprise.
+fn refuse(variables: &Variables<'_>) -> Result<(), ConfigError> {
+    const HISTOGRAMS: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+    for file in ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"] {
+        if variables.text(file).is_some() {
+            return Err(ConfigError::invalid(file, "unset, as configuration files are not read"));
+        }
+    }
+    match variables.word(HISTOGRAMS).as_deref() {
+        None | Some("explicit_bucket_histogram") => Ok(()),
+        Some(_) => Err(ConfigError::invalid(HISTOGRAMS, "explicit_bucket_histogram")),
+    }
 }
 
 impl Settings {
@@ -46,6 +92,7 @@ impl Settings {
             let wanted = signal.is_wanted(variables)?;
             wanted.then(|| Target::read(variables, signal)).transpose()
         };
+        refuse(variables)?;
         let queue = variables.count("OTEL_BSP_MAX_QUEUE_SIZE", 2_048, MAX_SPANS)?;
         let batch = variables.count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, MAX_SPANS)?;
         Ok(Self {
@@ -61,12 +108,11 @@ impl Settings {
                 delay: variables
                     .millis("OTEL_BSP_SCHEDULE_DELAY", Duration::from_secs(5))?
                     .max(Duration::from_millis(1)),
-                timeout: variables.millis("OTEL_BSP_EXPORT_TIMEOUT", Duration::from_secs(30))?,
+                timeout: variables.timeout("OTEL_BSP_EXPORT_TIMEOUT", Duration::from_secs(30))?,
+                limits: Limits::read(variables)?,
             },
             metrics: target(Signal::Metrics)?,
-            interval: variables
-                .millis("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(60))?
-                .max(Duration::from_millis(100)),
+            reader: MetricSettings::read(variables)?,
         })
     }
 }
@@ -86,8 +132,11 @@ mod tests {
     fn the_defaults_are_the_specifications() {
         let settings = read(&[], None).expect("valid");
         let second = Duration::from_secs;
-        let batch = BatchSettings { queue: 2_048, batch: 512, delay: second(5), timeout: second(30) };
-        assert_eq!((settings.disabled, settings.batch, settings.interval), (false, batch, second(60)));
+        let BatchSettings { queue, batch, delay, timeout, limits } = settings.batch;
+        assert_eq!((queue, batch, delay, timeout), (2_048, 512, second(5), second(30)));
+        assert_eq!((limits.counts.max_attributes_per_span, limits.length), (128, None));
+        let reader = MetricSettings { interval: second(60), timeout: second(30), temporality: Temporality::Cumulative };
+        assert_eq!((settings.disabled, settings.reader), (false, reader));
         assert_eq!(settings.traces.map(|target| target.timeout), Some(second(10)));
         assert!(matches!(settings.sampler, Sampler::ParentBased(_)));
     }
@@ -118,12 +167,31 @@ mod tests {
             ("OTEL_RESOURCE_ATTRIBUTES", "nonsense"),
             ("OTEL_TRACES_EXPORTER", "jaeger"),
             ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("OTEL_METRIC_EXPORT_TIMEOUT", "-1"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes"),
+            ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "few"),
+            ("OTEL_CONFIG_FILE", "/etc/otel.yaml"),
+            ("OTEL_EXPERIMENTAL_CONFIG_FILE", "/etc/otel.yaml"),
         ] {
             let error = read(&[(variable, value)], None).expect_err(value).to_string();
             assert!(error.contains(&format!(" {variable} ")), "{error}");
         }
         let ratio = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "1.5")];
         assert!(read(&ratio, None).expect_err("too much").to_string().contains("OTEL_TRACES_SAMPLER_ARG"));
+    }
+
+    #[test]
+    fn metrics_are_cumulative_unless_another_temporality_is_preferred() {
+        for (value, expected) in [
+            ("", Temporality::Cumulative),
+            ("Cumulative", Temporality::Cumulative),
+            ("DELTA", Temporality::Delta),
+            ("lowmemory", Temporality::LowMemory),
+        ] {
+            let settings = read(&[("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", value)], None).expect(value);
+            assert_eq!(settings.reader.temporality, expected, "{value:?}");
+        }
     }
 
     #[test]

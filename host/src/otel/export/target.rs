@@ -39,8 +39,19 @@ pub(super) struct Target {
     /// The operator's headers. Their values are marked as sensitive.
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
-    /// The variable that names certificates, and the file.
-    pub(super) certificate: Option<(String, PathBuf)>,
+    /// What is sent is compressed by gzip.
+    pub(super) gzip: bool,
+    /// The certificates that the collector is checked against.
+    pub(super) certificate: Option<Named>,
+    /// The certificate that is shown to the collector, and its private key.
+    pub(super) client: Option<(Named, Named)>,
+}
+
+/// A file, and the variable that names it.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) variable: String,
+    pub(super) path: PathBuf,
 }
 
 impl Signal {
@@ -68,7 +79,7 @@ impl Signal {
     /// False if this signal is not to be exported.
     pub(super) fn is_wanted(self, variables: &Variables<'_>) -> Result<bool, ConfigError> {
         let name = format!("OTEL_{}_EXPORTER", self.word());
-        match variables.text(&name).as_deref() {
+        match variables.word(&name).as_deref() {
             None | Some("otlp") => Ok(true),
             Some("none") => Ok(false),
             Some(_) => Err(ConfigError::invalid(&name, "otlp or none")),
@@ -90,24 +101,35 @@ impl Signal {
 impl Target {
     pub(super) fn read(variables: &Variables<'_>, signal: Signal) -> Result<Self, ConfigError> {
         let variable = |what| signal.variable(variables, what);
-        let protocol = match variable("PROTOCOL") {
+        let word = |what| {
+            let (name, value) = variable(what);
+            (name, value.map(|value| value.to_ascii_lowercase()))
+        };
+        let protocol = match word("PROTOCOL") {
             (_, None) => Protocol::Http,
             (_, Some(text)) if text == "http/protobuf" => Protocol::Http,
             (_, Some(text)) if text == "grpc" => Protocol::Grpc,
             (name, _) => return Err(ConfigError::invalid(&name, "http/protobuf or grpc")),
         };
-        if let (name, Some(compression)) = variable("COMPRESSION")
-            && compression != "none"
-        {
-            return Err(ConfigError::invalid(&name, "none: nothing is compressed"));
-        }
+        let gzip = match word("COMPRESSION") {
+            (_, None) => false,
+            (_, Some(text)) if text == "none" => false,
+            (_, Some(text)) if text == "gzip" => true,
+            (name, _) => return Err(ConfigError::invalid(&name, "gzip or none")),
+        };
         let (name, list) = variable("HEADERS");
         let headers = headers(&list.unwrap_or_default())
             .ok_or_else(|| ConfigError::invalid(&name, "a list of header=value, separated by commas"))?;
-        let (name, certificate) = variable("CERTIFICATE");
-        let certificate = certificate.map(|path| (name, PathBuf::from(path)));
+        let certificate = Named::new(variable("CERTIFICATE")).ok();
+        let client = match (Named::new(variable("CLIENT_CERTIFICATE")), Named::new(variable("CLIENT_KEY"))) {
+            (Ok(certificate), Ok(key)) => Some((certificate, key)),
+            (Err(_), Err(_)) => None,
+            (Ok(Named { variable: set, .. }), Err(missing)) | (Err(missing), Ok(Named { variable: set, .. })) => {
+                return Err(ConfigError::Unpaired { set, missing });
+            }
+        };
         let (name, _) = variable("TIMEOUT");
-        let timeout = variables.millis(&name, TIMEOUT)?;
+        let timeout = variables.timeout(&name, TIMEOUT)?;
 
         let (name, endpoint) = variable("ENDPOINT");
         let is_own = name != "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -116,7 +138,17 @@ impl Target {
         let (uri, host, port) =
             parsed.ok_or_else(|| ConfigError::invalid(&name, "an address such as http://localhost:4318"))?;
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        Ok(Self { protocol, host, port, tls, uri, headers, timeout, certificate })
+        Ok(Self { protocol, host, port, tls, uri, headers, timeout, gzip, certificate, client })
+    }
+}
+
+impl Named {
+    /// The variable's name if it is not set.
+    fn new((variable, path): (String, Option<String>)) -> Result<Self, String> {
+        match path {
+            Some(path) => Ok(Self { variable, path: path.into() }),
+            None => Err(variable),
+        }
     }
 }
 
@@ -178,6 +210,7 @@ fn headers(list: &str) -> Option<HeaderMap> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::variables::DAY;
     use super::*;
 
     fn read(table: &[(&str, &str)], signal: Signal) -> Result<Target, ConfigError> {
@@ -229,10 +262,61 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "x y=hunter2"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "true"),
         ] {
             let error = read(&[(variable, value)], Signal::Traces).expect_err(value).to_string();
             assert!(error.contains(&format!(" {variable} ")) && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn words_are_in_either_case_and_a_timeout_of_zero_is_none() {
+        for (table, expected, reason) in [
+            (vec![], (Protocol::Http, false, TIMEOUT), "the defaults"),
+            (
+                vec![
+                    ("OTEL_EXPORTER_OTLP_PROTOCOL", "GRPC"),
+                    ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZip"),
+                    ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
+                ],
+                (Protocol::Grpc, true, DAY),
+                "in capitals",
+            ),
+            (
+                vec![
+                    ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+                    ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"),
+                    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "5"),
+                ],
+                (Protocol::Http, false, Duration::from_millis(5)),
+                "the signal's own",
+            ),
+        ] {
+            let target = read(&table, Signal::Traces).expect(reason);
+            assert_eq!((target.protocol, target.gzip, target.timeout), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_client_has_a_certificate_and_a_key_or_neither() {
+        const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
+        const KEY: &str = "OTEL_EXPORTER_OTLP_CLIENT_KEY";
+        const OWN_KEY: &str = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY";
+        assert!(read(&[], Signal::Traces).expect("valid").client.is_none());
+        let (certificate, key) = read(&[(CERTIFICATE, "c"), (KEY, "k"), (OWN_KEY, "own")], Signal::Traces)
+            .expect("valid")
+            .client
+            .expect("both");
+        assert_eq!((certificate.variable.as_str(), key.variable.as_str()), (CERTIFICATE, OWN_KEY));
+        assert_eq!((certificate.path, key.path), ("c".into(), "own".into()));
+        for (table, set, missing) in [
+            (&[(CERTIFICATE, "c")][..], CERTIFICATE, KEY),
+            (&[(KEY, "k")], KEY, CERTIFICATE),
+            (&[(OWN_KEY, "k")], OWN_KEY, CERTIFICATE),
+        ] {
+            let error = read(table, Signal::Traces).expect_err("one is missing").to_string();
+            assert!(error.contains(&format!(" {set} ")) && error.contains(&format!(" {missing}:")), "{error}");
         }
     }
 

@@ -1,16 +1,17 @@
-//! TLS towards a collector, which is checked against the certificates that are named, or those that the system trusts.
+//! TLS towards a collector, which is checked against the certificates that are named, or those that the system trusts, and is
+//! shown this service's own if it has one.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::target::{Protocol, Target};
+use super::target::{Named, Protocol, Target};
 use super::variables::ConfigError;
 
 #[derive(Clone)]
@@ -26,22 +27,25 @@ impl Tls {
             return Ok(None);
         }
         let roots = match &target.certificate {
-            Some((variable, path)) => named(path).map_err(|source| ConfigError::Certificate {
-                variable: variable.clone(),
-                path: path.clone(),
-                source,
-            })?,
+            Some(file) => named(&file.path).map_err(|source| file.no_certificate(source))?,
             None => platform()?,
         };
         let invalid =
             || ConfigError::invalid("OTEL_EXPORTER_OTLP_ENDPOINT", "an address whose host a certificate can name");
         let name = ServerName::try_from(target.host.clone()).map_err(|_| invalid())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| ConfigError::NoRoots { source: error.into() })?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match &target.client {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = certificates(&certificate.path).map_err(|source| certificate.no_certificate(source))?;
+                let private = PrivateKeyDer::from_pem_file(&key.path).map_err(|error| key.no_key(error))?;
+                config.with_client_auth_cert(chain, private).map_err(|error| key.no_key(error))?
+            }
+        };
         let alpn: &[u8] = if target.protocol == Protocol::Grpc { b"h2" } else { b"http/1.1" };
         config.alpn_protocols = vec![alpn.to_vec()];
         Ok(Some(Self { connector: Arc::new(config).into(), name }))
@@ -52,12 +56,30 @@ impl Tls {
     }
 }
 
-fn named(path: &Path) -> Result<RootCertStore, Box<dyn std::error::Error + Send + Sync>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path)? {
-        roots.add(certificate?)?;
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+impl Named {
+    fn no_certificate(&self, source: Source) -> ConfigError {
+        ConfigError::Certificate { variable: self.variable.clone(), path: self.path.clone(), source }
     }
-    if roots.is_empty() { Err("there is no certificate in it".into()) } else { Ok(roots) }
+
+    fn no_key(&self, source: impl Into<Source>) -> ConfigError {
+        ConfigError::Key { variable: self.variable.clone(), path: self.path.clone(), source: source.into() }
+    }
+}
+
+fn named(path: &Path) -> Result<RootCertStore, Source> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate)?;
+    }
+    Ok(roots)
+}
+
+/// Those of a PEM file, one at least.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Source> {
+    let found = CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>()?;
+    if found.is_empty() { Err("there is no certificate in it".into()) } else { Ok(found) }
 }
 
 fn platform() -> Result<RootCertStore, ConfigError> {

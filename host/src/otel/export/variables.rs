@@ -15,7 +15,7 @@ pub enum ConfigError {
         /// What it may be.
         expected: &'static str,
     },
-    /// The certificates that the collector is checked against can't be read.
+    /// Certificates can't be read: those that the collector is checked against, or those that are shown to it.
     #[error("{path}, named by the environment variable {variable}, holds no certificates: name a PEM file of them")]
     Certificate {
         /// Which one.
@@ -25,6 +25,28 @@ pub enum ConfigError {
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What this service shows a collector, so that it is known there, can't be read.
+    #[error(
+        "{path}, named by the environment variable {variable}, holds no private key of the certificate beside it: name a \
+         PEM file of that key, not encrypted"
+    )]
+    Key {
+        /// Which one.
+        variable: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Of a certificate and its key, only one is named.
+    #[error("the environment variable {set} says nothing without {missing}: set both, or neither")]
+    Unpaired {
+        /// The one that is set.
+        set: String,
+        /// The one that is not.
+        missing: String,
     },
     /// An `https://` collector can't be checked against the certificates of this system.
     #[error("this system has no root certificates: install ca-certificates, or set OTEL_EXPORTER_OTLP_CERTIFICATE")]
@@ -65,6 +87,23 @@ impl Variables<'_> {
     /// True if it says so; anything but `true` is false.
     pub(super) fn flag(&self, name: &str) -> bool {
         self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// The value as one word of several, which are written in lower case.
+    pub(super) fn word(&self, name: &str) -> Option<String> {
+        self.text(name).map(|value| value.to_ascii_lowercase())
+    }
+
+    /// How long something may take, in milliseconds; 0 is without end, so the specification has it, and a day is as good.
+    pub(super) fn timeout(&self, name: &str, default: Duration) -> Result<Duration, ConfigError> {
+        let timeout = self.millis(name, default)?;
+        Ok(if timeout.is_zero() { DAY } else { timeout })
+    }
+
+    /// A limit, which may be 0; none if it is not set.
+    pub(super) fn limit(&self, name: &str) -> Result<Option<u32>, ConfigError> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        value.parse().map(Some).map_err(|_| ConfigError::invalid(name, "a number from 0 to 4294967295"))
     }
 
     /// A time in milliseconds; more than a day is a day.
