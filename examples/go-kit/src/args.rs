@@ -32,3 +32,19 @@ impl Args {
         Ok(args)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read() {
+        let parse = |list: &[&str]| Args::parse(list.iter().map(Into::into));
+        assert_eq!(parse(&[]).expect("none"), Args { plugins: None, port: 8080 });
+        let both = parse(&["--port", "0", "--plugins", "plugins"]).expect("both");
+        assert_eq!(both, Args { plugins: Some("plugins".into()), port: 0 });
+        for list in [&["--plugins"][..], &["--port", "http"], &["hello"]] {
+            assert!(parse(list).is_err(), "{list:?}");
+        }
+    }
+}

@@ -4,13 +4,25 @@
 //! environment variables; Jaeger is one: `docker run -p 16686:16686 -p 4318:4318 jaegertracing/jaeger`. (The port 14268 of
 //! Jaeger's own exporter, which is gone, is 4318 now: `OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318`, the default.)
 //!
-//! `--plugins DIR` leaves the spans to the modules in a directory: with rpc-span in it, whose scope names the sides server
-//! and endpoint, there are the same two.
+//! `--plugins DIR` leaves the spans to the modules in a directory: with rpc-span in it and its manifest beside it there are
+//! the same two.
+//!
+//! ```toml
+//! # DIR/rpc-span.toml
+//! destinations = ["otlp"]
+//! [scope]
+//! sides = ["server", "endpoint"]
+//! [config]
+//! method_names = true
+//!
+//! # hottap.toml, which HOTTAP_CONFIG names
+//! [destinations.otlp]
+//! url = "http://localhost:4318/v1/traces"
+//! tracers = ["rpc-span"]
+//! ```
 
 mod args;
 mod hello;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 
@@ -18,6 +30,7 @@ use anyhow::Context;
 use hottap::otel::Otel;
 use hottap::{Hottap, Propagator, Propagators, otel};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use args::Args;
 
@@ -25,13 +38,17 @@ use args::Args;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> anyhow::Result<()> {
+    // A collector that is not there is told of here, once.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
     let args = Args::parse(std::env::args_os().skip(1))?;
     let (tap, otel) = trace(&args)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start tokio")?;
     runtime.block_on(serve(&tap, args.port))?;
     tap.shutdown(PATIENCE);
-    if otel.is_some_and(|otel| !otel.shutdown(PATIENCE)) {
-        eprintln!("not all spans were delivered");
+    if let Some(otel) = otel
+        && !otel.shutdown(PATIENCE)
+    {
+        eprintln!("not all arrived at the collector: {:?}, {:?}", otel.counts(), otel.metric_counts());
     }
     Ok(())
 }
@@ -53,11 +70,17 @@ fn trace(args: &Args) -> anyhow::Result<(Hottap, Option<Otel>)> {
     Ok((builder.start().context("cannot start Hottap")?, otel))
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C or SIGTERM.
 async fn serve(tap: &Hottap, port: u16) -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port} is not free"))?;
     println!("http://{}/hello", listener.local_addr().context("the listener has no address")?);
-    let until_interrupted = async { _ = tokio::signal::ctrl_c().await };
-    let serving = axum::serve(listener, hello::router(tap)).with_graceful_shutdown(until_interrupted);
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let until_told = async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    let serving = axum::serve(listener, hello::router(tap)).with_graceful_shutdown(until_told);
     serving.await.context("the server failed")
 }

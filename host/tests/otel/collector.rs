@@ -33,6 +33,8 @@ pub(crate) enum Manner {
     Answers(u16),
     /// With gRPC's RESOURCE_EXHAUSTED, and what stands in `grpc-status-details-bin`.
     IsFull(&'static str),
+    /// With a status of HTTP and far more than anybody reads.
+    Lengthy(u16),
     /// With something that is no answer.
     Babbles,
     /// Never.
@@ -170,6 +172,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
             ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
         }
         Manner::Answers(_) => Vec::new(),
+        Manner::Lengthy(_) => vec![b'x'; 1 << 20],
         Manner::IsFull(details) => {
             let mut response = Response::new(whole(Vec::new()));
             response.headers_mut().insert("grpc-status", HeaderValue::from_static("8"));
@@ -178,7 +181,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         }
     };
     let mut response = Response::new(if is_grpc && manner != Manner::Babbles { framed(&said) } else { whole(said) });
-    if let Manner::Answers(status) = manner {
+    if let Manner::Answers(status) | Manner::Lengthy(status) = manner {
         *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     }
     Ok(response)

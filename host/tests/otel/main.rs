@@ -17,6 +17,7 @@ mod world;
 mod attempts;
 mod collector;
 mod endpoints;
+mod ends;
 mod export;
 mod grpc;
 mod http_spans;

@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use crate::collector::{Collector, Manner};
 use crate::guests::built;
 use crate::house::House;
+use crate::peers::until;
 
 fn set_up(collector: &Collector) -> Otel {
     let endpoint = format!("http://{}", collector.address);
@@ -114,5 +115,39 @@ fn without_metrics_of_the_service_those_of_the_host_go_out_all_the_same() {
     let (values, _) = received(&collector);
     assert_eq!(values.get("hottap: hottap_native_panics_total "), Some(&0.0), "{values:#?}");
     drop(house);
+    assert!(otel.shutdown(Duration::from_secs(20)));
+}
+
+#[test]
+fn a_plugins_span_and_the_native_one_are_one_span() {
+    let Some(module) = built("a_plugins_span_and_the_native_one_are_one_span", "rpc-span.wasm") else { return };
+    let collector = Collector::start(Manner::Takes);
+    let otel = set_up(&collector);
+    let house = House::with(Hottap::builder().tracer(otel.spans()));
+    let url = format!("http://{}/v1/traces", collector.address);
+    house.configure(&format!("[destinations.otlp]\nurl = {url:?}\ntracers = [\"rpc-span\"]\n"));
+    house.drop_in("rpc-span.toml", "destinations = [\"otlp\"]\n[scope]\nsides = [\"server\", \"client\"]\n");
+    house.drop_in("rpc-span.wasm", module);
+    house.until_live("rpc-span");
+    for _ in 0..100 {
+        house.call(Side::Server, "shop.v1.Checkout/Place", 0);
+        house.call(Side::Client, "shop.v1.Pricing/Quote", 0);
+    }
+    assert!(otel.flush());
+    let ids = |of: fn(&str) -> bool| {
+        let requests = collector.traces().into_iter().flat_map(|request| request.resource_spans);
+        let spans = requests.flat_map(|spans| spans.scope_spans).flat_map(|scope| scope.spans);
+        let mut ids: Vec<_> = spans
+            .filter(|span| of(&span.name))
+            .map(|span| (span.trace_id, span.span_id, span.parent_span_id, span.start_time_unix_nano))
+            .collect();
+        ids.sort_unstable();
+        ids
+    };
+    let native = ids(|name| name.starts_with("shop.v1."));
+    assert_eq!(native.len(), 200);
+    let plugins = || ids(|name| matches!(name, "RPC call" | "RPC handle"));
+    until("all spans of the plugin have arrived", || (plugins().len() == 200).then_some(()));
+    assert_eq!(plugins(), native);
     assert!(otel.shutdown(Duration::from_secs(20)));
 }

@@ -10,14 +10,18 @@ use prost::Message;
 
 use super::details::retry_delay;
 use super::target::{Protocol, Signal};
+use crate::rpc::cut;
 
 /// How long a collector may make us wait.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
+/// Bytes of a collector's own words that are kept.
+const MAX_REASON_BYTES: usize = 256;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Taken, all but so many.
-    Taken { rejected: u64 },
+    /// Taken, all but so many, for a reason.
+    Taken { rejected: u64, reason: String },
     /// Later perhaps; after this time, if it said so.
     Later { reason: String, after: Option<Duration> },
     /// Never.
@@ -29,7 +33,7 @@ impl Verdict {
         Self::Later { reason: reason.into(), after: None }
     }
 
-    fn never(reason: impl Into<String>) -> Self {
+    pub(super) fn never(reason: impl Into<String>) -> Self {
         Self::Never { reason: reason.into() }
     }
 }
@@ -101,17 +105,20 @@ fn grpc(signal: Signal, answer: &Answer) -> Verdict {
     }
 }
 
-/// The answer's message, which says how much was refused.
+/// The answer's message, which says how much was refused, and why.
 fn taken(signal: Signal, body: &[u8]) -> Verdict {
-    let rejected = match signal {
+    let partial = match signal {
         Signal::Traces => ExportTraceServiceResponse::decode(body)
-            .map(|response| response.partial_success.map_or(0, |partial| partial.rejected_spans)),
-        Signal::Metrics => ExportMetricsServiceResponse::decode(body)
-            .map(|response| response.partial_success.map_or(0, |partial| partial.rejected_data_points)),
+            .map(|response| response.partial_success.map(|partial| (partial.rejected_spans, partial.error_message))),
+        Signal::Metrics => ExportMetricsServiceResponse::decode(body).map(|response| {
+            response.partial_success.map(|partial| (partial.rejected_data_points, partial.error_message))
+        }),
     };
-    match rejected {
-        Ok(rejected) => Verdict::Taken { rejected: u64::try_from(rejected).unwrap_or(0) },
-        Err(_) => no_collector(),
+    let Ok(partial) = partial else { return no_collector() };
+    let (rejected, reason) = partial.unwrap_or_default();
+    Verdict::Taken {
+        rejected: u64::try_from(rejected).unwrap_or(0),
+        reason: format!("it refuses some of it: {:?}", cut(&reason, MAX_REASON_BYTES)),
     }
 }
 
@@ -140,7 +147,7 @@ mod tests {
 
     fn kind(verdict: &Verdict) -> &'static str {
         match verdict {
-            Verdict::Taken { rejected: 0 } => "taken",
+            Verdict::Taken { rejected: 0, .. } => "taken",
             Verdict::Taken { .. } => "partly",
             Verdict::Later { .. } => "later",
             Verdict::Never { .. } => "never",
@@ -177,7 +184,7 @@ mod tests {
             ("86400", Some(MAX_WAIT), "no longer than that"),
             ("Sun, 06 Nov 1994 08:49:42 GMT", Some(second(5)), "a date"),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(second(0)), "one that is over"),
-            ("Sun, 06 Nov 2094 08:49:00 GMT", Some(MAX_WAIT), "one in a hundred years"),
+            ("Sat, 06 Nov 2094 08:49:00 GMT", Some(MAX_WAIT), "one in a hundred years"),
             ("Sunday, 06-Nov-94 08:49:42 GMT", Some(second(5)), "as it was written once"),
             ("-1", None, "no number of seconds"),
             ("soon", None, "no date"),

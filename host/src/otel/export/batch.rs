@@ -1,8 +1,8 @@
 //! The span processor: a bounded queue and the thread that empties it. No RPC waits for it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
@@ -23,15 +23,13 @@ use super::trouble::Trouble;
 use super::variables::DAY;
 
 /// How long a flush waits at most.
-const FLUSH: Duration = Duration::from_secs(30);
+pub(super) const FLUSH: Duration = Duration::from_secs(30);
+/// How much longer than it may take the end of the thread is waited for: it looks at the time before each step.
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
-/// Gathers spans and sends them in batches.
-#[derive(Debug)]
-pub(super) struct Batch {
-    shared: Arc<Shared>,
-    closer: Closer,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
+/// Gathers spans and sends them in batches. Its clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Batch(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -43,15 +41,17 @@ struct Shared {
     work: Condvar,
     /// For those who flush: something is done.
     done: Condvar,
+    closer: Closer,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Vec<SpanData>,
-    /// How many flushes were asked for and are done, and whether the last one delivered all.
+    waiting: VecDeque<SpanData>,
+    /// How many flushes were asked for, and are done.
     asked: u64,
     flushed: u64,
-    flushed_well: bool,
+    /// Spans that were taken and have not reached the collector: whoever waits sees whether there are more.
+    lost: u64,
     /// Since when no more spans are taken, and until when those that wait may be sent.
     closed: Option<Instant>,
     ended: bool,
@@ -64,19 +64,61 @@ impl Batch {
         settings: BatchSettings,
         account: Arc<Account>,
     ) -> io::Result<Self> {
-        let trouble = Trouble::new("spans", collector.place());
         let shared = Arc::new(Shared {
             settings,
             account,
-            trouble,
+            trouble: Trouble::new("spans", collector.place()),
             state: Mutex::default(),
             work: Condvar::new(),
             done: Condvar::new(),
+            closer: collector.closer(),
         });
-        let closer = collector.closer();
         let sender = Sender { shared: shared.clone(), collector, resource: resource.into() };
-        let thread = std::thread::Builder::new().name("hottap-otlp".into()).spawn(move || sender.run())?;
-        Ok(Self { shared, closer, thread: Mutex::new(Some(thread)) })
+        std::thread::Builder::new().name("hottap-otlp".into()).spawn(move || sender.run())?;
+        Ok(Self(shared))
+    }
+
+    /// Sends what waits, with one attempt. True if the collector has taken all of it.
+    pub(super) fn flush(&self, most: Duration) -> bool {
+        let mut state = self.0.state();
+        if state.closed.is_some() {
+            return false;
+        }
+        state.asked += 1;
+        let (ticket, lost) = (state.asked, state.lost);
+        self.0.work.notify_one();
+        let (state, timed) = self
+            .0
+            .done
+            .wait_timeout_while(state, most, |state| state.flushed < ticket && !state.ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        !timed.timed_out() && state.lost == lost
+    }
+
+    /// Takes no more spans from now on: they are counted as dropped. Those that wait may be sent until then. False if that
+    /// was said before.
+    pub(super) fn close(&self, until: Instant) -> bool {
+        let mut state = self.0.state();
+        let is_first = state.closed.is_none();
+        state.closed.get_or_insert(until);
+        drop(state);
+        if is_first {
+            self.0.closer.send_replace(Some(until));
+            self.0.work.notify_one();
+        }
+        is_first
+    }
+
+    /// [Closes](Self::close) it and waits until what waited is sent or given up. True if the collector has taken all of it.
+    pub(super) fn shutdown(&self, until: Instant) -> bool {
+        let lost = self.0.state().lost;
+        if !self.close(until) {
+            return false;
+        }
+        let left = until.saturating_duration_since(Instant::now()) + GRACE;
+        let waited = self.0.done.wait_timeout_while(self.0.state(), left, |state| !state.ended);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.ended && state.lost == lost
     }
 }
 
@@ -90,12 +132,12 @@ impl SpanProcessor for Batch {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        let Shared { settings, account, trouble, work, .. } = &*self.shared;
+        let Shared { settings, account, trouble, work, .. } = &*self.0;
         if !span.span_context.is_sampled() {
             return;
         }
         account.ended();
-        let mut state = self.shared.state();
+        let mut state = self.0.state();
         if state.closed.is_some() {
             account.dropped();
             return;
@@ -107,7 +149,7 @@ impl SpanProcessor for Batch {
             return;
         }
         account.waits();
-        state.waiting.push(span);
+        state.waiting.push_back(span);
         let is_batch = state.waiting.len() == settings.batch;
         drop(state);
         if is_batch {
@@ -116,37 +158,14 @@ impl SpanProcessor for Batch {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        let mut state = self.shared.state();
-        state.asked += 1;
-        let ticket = state.asked;
-        self.shared.work.notify_one();
-        let until = |state: &mut State| state.flushed < ticket && !state.ended;
-        let (state, timed) =
-            self.shared.done.wait_timeout_while(state, FLUSH, until).unwrap_or_else(PoisonError::into_inner);
-        match (timed.timed_out(), state.flushed_well) {
-            (true, _) => Err(OTelSdkError::Timeout(FLUSH)),
-            (false, true) => Ok(()),
-            (false, false) => Err(OTelSdkError::InternalFailure("the collector did not take all spans".into())),
-        }
+        let done = self.flush(FLUSH);
+        if done { Ok(()) } else { Err(OTelSdkError::InternalFailure("the collector did not take all spans".into())) }
     }
 
+    /// The provider is shut down, or its last clone is gone.
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        let mut state = self.shared.state();
-        if state.closed.is_some() {
-            return Err(OTelSdkError::AlreadyShutdown);
-        }
-        let until = Instant::now() + timeout.min(DAY);
-        state.closed = Some(until);
-        drop(state);
-        self.closer.send_replace(Some(until));
-        self.shared.work.notify_one();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // It ends in time: nothing that it does takes longer than it may.
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            return Err(OTelSdkError::InternalFailure("the thread that exports panicked".into()));
-        }
-        let well = self.shared.state().flushed_well;
-        if well { Ok(()) } else { Err(OTelSdkError::InternalFailure("the collector did not take all spans".into())) }
+        let done = self.shutdown(Instant::now() + timeout.min(DAY));
+        if done { Ok(()) } else { Err(OTelSdkError::InternalFailure("the collector did not take all spans".into())) }
     }
 }
 
@@ -174,14 +193,14 @@ impl Sender {
             let (asked, closed) = (state.asked, state.closed.is_some());
             let whole = closed || asked != state.flushed;
             let mut left = state.waiting.len();
-            let mut well = true;
             loop {
                 let count = left.min(shared.settings.batch);
                 let batch: Vec<SpanData> = state.waiting.drain(..count).collect();
                 drop(state);
                 left -= count;
-                well &= batch.is_empty() || self.deliver(batch);
+                let lost = if batch.is_empty() { 0 } else { self.deliver(batch) };
                 state = shared.state();
+                state.lost += lost;
                 // Between flushes, what is no full batch waits for its time again.
                 if left == 0 || !(whole || left >= shared.settings.batch) {
                     break;
@@ -189,7 +208,7 @@ impl Sender {
             }
             since = Instant::now();
             if whole {
-                (state.flushed, state.flushed_well) = (asked, well);
+                state.flushed = asked;
                 state.ended = closed;
                 shared.done.notify_all();
             }
@@ -199,48 +218,67 @@ impl Sender {
         }
     }
 
-    /// Tries until the batch is delivered, refused, or its time is over. True if it was delivered.
-    fn deliver(&mut self, mut batch: Vec<SpanData>) -> bool {
+    /// Until when there is time for a batch that has time until then.
+    fn limit(&self, until: Instant) -> Instant {
+        self.shared.state().closed.map_or(until, |closed| closed.min(until))
+    }
+
+    /// Tries until the batch is delivered, refused, or its time is over. How many spans were lost.
+    fn deliver(&mut self, mut batch: Vec<SpanData>) -> u64 {
         let count = batch.len();
+        let mut until = Instant::now() + self.shared.settings.timeout;
+        if self.limit(until) <= Instant::now() {
+            // Not even worth encoding.
+            return self.give_up(count);
+        }
         batch.iter_mut().for_each(|span| self.shared.settings.limits.cut(span));
         let request =
             ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) };
         let packed = self.collector.pack(&request.encode_to_vec());
-        let until = Instant::now() + self.shared.settings.timeout;
         let mut backoff = Backoff::new();
         loop {
-            let limit = self.shared.state().closed.map_or(until, |closed| closed.min(until));
-            let left = limit.saturating_duration_since(Instant::now());
-            let Shared { account, trouble, .. } = &*self.shared;
+            let left = self.limit(until).saturating_duration_since(Instant::now());
             if left.is_zero() {
-                trouble.is(&"there is no time left", count as u64);
-                account.given_up(count);
-                return false;
+                return self.give_up(count);
             }
-            let (reason, after) = match self.collector.send(&packed, left) {
-                Verdict::Taken { rejected } => {
+            let verdict = self.collector.send(&packed, left);
+            let Shared { account, trouble, .. } = &*self.shared;
+            let (reason, after) = match verdict {
+                Verdict::Taken { rejected: 0, .. } => {
                     trouble.is_over();
+                    account.delivered(count, 0);
+                    return 0;
+                }
+                Verdict::Taken { rejected, reason } => {
+                    trouble.is(&reason, rejected);
                     account.delivered(count, rejected);
-                    return rejected == 0;
+                    return rejected;
                 }
                 Verdict::Never { reason } => {
                     trouble.is(&reason, count as u64);
                     account.failed(count);
-                    return false;
+                    return count as u64;
                 }
                 Verdict::Later { reason, after } => (reason, after),
             };
             let wait = backoff.next(after);
+            // The time for which the collector asks is not the batch's: the queue holds what comes meanwhile.
+            until += after.unwrap_or_default();
             let is_last = Instant::now() + wait >= until || self.is_hurried();
             trouble.is(&reason, if is_last { count as u64 } else { 0 });
             if is_last {
                 account.failed(count);
-                // Who asks for a pause has it from the next batch, too.
-                self.pause(after.unwrap_or_default());
-                return false;
+                return count as u64;
             }
             self.pause(wait);
         }
+    }
+
+    /// There is no time left for a batch.
+    fn give_up(&self, count: usize) -> u64 {
+        self.shared.trouble.is(&"there is no time left", count as u64);
+        self.shared.account.given_up(count);
+        count as u64
     }
 
     /// Somebody waits for what is sent: it is tried once, and no longer.

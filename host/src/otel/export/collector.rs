@@ -15,7 +15,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, TE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -104,6 +104,9 @@ impl Collector {
         });
         let verdict = match answer {
             Some(Ok(answer)) => weigh(self.target.protocol, self.signal, &answer, SystemTime::now()),
+            Some(Err(error)) if is_endless(&*error) => {
+                Verdict::never("its answer is too long for a collector's: look at the endpoint and its path")
+            }
             Some(Err(error)) => Verdict::later(Chain(&*error).to_string()),
             None => Verdict::later(format!("it did not answer within {} ms", began.elapsed().as_millis())),
         };
@@ -114,10 +117,15 @@ impl Collector {
     async fn exchange(&mut self, message: &Packed) -> Result<Answer, Box<dyn Error + Send + Sync>> {
         if let Some(mut kept) = self.connection.take()
             && kept.is_ready().await
-            && let Ok(answer) = kept.post(self.request(message)?).await
         {
-            self.connection = Some(kept);
-            return Ok(answer);
+            match kept.post(self.request(message)?).await {
+                Ok(answer) => {
+                    self.connection = Some(kept);
+                    return Ok(answer);
+                }
+                Err(error) if is_endless(&*error) => return Err(error),
+                Err(_) => {}
+            }
         }
         // One that was kept may have been closed in the meantime, which shows only when it is used.
         let mut fresh = self.connect().await?;
@@ -247,6 +255,11 @@ fn squeeze(message: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(message.len() / 4), Compression::fast());
     encoder.write_all(message).ok()?;
     encoder.finish().ok()
+}
+
+/// It is because more was answered than is read.
+fn is_endless(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    error.is::<LengthLimitError>()
 }
 
 /// An error with its causes.

@@ -1,6 +1,6 @@
-//! Whether somebody waits for the export of metrics: then what is under way is tried once more, and no longer.
+//! Whether somebody waits for the export of metrics: then what is under way is tried once more, and no longer; and its end.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::collector::Closer;
@@ -16,11 +16,15 @@ pub(super) struct Haste {
 struct Waiting {
     /// Flushes that are not done.
     flushes: usize,
-    closed: bool,
+    /// Until when there is time, once it is closed.
+    closed: Option<Instant>,
+    /// Whether the last export since then was taken.
+    well: bool,
+    ended: bool,
 }
 
 /// A flush, until it is dropped.
-pub(super) struct Flushing<'a>(&'a Haste);
+pub(super) struct Flushing(Arc<Haste>);
 
 impl Haste {
     pub(super) fn new(closer: Closer) -> Self {
@@ -31,7 +35,7 @@ impl Haste {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn flush(&self) -> Flushing<'_> {
+    pub(super) fn flush(self: Arc<Self>) -> Flushing {
         self.waiting().flushes += 1;
         self.came.notify_all();
         Flushing(self)
@@ -40,23 +44,47 @@ impl Haste {
     /// There is no more time than until then, for what is being sent either.
     pub(super) fn close(&self, until: Instant) {
         self.closer.send_replace(Some(until));
-        self.waiting().closed = true;
+        self.waiting().closed.get_or_insert(until);
         self.came.notify_all();
+    }
+
+    /// It is closed, and there is no time left.
+    pub(super) fn is_over(&self) -> bool {
+        self.waiting().closed.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// An export has ended.
+    pub(super) fn exported(&self, well: bool) {
+        self.waiting().well = well;
+    }
+
+    /// There will be no more of them.
+    pub(super) fn end(&self) {
+        self.waiting().ended = true;
+        self.came.notify_all();
+    }
+
+    /// Waits for the end. True if the last export was taken.
+    pub(super) fn wait(&self, until: Instant) -> bool {
+        let left = until.saturating_duration_since(Instant::now());
+        let waited = self.came.wait_timeout_while(self.waiting(), left, |waiting| !waiting.ended);
+        let (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        waiting.ended && waiting.well
     }
 
     pub(super) fn is_on(&self) -> bool {
         let waiting = self.waiting();
-        waiting.closed || waiting.flushes > 0
+        waiting.closed.is_some() || waiting.flushes > 0
     }
 
     /// Waits so long, or until somebody else waits.
     pub(super) fn pause(&self, wait: Duration) {
-        let calm = |waiting: &mut Waiting| !waiting.closed && waiting.flushes == 0;
+        let calm = |waiting: &mut Waiting| waiting.closed.is_none() && waiting.flushes == 0;
         drop(self.came.wait_timeout_while(self.waiting(), wait, calm).unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl Drop for Flushing<'_> {
+impl Drop for Flushing {
     fn drop(&mut self) {
         self.0.waiting().flushes -= 1;
     }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::account::{Account, Counts, MetricAccount, MetricCounts};
-use super::batch::Batch;
+use super::batch::{Batch, FLUSH, GRACE};
 use super::collector::Collector;
 use super::haste::Haste;
 use super::metrics::Exporter;
@@ -23,8 +24,11 @@ use crate::otel::{MetricTracer, SpanTracer};
 
 /// OpenTelemetry, set up by [`init`]. Keep it while the service runs and [shut it down](Self::shutdown) at its end: what has
 /// not been sent by then is lost when it is dropped.
+#[must_use = "what has not been sent is lost when it is dropped"]
 pub struct Otel {
     spans: SdkTracerProvider,
+    /// None if spans go nowhere.
+    batch: Option<Batch>,
     metrics: SdkMeterProvider,
     haste: Option<Arc<Haste>>,
     pub(crate) account: Arc<Account>,
@@ -135,9 +139,10 @@ impl Otel {
             .with_sampler(settings.sampler)
             .with_span_limits(settings.batch.limits.counts)
             .with_resource(settings.resource.clone());
-        if let Some(collector) = traces {
-            let batch = Batch::start(collector, &settings.resource, settings.batch, account.clone());
-            spans = spans.with_span_processor(batch.map_err(|source| ConfigError::Thread { source })?);
+        let start = |collector| Batch::start(collector, &settings.resource, settings.batch, account.clone());
+        let batch = traces.map(start).transpose().map_err(|source| ConfigError::Thread { source })?;
+        if let Some(batch) = &batch {
+            spans = spans.with_span_processor(batch.clone());
         }
         let haste = metrics.as_ref().map(|collector| Arc::new(Haste::new(collector.closer())));
         let mut meters = SdkMeterProvider::builder().with_resource(settings.resource);
@@ -150,6 +155,7 @@ impl Otel {
         own::observe(&metrics.meter(SCOPE), &account, settings.batch);
         let otel = Self {
             spans: spans.build(),
+            batch,
             metrics,
             haste,
             account,
@@ -203,21 +209,53 @@ impl Otel {
     /// Sends what waits, with one attempt. Blocks, for 30 seconds at most; from an async task, call it through
     /// `tokio::task::spawn_blocking`. False if the collector did not take all of it.
     pub fn flush(&self) -> bool {
-        let spans = self.spans.force_flush().is_ok();
-        let _flushing = self.haste.as_deref().map(Haste::flush);
-        self.metrics.force_flush().is_ok() && spans
+        let until = Instant::now() + FLUSH;
+        let metrics = self.haste.clone().map(|haste| {
+            self.aside(move |metrics| {
+                let _flushing = haste.flush();
+                metrics.force_flush().is_ok()
+            })
+        });
+        let spans = self.batch.as_ref().is_none_or(|batch| batch.flush(FLUSH));
+        let left = || until.saturating_duration_since(Instant::now());
+        metrics.is_none_or(|done| done.recv_timeout(left()).unwrap_or(false)) && spans
     }
 
-    /// Sends what waits and ends. Blocks until that is done, at most for `wait`: spans that are left then are dropped and
-    /// counted. From an async task, call it through `tokio::task::spawn_blocking`. False if the collector did not take all
-    /// of it, or it was shut down before.
+    /// Sends what waits and ends. Blocks until that is done, at most for `wait` and half a second: spans that are left then
+    /// are dropped and counted, as are those that end later. From an async task, call it through
+    /// `tokio::task::spawn_blocking`. False if the collector did not take all of it, or it was shut down before.
     pub fn shutdown(&self, wait: Duration) -> bool {
-        let until = std::time::Instant::now() + wait.min(DAY);
-        if let Some(haste) = &self.haste {
+        let until = Instant::now() + wait.min(DAY);
+        let metrics = self.haste.as_ref().map(|haste| {
             haste.close(until);
+            // The SDK waits for five seconds, whatever it is told: the exporter says when it is done.
+            self.aside(|metrics| metrics.shutdown().is_ok());
+            haste
+        });
+        let spans = self.batch.as_ref().is_none_or(|batch| batch.shutdown(until));
+        metrics.is_none_or(|haste| haste.wait(until + GRACE)) && spans
+    }
+
+    /// Does something that may take its time with the metrics.
+    fn aside(&self, run: impl FnOnce(SdkMeterProvider) -> bool + Send + 'static) -> Receiver<bool> {
+        let (tell, done) = channel();
+        let metrics = self.metrics.clone();
+        // Without a thread there is nobody who tells, which is an answer, too.
+        let _ = std::thread::Builder::new().name("hottap-otlp-wait".into()).spawn(move || tell.send(run(metrics)));
+        done
+    }
+}
+
+/// Ends without waiting: what has not been sent is dropped, and counted by nobody any more.
+impl Drop for Otel {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        if let Some(haste) = &self.haste {
+            haste.close(now);
         }
-        let spans = self.spans.shutdown_with_timeout(wait).is_ok();
-        self.metrics.shutdown_with_timeout(wait).is_ok() && spans
+        if let Some(batch) = &self.batch {
+            batch.close(now);
+        }
     }
 }
 

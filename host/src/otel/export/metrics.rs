@@ -65,7 +65,11 @@ impl Exporter {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let (reason, after) = match collector.send(&packed, left) {
-                Verdict::Taken { rejected } => return Ok(rejected),
+                Verdict::Taken { rejected: 0, .. } => return Ok(0),
+                Verdict::Taken { rejected, reason } => {
+                    self.trouble.is(&reason, 0);
+                    return Ok(rejected);
+                }
                 Verdict::Never { reason } => return Err(reason),
                 Verdict::Later { reason, after } => (reason, after),
             };
@@ -82,13 +86,20 @@ impl Exporter {
 impl PushMetricExporter for Exporter {
     /// Blocks: it is called on the reader's own thread.
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        if self.haste.is_over() {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
         self.account.began();
-        match self.deliver(ExportMetricsServiceRequest::from(metrics)) {
+        let delivered = self.deliver(ExportMetricsServiceRequest::from(metrics));
+        self.haste.exported(delivered == Ok(0));
+        match delivered {
             Ok(rejected) => {
-                self.trouble.is_over();
                 self.account.delivered(rejected);
                 match rejected {
-                    0 => Ok(()),
+                    0 => {
+                        self.trouble.is_over();
+                        Ok(())
+                    }
                     _ => Err(OTelSdkError::InternalFailure(format!("the collector refused {rejected} data points"))),
                 }
             }
@@ -105,6 +116,7 @@ impl PushMetricExporter for Exporter {
     }
 
     fn shutdown_with_timeout(&self, _: std::time::Duration) -> OTelSdkResult {
+        self.haste.end();
         Ok(())
     }
 
