@@ -27,3 +27,4 @@ mod options;
 mod propagation;
 mod specification;
 mod tls;
+mod w3c;
