@@ -9,6 +9,7 @@ use opentelemetry::trace::{Span, SpanContext, Tracer, TracerProvider};
 use opentelemetry::{KeyValue, trace};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Histogram, metric::Data};
+use prost::Message;
 
 use crate::collector::{Collector, Manner};
 use crate::export::{assert_counts, at, calls, set_up};
@@ -216,6 +217,24 @@ fn a_span_holds_no_more_than_its_limits() {
         let value = attribute.value.as_ref().and_then(|value| value.value.clone());
         assert_eq!(value, Some(Value::StringValue("ÄÖÜä".to_owned())));
     }
+}
+
+#[test]
+fn a_batch_that_is_too_long_for_a_collector_goes_in_pieces() {
+    let collector = Collector::start(Manner::Takes);
+    let otel = otel(&collector, &[]);
+    let tracer = otel.tracer_provider().tracer("test");
+    for number in 0..5 {
+        let mut span = tracer.start(number.to_string());
+        span.set_attribute(KeyValue::new("long", "x".repeat(1 << 20)));
+        span.end();
+    }
+    assert!(otel.shutdown(Duration::from_secs(10)));
+    let mut spans = collector.spans();
+    spans.sort_unstable();
+    assert_eq!(spans, ["0", "1", "2", "3", "4"]);
+    assert!(collector.traces().iter().all(|request| request.encoded_len() <= 4 << 20));
+    assert_counts(&otel, &[("ended", 5), ("exported", 5)]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::account::Account;
 use super::answer::Verdict;
 use super::backoff::Backoff;
 use super::collector::{Closer, Collector};
+use super::pieces::{MAX_BYTES, pieces};
 use super::settings::BatchSettings;
 use super::trouble::Trouble;
 use super::variables::DAY;
@@ -199,12 +200,20 @@ impl Sender {
         }
     }
 
-    /// Tries until the batch is delivered, refused, or its time is over. True if it was delivered.
+    /// True if all of it was delivered.
     fn deliver(&mut self, mut batch: Vec<SpanData>) -> bool {
-        let count = batch.len();
         batch.iter_mut().for_each(|span| self.shared.settings.limits.cut(span));
         let request =
             ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) };
+        let mut well = true;
+        for (piece, count) in pieces(request, MAX_BYTES) {
+            well &= self.deliver_piece(&piece, count);
+        }
+        well
+    }
+
+    /// Tries until the request is delivered, refused, or its time is over. True if it was delivered.
+    fn deliver_piece(&mut self, request: &ExportTraceServiceRequest, count: usize) -> bool {
         let packed = self.collector.pack(&request.encode_to_vec());
         let until = Instant::now() + self.shared.settings.timeout;
         let mut backoff = Backoff::new();

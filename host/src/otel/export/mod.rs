@@ -11,6 +11,7 @@ mod init;
 mod limits;
 mod metrics;
 mod percent;
+mod pieces;
 mod resource;
 mod sampler;
 mod settings;
