@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::instrument::Kind;
+use super::sink::{Families, Samples};
 
 /// Gathers families and writes them as one page: families by name, series by their labels, HELP and TYPE once each.
 ///
@@ -32,12 +33,12 @@ struct Sample {
     labels: Range<usize>,
 }
 
-impl Writer {
-    /// Begins a family, or goes on with it if it was begun before with the same kind.
-    ///
+impl Families for Writer {
+    type Family = Family;
+
     /// A name that was begun as another kind goes on with the kind behind the name, since a page that has two TYPEs
     /// for one name is refused as a whole by those who read it.
-    pub(crate) fn family(&mut self, name: &str, kind: Kind, help: &str) -> &mut Family {
+    fn family(&mut self, name: &str, kind: Kind, help: &str) -> &mut Family {
         let mut name = name.to_owned();
         while self.families.get(&name).is_some_and(|family| family.kind != kind) {
             name.push('_');
@@ -51,7 +52,9 @@ impl Writer {
             samples: Vec::new(),
         })
     }
+}
 
+impl Writer {
     /// The families that were begun, with their kinds.
     pub(super) fn begun(&self) -> impl Iterator<Item = (&str, Kind)> {
         self.families.values().map(|family| (family.name.as_str(), family.kind))
@@ -68,9 +71,8 @@ impl Writer {
     }
 }
 
-impl Family {
-    /// Adds a counter's or gauge's series.
-    pub(crate) fn sample<'l>(&mut self, labels: impl IntoIterator<Item = (&'l str, &'l str)>, value: f64) {
+impl Samples for Family {
+    fn sample<'l>(&mut self, labels: impl IntoIterator<Item = (&'l str, &'l str)>, value: f64) {
         let text = &mut self.text;
         let start = text.len();
         text.push_str(&self.name);
@@ -80,7 +82,9 @@ impl Family {
         text.push('\n');
         self.samples.push(Sample { lines: start..text.len(), labels });
     }
+}
 
+impl Family {
     /// Adds a histogram's series: `counts` are the observations of each bucket on its own, one more than `bounds`.
     pub(crate) fn histogram<'l>(
         &mut self,

@@ -1,13 +1,14 @@
 //! Which family each tracer's metric stands in on the page, and the page itself; values are the registry's.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use super::exposition::Writer;
 use super::instrument::{Definition, Kind};
 use super::names;
 use super::registry::{Owner, Registry};
-use super::series::{LabelValues, label_values};
+use super::series::label_values;
+use super::sink::{Families, Samples};
+use super::snapshot::{MetricValues, Snapshot};
 
 impl Registry {
     /// Writes all committed series, and what the host knows of them: how many there are, and what tracers did wrong.
@@ -21,17 +22,7 @@ impl Registry {
         for owner in &owners {
             let tracer = &*owner.tracer;
             let shown = Snapshot::of(owner);
-            writer
-                .family("hottap_tracer_series", Kind::Gauge, "Series that a tracer has, without overflow series.")
-                .sample([("tracer", tracer)], shown.series as f64);
-            let errors = writer.family(
-                "hottap_tracer_metric_errors_total",
-                Kind::Counter,
-                "What a tracer asked of its metrics and was not done as asked, by reason.",
-            );
-            for (reason, count) in owner.misuses.counts() {
-                errors.sample([("tracer", tracer), ("reason", reason)], count as f64);
-            }
+            owner.write_known(shown.series, writer);
             for metric in &shown.metrics {
                 metric.write(writer, &mut claims, tracer);
             }
@@ -39,35 +30,21 @@ impl Registry {
     }
 }
 
-/// One tracer's series as they were at one moment, copied so that no commit waits for text being made of them.
-struct Snapshot {
-    series: usize,
-    metrics: Vec<MetricValues>,
-}
-
-struct MetricValues {
-    definition: Arc<Definition>,
-    series: Vec<(Option<LabelValues>, f64)>,
-    /// The buckets of all series, one after the other.
-    buckets: Vec<u64>,
-}
-
-impl Snapshot {
-    fn of(owner: &Owner) -> Self {
-        let state = owner.lock();
-        let metrics = state.metrics().map(|metric| {
-            let mut values = MetricValues {
-                definition: Arc::clone(&metric.definition),
-                series: Vec::with_capacity(metric.series().size_hint().0),
-                buckets: Vec::new(),
-            };
-            for series in metric.series() {
-                values.series.push((series.labels().cloned(), series.value()));
-                values.buckets.extend(series.buckets());
-            }
-            values
-        });
-        Self { metrics: metrics.collect(), series: state.series() }
+impl Owner {
+    /// Writes what the host knows of a tracer's metrics beside their values.
+    pub(super) fn write_known(&self, series: usize, writer: &mut impl Families) {
+        let tracer = &*self.tracer;
+        writer
+            .family("hottap_tracer_series", Kind::Gauge, "Series that a tracer has, without overflow series.")
+            .sample([("tracer", tracer)], series as f64);
+        let errors = writer.family(
+            "hottap_tracer_metric_errors_total",
+            Kind::Counter,
+            "What a tracer asked of its metrics and was not done as asked, by reason.",
+        );
+        for (reason, count) in self.misuses.counts() {
+            errors.sample([("tracer", tracer), ("reason", reason)], count as f64);
+        }
     }
 }
 
@@ -87,17 +64,14 @@ impl MetricValues {
             &definition.help
         };
         let family = writer.family(&name, definition.kind, help);
-        let mut buckets = self.buckets.chunks(definition.buckets().max(1));
-        for (labels, value) in &self.series {
-            let overflow = labels.is_none().then_some(("otel_metric_overflow", "true"));
-            let values = label_values(labels.as_deref().unwrap_or_default());
+        for series in self.series() {
+            let overflow = series.labels.is_none().then_some(("otel_metric_overflow", "true"));
+            let values = label_values(series.labels.unwrap_or_default());
             let labels = definition.labels.iter().map(|name| &**name).zip(values);
             let labels = [("tracer", tracer)].into_iter().chain(overflow).chain(labels);
             match definition.kind {
-                Kind::Counter | Kind::Gauge => family.sample(labels, *value),
-                Kind::Histogram => {
-                    family.histogram(labels, &definition.bounds, buckets.next().unwrap_or_default(), *value);
-                }
+                Kind::Counter | Kind::Gauge => family.sample(labels, series.value),
+                Kind::Histogram => family.histogram(labels, &definition.bounds, series.buckets, series.value),
             }
         }
     }
@@ -175,6 +149,8 @@ fn sample_names(name: &str, kind: Kind) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::metrics::{RegistryLimits, SeriesLimits, Stage, strict};
 

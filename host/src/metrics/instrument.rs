@@ -47,7 +47,7 @@ pub(super) struct Definition {
     pub(super) unit: Box<str>,
     pub(super) help: Box<str>,
     /// The label keys as given, and beside them their names for Prometheus.
-    keys: Box<[Box<str>]>,
+    pub(super) keys: Box<[Box<str>]>,
     pub(super) labels: Box<[Box<str>]>,
     /// Inclusive upper bounds; empty unless it is a histogram.
     pub(super) bounds: Box<[f64]>,

@@ -1,7 +1,7 @@
 //! Metrics that live in the host: what tracers record, staged and committed, and the page on which Prometheus reads it.
 //!
 //! Values move one way: a guest's calls → [`Stage`] (one per instance) → [`Registry`] at a commit → [`Writer`] at a
-//! scrape. What leaves over OTLP is not here.
+//! scrape, or [`HostMetrics`] at an export over OTLP. Who sends the messages is not here.
 
 mod exposition;
 mod families;
@@ -9,8 +9,12 @@ mod instrument;
 mod limits;
 mod misuse;
 mod names;
+#[cfg(feature = "otel")]
+mod otlp;
 mod registry;
 mod series;
+mod sink;
+mod snapshot;
 mod stage;
 #[cfg(test)]
 mod strict;
@@ -20,5 +24,8 @@ pub(crate) use exposition::Writer;
 pub(crate) use instrument::Defined;
 pub(crate) use instrument::Kind;
 pub(crate) use limits::{RegistryLimits, SeriesLimits};
+#[cfg(feature = "otel")]
+pub(crate) use otlp::HostMetrics;
 pub(crate) use registry::Registry;
+pub(crate) use sink::{Families, Samples};
 pub(crate) use stage::Stage;

@@ -129,6 +129,7 @@ impl Registry {
         definition: &Arc<Definition>,
         labels: Option<&LabelValues>,
         limits: &SeriesLimits,
+        now_ms: u64,
     ) -> Option<Arc<Series>> {
         let known = state.metrics.get(&definition.name);
         if known.is_some_and(|metric| !metric.definition.same_series(definition))
@@ -147,7 +148,7 @@ impl Registry {
         });
         // The same but for its help text: the newest stands.
         metric.definition = Arc::clone(definition);
-        let new = || Arc::new(Series::new(labels.cloned(), definition.buckets()));
+        let new = || Arc::new(Series::new(labels.cloned(), definition.buckets(), now_ms));
         let Some(labels) = labels else {
             return Some(Arc::clone(metric.overflow.get_or_insert_with(new)));
         };

@@ -38,6 +38,8 @@ pub(super) struct Series {
     value: AtomicU64,
     /// Observations per bucket, each on its own (not cumulative).
     buckets: Box<[AtomicU64]>,
+    /// When it began at zero, in milliseconds.
+    since_ms: u64,
     /// When a commit last touched it, in milliseconds.
     touched: AtomicU64,
     /// False once it has expired or was replaced; whoever still holds it looks for its successor.
@@ -45,11 +47,12 @@ pub(super) struct Series {
 }
 
 impl Series {
-    pub(super) fn new(labels: Option<LabelValues>, buckets: usize) -> Self {
+    pub(super) fn new(labels: Option<LabelValues>, buckets: usize, now_ms: u64) -> Self {
         Self {
             labels,
             value: AtomicU64::new(0.0_f64.to_bits()),
             buckets: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
+            since_ms: now_ms,
             touched: AtomicU64::new(0),
             live: AtomicBool::new(true),
         }
@@ -57,6 +60,10 @@ impl Series {
 
     pub(super) fn labels(&self) -> Option<&LabelValues> {
         self.labels.as_ref()
+    }
+
+    pub(super) fn since_ms(&self) -> u64 {
+        self.since_ms
     }
 
     pub(super) fn value(&self) -> f64 {
@@ -132,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_sum_never_becomes_infinite() {
-        let series = Series::new(None, 2);
+        let series = Series::new(None, 2, 0);
         series.add(f64::MAX);
         series.merge(&[u64::MAX, 1], f64::MAX);
         series.merge(&[1, 1], 0.0);

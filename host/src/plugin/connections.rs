@@ -1,10 +1,10 @@
 //! The connections of the server runtime's servers, as the metrics show them.
 
-use crate::metrics::{Kind, Writer};
+use crate::metrics::{Families, Kind, Samples};
 use crate::server::Connections;
 
 /// Each server is known by where it listens.
-pub(super) fn write(servers: &[(String, Connections)], writer: &mut Writer) {
+pub(super) fn write(servers: &[(String, Connections)], writer: &mut impl Families) {
     if servers.is_empty() {
         return;
     }

@@ -5,6 +5,7 @@ mod breaker;
 #[cfg(feature = "server")]
 mod connections;
 mod facts;
+mod families;
 mod generation;
 mod loader;
 mod manifest;
@@ -13,6 +14,7 @@ mod operator;
 mod plan;
 mod plugins;
 mod pool;
+mod report;
 mod scan;
 mod share;
 mod starts;
@@ -22,7 +24,7 @@ mod watch;
 mod worker;
 
 pub(crate) use plugins::{PluginSettings, Plugins};
-pub(crate) use status::Reporter;
+pub(crate) use report::Reporter;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::{

@@ -32,6 +32,8 @@ pub struct Builder {
     plugins: PluginSettings,
     #[cfg(feature = "plugins")]
     admin: Option<String>,
+    #[cfg(all(feature = "plugins", feature = "otel"))]
+    otel: Option<(Arc<crate::otel::Account>, crate::otel::Sources)>,
 }
 
 /// Why a Hottap did not start. The service can go on without it.
@@ -119,6 +121,27 @@ impl Builder {
         self
     }
 
+    /// Sends what tracers record, and what the host knows of them, with `otel`'s own metrics: to the same collector, of the
+    /// same resource. On the admin API's page of metrics stands then what became of `otel`'s spans.
+    ///
+    /// A tracer's metrics are in a scope with its name, in its own words; each point has the attribute `tracer`. What the
+    /// host knows is in the scope `hottap`. All are totals since their start (cumulative). This makes no spans: give
+    /// [`tracer`](Self::tracer) `otel.spans()` and `otel.metrics()` for those.
+    ///
+    /// ```no_run
+    /// let otel = hottap::otel::init()?;
+    /// let tap = hottap::Hottap::builder().plugin_dir("plugins").otel(&otel).tracer(otel.spans()).start()?;
+    /// // … serve …
+    /// tap.shutdown(std::time::Duration::from_secs(5));
+    /// otel.shutdown(std::time::Duration::from_secs(5));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(all(feature = "plugins", feature = "otel"))]
+    pub fn otel(mut self, otel: &crate::otel::Otel) -> Self {
+        self.otel = Some((otel.account.clone(), otel.sources.clone()));
+        self
+    }
+
     /// Starts Hottap: from here on it watches the plugin dir, and its layers call the tracers.
     ///
     /// # Errors
@@ -158,7 +181,14 @@ impl Builder {
             }
             None => None,
         };
-        let report = Arc::new(Reporter::new(core.clone(), registry, plugins.as_ref()));
+        let report = Reporter::new(core.clone(), registry, plugins.as_ref());
+        #[cfg(feature = "otel")]
+        let report = report.showing(self.otel.as_ref().map(|(account, _)| account.clone()));
+        let report = Arc::new(report);
+        #[cfg(feature = "otel")]
+        if let Some((_, sources)) = self.otel.take() {
+            sources.add(report.clone());
+        }
         let address = std::env::var("HOTTAP_ADMIN").ok().or(self.admin);
         let server = match address {
             Some(address) => Some(

@@ -8,6 +8,10 @@ mod chat;
 #[cfg(feature = "tonic")]
 #[path = "../layers/codec.rs"]
 mod codec;
+#[cfg(feature = "otel")]
+#[expect(dead_code, reason = "the tests of export ask for more")]
+#[path = "../otel/collector.rs"]
+mod collector;
 mod destinations;
 mod facts;
 mod guests;
@@ -23,6 +27,8 @@ mod failures;
 mod influxdb;
 mod levels;
 mod metrics;
+#[cfg(feature = "otel")]
+mod otlp;
 mod prometheus;
 mod reload;
 mod starts;

@@ -192,11 +192,11 @@ impl Stage {
             };
             *target.last = now_ms;
             if !target.series.as_ref().is_some_and(|series| series.is_live()) {
-                *target.series = registry.resolve(&mut state, &of.definition, target.labels, limits);
+                *target.series = registry.resolve(&mut state, &of.definition, target.labels, limits, now_ms);
             }
             let overflow = if target.series.is_none() {
                 owner.misuses.count(Misuse::TooManySeries);
-                registry.resolve(&mut state, &of.definition, None, limits)
+                registry.resolve(&mut state, &of.definition, None, limits, now_ms)
             } else {
                 None
             };

@@ -40,8 +40,9 @@ pub struct MetricCounts {
     pub rejected_points: u64,
 }
 
+/// Counts, written by those who handle spans.
 #[derive(Debug, Default)]
-pub(super) struct Account {
+pub(crate) struct Account {
     ended: AtomicU64,
     exported: AtomicU64,
     rejected: AtomicU64,
@@ -51,7 +52,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         Counts {
             ended: self.ended.load(Relaxed),
             exported: self.exported.load(Relaxed),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
@@ -12,9 +13,12 @@ use super::batch::Batch;
 use super::collector::Collector;
 use super::haste::Haste;
 use super::metrics::Exporter;
+use super::own;
 use super::settings::Settings;
+use super::sources::Sources;
 use super::target::Signal;
 use super::variables::{ConfigError, DAY, Variables};
+use crate::otel::tracer::SCOPE;
 use crate::otel::{MetricTracer, SpanTracer};
 
 /// OpenTelemetry, set up by [`init`]. Keep it while the service runs and [shut it down](Self::shutdown) at its end: what has
@@ -23,8 +27,10 @@ pub struct Otel {
     spans: SdkTracerProvider,
     metrics: SdkMeterProvider,
     haste: Option<Arc<Haste>>,
-    account: Arc<Account>,
+    pub(crate) account: Arc<Account>,
     metric_account: Arc<MetricAccount>,
+    #[cfg(feature = "plugins")]
+    pub(crate) sources: Sources,
 }
 
 /// Sets OpenTelemetry up by its environment variables, and makes its providers the global ones.
@@ -121,6 +127,7 @@ impl Otel {
     fn build(variables: &Variables<'_>, service: Option<&str>) -> Result<Self, ConfigError> {
         let settings = Settings::read(variables, service)?;
         let (account, metric_account) = (Arc::<Account>::default(), Arc::<MetricAccount>::default());
+        let sources = Sources::default();
         // Of both, so that nothing has been started if one is wrong.
         let wanted = |target: Option<_>| target.filter(|_| !settings.disabled);
         let traces = wanted(settings.traces).map(|target| Collector::new(Signal::Traces, target)).transpose()?;
@@ -137,11 +144,21 @@ impl Otel {
         let haste = metrics.as_ref().map(|collector| Arc::new(Haste::new(collector.closer())));
         let mut meters = SdkMeterProvider::builder().with_resource(settings.resource);
         if let Some((collector, haste)) = metrics.zip(haste.clone()) {
-            let exporter = Exporter::new(collector, settings.reader, metric_account.clone(), haste);
+            let exporter = Exporter::new(collector, settings.reader, sources.clone(), metric_account.clone(), haste);
             meters =
                 meters.with_reader(PeriodicReader::builder(exporter).with_interval(settings.reader.interval).build());
         }
-        let otel = Self { spans: spans.build(), metrics: meters.build(), haste, account, metric_account };
+        let metrics = meters.build();
+        own::observe(&metrics.meter(SCOPE), &account, settings.batch);
+        let otel = Self {
+            spans: spans.build(),
+            metrics,
+            haste,
+            account,
+            metric_account,
+            #[cfg(feature = "plugins")]
+            sources,
+        };
         if settings.disabled {
             // A provider that is shut down makes no spans, and leaves calls as they are.
             let _ = otel.spans.shutdown();

@@ -1,9 +1,11 @@
-//! The exporter of metrics: each export is a message of its own, tried until the collector has it or its time is over.
+//! The exporter of metrics, the SDK's and those of other sources: each export is tried until the collector has it or its time
+//! is over.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics as OfResource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -15,12 +17,15 @@ use super::answer::Verdict;
 use super::backoff::Backoff;
 use super::collector::Collector;
 use super::haste::Haste;
+use super::parts::parts;
 use super::settings::MetricSettings;
+use super::sources::Sources;
 use super::trouble::Trouble;
 
 pub(super) struct Exporter {
     collector: Mutex<Collector>,
     settings: MetricSettings,
+    sources: Sources,
     account: Arc<MetricAccount>,
     haste: Arc<Haste>,
     trouble: Trouble,
@@ -30,18 +35,32 @@ impl Exporter {
     pub(super) fn new(
         collector: Collector,
         settings: MetricSettings,
+        sources: Sources,
         account: Arc<MetricAccount>,
         haste: Arc<Haste>,
     ) -> Self {
         let trouble = Trouble::new("metrics", collector.place());
-        Self { collector: Mutex::new(collector), settings, account, haste, trouble }
+        Self { collector: Mutex::new(collector), settings, sources, account, haste, trouble }
+    }
+
+    /// Sends one message after the other. Whoever does not answer to one does not get to see the others. Tells how many
+    /// points were refused.
+    fn deliver(&self, own: ExportMetricsServiceRequest) -> Result<u64, String> {
+        let until = Instant::now() + self.settings.timeout;
+        let mut rejected = self.send(&own, until)?;
+        // Of the same resource.
+        let resource = own.resource_metrics.into_iter().next().unwrap_or_default();
+        for scope_metrics in parts(self.sources.scopes()) {
+            let part = OfResource { scope_metrics, ..resource.clone() };
+            rejected += self.send(&ExportMetricsServiceRequest { resource_metrics: vec![part] }, until)?;
+        }
+        Ok(rejected)
     }
 
     /// Tries until the message is taken, refused, or its time is over: what is left out of a delta is lost.
-    fn deliver(&self, message: &[u8]) -> Result<u64, String> {
+    fn send(&self, message: &ExportMetricsServiceRequest, until: Instant) -> Result<u64, String> {
         let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
-        let packed = collector.pack(message);
-        let until = Instant::now() + self.settings.timeout;
+        let packed = collector.pack(&message.encode_to_vec());
         let mut backoff = Backoff::new();
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -64,7 +83,7 @@ impl PushMetricExporter for Exporter {
     /// Blocks: it is called on the reader's own thread.
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         self.account.began();
-        match self.deliver(&ExportMetricsServiceRequest::from(metrics).encode_to_vec()) {
+        match self.deliver(ExportMetricsServiceRequest::from(metrics)) {
             Ok(rejected) => {
                 self.trouble.is_over();
                 self.account.delivered(rejected);
@@ -85,7 +104,7 @@ impl PushMetricExporter for Exporter {
         Ok(())
     }
 
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+    fn shutdown_with_timeout(&self, _: std::time::Duration) -> OTelSdkResult {
         Ok(())
     }
 

@@ -10,16 +10,23 @@ mod haste;
 mod init;
 mod limits;
 mod metrics;
+mod own;
+mod parts;
 mod percent;
 mod pieces;
 mod resource;
 mod sampler;
 mod settings;
+mod sources;
 mod target;
 mod tls;
 mod trouble;
 mod variables;
 
+#[cfg(feature = "plugins")]
+pub(crate) use account::Account;
 pub use account::{Counts, MetricCounts};
 pub use init::{Otel, init, init_as};
+#[cfg(feature = "plugins")]
+pub(crate) use sources::{ScopeMetrics, Source, Sources};
 pub use variables::ConfigError;

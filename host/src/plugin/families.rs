@@ -1,0 +1,155 @@
+//! The host's own metrics: what it knows of plugins, of destinations and of itself.
+
+use std::collections::BTreeMap;
+
+use super::status::TracerStatus;
+use crate::collect::MomentTerms;
+use crate::metrics::{Families, Kind, Samples};
+use crate::outbox::DestinationState;
+use crate::rpc::Symbol;
+
+/// What became of the calls of each plugin, and what it takes.
+pub(super) fn tracers(all: &[TracerStatus], writer: &mut impl Families) {
+    let mut gauge = |name: &str, kind: Kind, help: &str, value: &dyn Fn(&TracerStatus) -> f64| {
+        let family = writer.family(name, kind, help);
+        for tracer in all {
+            family.sample([("tracer", tracer.name.as_str())], value(tracer));
+        }
+    };
+    let counter = Kind::Counter;
+    gauge("hottap_calls_finished_total", counter, "Finished calls in the tracer's scope.", &|t| {
+        t.terms.finished as f64
+    });
+    gauge("hottap_calls_committed_total", counter, "Calls whose flush was committed.", &|t| t.terms.committed as f64);
+    gauge("hottap_calls_dead_total", counter, "Calls put aside that the tracer cannot digest.", &|t| {
+        t.terms.dead as f64
+    });
+    gauge("hottap_calls_pending", Kind::Gauge, "Calls that wait for the tracer or its next flush.", &|t| {
+        t.terms.pending as f64
+    });
+    gauge("hottap_tracer_cpu_seconds_total", counter, "CPU time spent on the tracer.", &|t| t.cpu_ns as f64 / 1e9);
+    gauge("hottap_tracer_memory_bytes", Kind::Gauge, "Linear memory that the tracer holds.", &|t| {
+        t.memory_bytes as f64
+    });
+    gauge("hottap_tracer_traps_total", counter, "Instances of the tracer that ended in a trap.", &|t| t.traps as f64);
+    gauge("hottap_tracer_loads_total", counter, "Generations of the tracer that went live.", &|t| t.loads as f64);
+    gauge("hottap_tracer_live", Kind::Gauge, "1 if the tracer is live.", &|t| f64::from(u8::from(t.state == "live")));
+    gauge("hottap_tracer_error", Kind::Gauge, "1 if the tracer has an error to look at.", &|t| {
+        f64::from(u8::from(t.last_error.is_some()))
+    });
+    let dropped = writer.family("hottap_calls_dropped_total", counter, "Calls that the tracer lost, by reason.");
+    for tracer in all {
+        for (reason, calls) in tracer.terms.dropped.iter() {
+            dropped.sample([("tracer", tracer.name.as_str()), ("reason", reason)], calls as f64);
+        }
+    }
+    let refused = writer.family(
+        "hottap_tracer_payloads_refused_total",
+        counter,
+        "Payloads that the tracer could not hand over to a destination, by reason.",
+    );
+    for tracer in all {
+        for (reason, payloads) in &tracer.payloads_refused {
+            refused.sample([("tracer", tracer.name.as_str()), ("reason", *reason)], *payloads as f64);
+        }
+    }
+    moments(all, writer);
+    let starting = || all.iter().filter_map(|tracer| Some((tracer.name.as_str(), tracer.start.as_ref()?)));
+    let starts = writer.family("hottap_starts_total", counter, "Calls that the tracer's start was called for.");
+    starting().for_each(|(tracer, start)| starts.sample([("tracer", tracer)], start.calls as f64));
+    let misses =
+        writer.family("hottap_start_misses_total", counter, "Starts of the tracer that trapped or ran out of time.");
+    starting().for_each(|(tracer, start)| misses.sample([("tracer", tracer)], start.misses as f64));
+    let skipped = writer.family("hottap_starts_skipped_total", counter, "Calls that were not started, by reason.");
+    for (tracer, start) in starting() {
+        for (reason, calls) in start.skipped.iter() {
+            skipped.sample([("tracer", tracer), ("reason", reason)], calls as f64);
+        }
+    }
+}
+
+/// What the host knows of itself.
+pub(super) fn host(native_panics: u64, writer: &mut impl Families) {
+    let counter = Kind::Counter;
+    let symbols =
+        writer.family("hottap_symbols_overflowed_total", counter, "Texts that found no room in the symbol table.");
+    symbols.sample([], f64::from(Symbol::overflowed()));
+    let panics = writer.family("hottap_native_panics_total", counter, "Panics of native tracers.");
+    panics.sample([], native_panics as f64);
+}
+
+/// The messages of open streams, of those who follow them.
+fn moments(all: &[TracerStatus], writer: &mut impl Families) {
+    let following = || all.iter().filter_map(|tracer| Some((tracer.name.as_str(), tracer.moments.as_ref()?)));
+    let mut family = |name: &str, kind: Kind, help: &str, value: &dyn Fn(&MomentTerms) -> u64| {
+        let family = writer.family(name, kind, help);
+        following().for_each(|(tracer, terms)| family.sample([("tracer", tracer)], value(terms) as f64));
+    };
+    let counter = Kind::Counter;
+    family("hottap_moments_observed_total", counter, "Messages of open streams in the tracer's scope.", &|terms| {
+        terms.observed
+    });
+    family("hottap_moments_committed_total", counter, "Messages whose flush was committed.", &|terms| terms.committed);
+    family("hottap_moments_pending", Kind::Gauge, "Messages that wait for the tracer or its next flush.", &|terms| {
+        terms.pending
+    });
+    let dropped = writer.family("hottap_moments_dropped_total", counter, "Messages that the tracer lost, by reason.");
+    for (tracer, terms) in following() {
+        for (reason, moments) in terms.dropped.iter() {
+            dropped.sample([("tracer", tracer), ("reason", reason)], moments as f64);
+        }
+    }
+}
+
+/// Where payloads go, and what became of them.
+pub(super) fn destinations(all: &[DestinationState], writer: &mut impl Families) {
+    let mut family = |name: &str, kind: Kind, help: &str, value: &dyn Fn(&DestinationState) -> f64| {
+        let family = writer.family(name, kind, help);
+        for destination in all {
+            family.sample([("destination", destination.name.as_str())], value(destination));
+        }
+    };
+    let counter = Kind::Counter;
+    family("hottap_destination_accepted_total", counter, "Payloads that were committed to the destination.", &|d| {
+        d.accepted as f64
+    });
+    family("hottap_destination_delivered_total", counter, "Payloads that the destination took.", &|d| {
+        d.delivered as f64
+    });
+    family("hottap_destination_queued", Kind::Gauge, "Payloads that wait for the destination.", &|d| {
+        d.queued.payloads as f64
+    });
+    family("hottap_destination_queued_bytes", Kind::Gauge, "Bytes that wait for the destination.", &|d| {
+        d.queued.bytes as f64
+    });
+    family("hottap_destination_retries_total", counter, "Tries beyond the first of each payload.", &|d| {
+        d.retries as f64
+    });
+    let mut reasons = |name: &str, help: &str, counts: &dyn Fn(&DestinationState) -> &BTreeMap<&'static str, u64>| {
+        let family = writer.family(name, counter, help);
+        for destination in all {
+            for (reason, payloads) in counts(destination) {
+                let labels = [("destination", destination.name.as_str()), ("reason", *reason)];
+                family.sample(labels, *payloads as f64);
+            }
+        }
+    };
+    reasons("hottap_destination_dropped_total", "Accepted payloads that were lost, by reason.", &|d| &d.dropped);
+    reasons("hottap_destination_refused_total", "Payloads that were not accepted, by reason.", &|d| &d.refused);
+}
+
+/// What became of the spans that go out over OTLP.
+#[cfg(feature = "otel")]
+pub(super) fn spans(counts: &crate::otel::Counts, writer: &mut impl Families) {
+    let mut family = |name: &str, kind: Kind, help: &str, value: u64| {
+        writer.family(name, kind, help).sample([], value as f64);
+    };
+    let counter = Kind::Counter;
+    family("hottap_otel_spans_ended_total", counter, "Sampled spans that have ended.", counts.ended);
+    family("hottap_otel_spans_exported_total", counter, "Spans that the collector took.", counts.exported);
+    family("hottap_otel_spans_pending", Kind::Gauge, "Spans that wait for the collector.", counts.pending);
+    let lost = writer.family("hottap_otel_spans_lost_total", counter, "Spans that were lost, by reason.");
+    for (reason, spans) in [("rejected", counts.rejected), ("failed", counts.failed), ("dropped", counts.dropped)] {
+        lost.sample([("reason", reason)], spans as f64);
+    }
+}

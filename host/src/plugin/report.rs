@@ -1,0 +1,110 @@
+//! The state of everything, as the admin API and OTLP tell it; each family of metrics is written in `families`.
+
+use std::sync::Arc;
+
+use super::books::{Book, Books};
+use super::families;
+use super::name::Name;
+use super::operator::Operator;
+use super::plugins::Plugins;
+use super::status::TracerStatus;
+use crate::admin::Report;
+use crate::metrics::{Families, Registry, Writer};
+use crate::tracer::Core;
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+/// Answers the admin API, and what sends metrics over OTLP.
+pub(crate) struct Reporter {
+    core: Arc<Core>,
+    registry: Arc<Registry>,
+    /// None if there is no plugin dir.
+    plugins: Option<(Arc<Books>, Arc<Operator>)>,
+    /// Whose losses are shown.
+    #[cfg(feature = "otel")]
+    otel: Option<Arc<crate::otel::Account>>,
+    #[cfg(feature = "otel")]
+    started_unix_nanos: u64,
+}
+
+impl Reporter {
+    pub(crate) fn new(core: Arc<Core>, registry: Arc<Registry>, plugins: Option<&Plugins>) -> Self {
+        Self {
+            #[cfg(feature = "otel")]
+            otel: None,
+            #[cfg(feature = "otel")]
+            started_unix_nanos: core.clock.unix(core.clock.now()),
+            core,
+            registry,
+            plugins: plugins.map(|plugins| (plugins.books.clone(), plugins.operator.clone())),
+        }
+    }
+
+    /// Shows what became of these spans, too.
+    #[cfg(feature = "otel")]
+    pub(crate) fn showing(self, otel: Option<Arc<crate::otel::Account>>) -> Self {
+        Self { otel, ..self }
+    }
+
+    fn plugins(&self) -> Vec<TracerStatus> {
+        let Some((books, operator)) = &self.plugins else { return Vec::new() };
+        let status = |(name, book): &(Name, Arc<Book>)| TracerStatus::new(name, book, &self.registry, operator);
+        books.all().iter().map(status).collect()
+    }
+
+    /// By the registry's clock.
+    fn now_ms(&self) -> u64 {
+        self.core.clock.now() / NANOS_PER_MILLI
+    }
+
+    /// What the host knows of plugins, of destinations and of itself.
+    fn write_host(&self, writer: &mut impl Families) {
+        families::tracers(&self.plugins(), writer);
+        families::host(self.core.natives.panics(), writer);
+        let destinations = self.plugins.as_ref().map(|(_, operator)| operator.outbox.states());
+        families::destinations(&destinations.unwrap_or_default(), writer);
+        #[cfg(feature = "server")]
+        super::connections::write(&self.core.servers.snapshot(), writer);
+        #[cfg(feature = "otel")]
+        if let Some(account) = &self.otel {
+            families::spans(&account.counts(), writer);
+        }
+    }
+}
+
+#[cfg(feature = "otel")]
+impl crate::otel::Source for Reporter {
+    fn scopes(&self) -> Vec<crate::otel::ScopeMetrics> {
+        let (clock, now_ms) = (self.core.clock, self.now_ms());
+        let unix = |ms: u64| clock.unix(ms.saturating_mul(NANOS_PER_MILLI));
+        let mut host = crate::metrics::HostMetrics::new(self.started_unix_nanos, unix(now_ms));
+        self.write_host(&mut host);
+        let mut scopes = self.registry.scopes(&mut host, now_ms, unix);
+        scopes.push(host.finish());
+        scopes
+    }
+}
+
+impl Report for Reporter {
+    fn metrics(&self) -> String {
+        let mut writer = Writer::default();
+        self.write_host(&mut writer);
+        self.registry.write(&mut writer, self.now_ms());
+        writer.finish()
+    }
+
+    fn tracers(&self) -> serde_json::Value {
+        serde_json::json!({ "tracers": self.plugins() })
+    }
+
+    fn destinations(&self) -> serde_json::Value {
+        match &self.plugins {
+            Some((_, operator)) => serde_json::json!(operator.status()),
+            None => serde_json::json!({ "destinations": [] }),
+        }
+    }
+
+    fn healthy(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
