@@ -112,7 +112,8 @@ fn a_request_is_two_spans_at_a_collector() {
 #[test]
 fn a_plugin_makes_the_same_two() {
     let guests = std::env::var_os("HOTTAP_TEST_GUESTS");
-    let Some(module) = guests.and_then(|guests| std::fs::read(std::path::Path::new(&guests).join("rpc-span.wasm")).ok())
+    let Some(module) =
+        guests.and_then(|guests| std::fs::read(std::path::Path::new(&guests).join("rpc-span.wasm")).ok())
     else {
         assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "rpc-span was not built");
         println!("skipped: a_plugin_makes_the_same_two: no rpc-span.wasm; run cargo xtask test");

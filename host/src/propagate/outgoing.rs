@@ -270,4 +270,50 @@ mod tests {
         forward(Propagators::default(), &mut own);
         assert_eq!(own.get(&TRACEPARENT), Some(&HeaderValue::from_static("the application's")));
     }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn an_attempt_debugs_if_its_call_does() {
+        use super::super::Propagator::{B3, B3Multi, Jaeger};
+
+        let trace = TraceContext::root();
+        let propagators = Propagators::new([B3, B3Multi, Jaeger]);
+        for (debug, attempt, expected) in
+            [(true, trace.child(), true), (false, trace.child(), false), (true, TraceContext::root(), false)]
+        {
+            let mut headers = HeaderMap::new();
+            propagators.inject(&trace, debug, None, &mut headers);
+            identify(&attempt, propagators, &mut headers);
+            assert_eq!(headers.get("b3").is_some_and(|b3| b3.as_bytes().ends_with(b"-d")), expected, "{headers:?}");
+            assert_eq!(headers.contains_key("x-b3-flags"), expected, "{headers:?}");
+            assert_eq!(propagators.extract(&headers).debugged(), expected.then_some(attempt.trace_id), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_nobody_wants_debugs_if_its_caller_does() {
+        use super::super::Propagator::{B3, Jaeger};
+
+        let propagators = Propagators::new([B3, Jaeger]);
+        let own = HeaderMap::from_iter([
+            (
+                "b3".parse().expect("a name"),
+                HeaderValue::from_static("80f198ee56343ba864fe8b2a57d3eff7-1111111111111111-d"),
+            ),
+            ("uberctx-user".parse().expect("a name"), HeaderValue::from_static("42")),
+        ]);
+        let mut slot = Ambient::passing(propagators, &own, || 0);
+        let _entered = Ambient::enter(&mut slot);
+        let mut headers = HeaderMap::new();
+        forward(propagators, &mut headers);
+        assert_eq!((headers.get("b3"), headers.get("uberctx-user")), (own.get("b3"), own.get("uberctx-user")));
+        assert!(headers.get("uber-trace-id").is_some_and(|value| value.as_bytes().ends_with(b":03")), "{headers:?}");
+        let baggage_alone =
+            HeaderMap::from_iter([("uberctx-user".parse().expect("a name"), HeaderValue::from_static("42"))]);
+        let mut slot = Ambient::passing(propagators, &baggage_alone, || 0);
+        let _entered = Ambient::enter(&mut slot);
+        let mut headers = HeaderMap::new();
+        forward(propagators, &mut headers);
+        assert_eq!(headers, baggage_alone);
+    }
 }

@@ -28,3 +28,4 @@ mod options;
 mod propagation;
 mod specification;
 mod tls;
+mod w3c;

@@ -9,6 +9,7 @@ use opentelemetry::trace::{Span, SpanContext, Tracer, TracerProvider};
 use opentelemetry::{KeyValue, trace};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Histogram, metric::Data};
+use prost::Message;
 
 use crate::collector::{Collector, Manner};
 use crate::export::{assert_counts, at, calls, set_up};
@@ -75,11 +76,12 @@ fn a_collector_that_has_no_room_is_asked_again_only_if_it_says_when() {
     }
 }
 
-/// The histograms that were taken, one of each export.
+/// The histograms of calls that were taken, one of each export.
 fn histograms(collector: &Collector) -> Vec<Histogram> {
     let metrics = collector.metrics().into_iter().flat_map(|request| request.resource_metrics);
     let metrics = metrics.flat_map(|resource| resource.scope_metrics).flat_map(|scope| scope.metrics);
     metrics
+        .filter(|metric| metric.name == "endpoint.call.duration")
         .map(|metric| match metric.data {
             Some(Data::Histogram(histogram)) => histogram,
             other => panic!("{other:?}"),
@@ -127,24 +129,24 @@ fn assert_metric_counts(otel: &Otel, expected: [u64; 4]) {
 fn exports_of_metrics_are_counted() {
     let collector = Collector::start(Manner::Takes);
     let otel = otel(&collector, &[METRICS, ("OTEL_TRACES_EXPORTER", "none")]);
-    assert!(otel.flush(), "with nothing to tell, nothing is sent");
-    assert_metric_counts(&otel, [0, 0, 0, 0]);
+    assert!(otel.flush(), "what became of spans is always there");
+    assert_metric_counts(&otel, [1, 1, 0, 0]);
     calls(&otel, 1);
     assert!(otel.flush());
-    assert_metric_counts(&otel, [1, 1, 0, 0]);
+    assert_metric_counts(&otel, [2, 2, 0, 0]);
     collector.behave(Manner::Refuses(1));
     assert!(!otel.flush(), "one point is refused");
-    assert_metric_counts(&otel, [2, 2, 0, 1]);
+    assert_metric_counts(&otel, [3, 3, 0, 1]);
     for manner in [Manner::Answers(404), Manner::Answers(503), Manner::Babbles] {
         collector.behave(manner);
         assert!(!otel.flush(), "{manner:?}");
     }
-    assert_metric_counts(&otel, [5, 2, 3, 1]);
+    assert_metric_counts(&otel, [6, 3, 3, 1]);
     collector.behave(Manner::Takes);
     assert!(otel.shutdown(Duration::from_secs(10)), "the last export is made at shutdown");
-    assert_metric_counts(&otel, [6, 3, 3, 1]);
+    assert_metric_counts(&otel, [7, 4, 3, 1]);
     assert!(!otel.flush(), "there is nobody any more");
-    assert_metric_counts(&otel, [6, 3, 3, 1]);
+    assert_metric_counts(&otel, [7, 4, 3, 1]);
 }
 
 #[test]
@@ -216,6 +218,24 @@ fn a_span_holds_no_more_than_its_limits() {
         let value = attribute.value.as_ref().and_then(|value| value.value.clone());
         assert_eq!(value, Some(Value::StringValue("ÄÖÜä".to_owned())));
     }
+}
+
+#[test]
+fn a_batch_that_is_too_long_for_a_collector_goes_in_pieces() {
+    let collector = Collector::start(Manner::Takes);
+    let otel = otel(&collector, &[]);
+    let tracer = otel.tracer_provider().tracer("test");
+    for number in 0..5 {
+        let mut span = tracer.start(number.to_string());
+        span.set_attribute(KeyValue::new("long", "x".repeat(1 << 20)));
+        span.end();
+    }
+    assert!(otel.shutdown(Duration::from_secs(10)));
+    let mut spans = collector.spans();
+    spans.sort_unstable();
+    assert_eq!(spans, ["0", "1", "2", "3", "4"]);
+    assert!(collector.traces().iter().all(|request| request.encoded_len() <= 4 << 20));
+    assert_counts(&otel, &[("ended", 5), ("exported", 5)]);
 }
 
 #[test]

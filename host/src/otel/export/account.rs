@@ -28,7 +28,7 @@ pub struct Counts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetricCounts {
-    /// All of them. With nothing to tell, none is made.
+    /// All of them.
     pub exports: u64,
     /// The collector has taken them, in whole or in part.
     pub exported: u64,

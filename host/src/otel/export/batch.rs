@@ -18,6 +18,7 @@ use super::account::Account;
 use super::answer::Verdict;
 use super::backoff::Backoff;
 use super::collector::{Closer, Collector};
+use super::pieces::{MAX_BYTES, pieces};
 use super::settings::BatchSettings;
 use super::trouble::Trouble;
 use super::variables::DAY;
@@ -223,17 +224,21 @@ impl Sender {
         self.shared.state().closed.map_or(until, |closed| closed.min(until))
     }
 
-    /// Tries until the batch is delivered, refused, or its time is over. How many spans were lost.
+    /// How many spans were lost.
     fn deliver(&mut self, mut batch: Vec<SpanData>) -> u64 {
-        let count = batch.len();
-        let mut until = Instant::now() + self.shared.settings.timeout;
-        if self.limit(until) <= Instant::now() {
+        if self.limit(Instant::now() + self.shared.settings.timeout) <= Instant::now() {
             // Not even worth encoding.
-            return self.give_up(count);
+            return self.give_up(batch.len());
         }
         batch.iter_mut().for_each(|span| self.shared.settings.limits.cut(span));
         let request =
             ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) };
+        pieces(request, MAX_BYTES).into_iter().map(|(piece, count)| self.deliver_piece(&piece, count)).sum()
+    }
+
+    /// Tries until the request is delivered, refused, or its time is over. How many spans were lost.
+    fn deliver_piece(&mut self, request: &ExportTraceServiceRequest, count: usize) -> u64 {
+        let mut until = Instant::now() + self.shared.settings.timeout;
         let packed = self.collector.pack(&request.encode_to_vec());
         let mut backoff = Backoff::new();
         loop {

@@ -13,6 +13,7 @@ mod metrics;
 mod own;
 mod parts;
 mod percent;
+mod pieces;
 mod resource;
 mod sampler;
 mod settings;
