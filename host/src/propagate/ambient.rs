@@ -5,11 +5,11 @@
 
 use std::cell::RefCell;
 
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
 use super::{Propagators, Remote};
-use crate::rpc::{Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
+use crate::rpc::{CallExtensions, Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
     static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
@@ -30,7 +30,7 @@ pub(crate) struct Passing {
     trace: Option<TraceContext>,
     tracestate: Option<HeaderValue>,
     /// Its baggage.
-    extensions: Extensions,
+    extensions: CallExtensions,
     /// When it has to be done, by the process's clock; 0 is never.
     #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client runtime hands deadlines on"))]
     until: u64,
@@ -87,7 +87,7 @@ impl Ambient {
         }
     }
 
-    pub(super) fn extensions(&self) -> Extensions {
+    pub(super) fn extensions(&self) -> CallExtensions {
         match self {
             Self::Traced(rpc) => rpc.extensions().clone(),
             Self::Passing(passing) => passing.extensions.clone(),
@@ -131,9 +131,7 @@ impl Ambient {
     #[cfg(feature = "otel")]
     fn attach(&self) -> Attached {
         match self {
-            Self::Traced(rpc) => {
-                rpc.extensions().get::<opentelemetry::Context>().map(|context| context.clone().attach())
-            }
+            Self::Traced(rpc) => rpc.extensions().span.as_ref().map(|span| span.context().clone().attach()),
             Self::Passing(_) => None,
         }
     }

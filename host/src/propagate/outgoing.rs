@@ -1,13 +1,13 @@
 //! What a client call sends along: who its parent is, and the headers that say so.
 
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use super::Propagators;
 use super::ambient::Ambient;
 use super::baggage::Baggage;
 use super::traceparent::{Given, Remote};
 use super::tracestate::{self, TRACESTATE};
-use crate::rpc::{Symbol, TraceContext};
+use crate::rpc::{CallExtensions, Symbol, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -18,7 +18,7 @@ pub(crate) struct Parent {
     /// The identity of the new call.
     pub(crate) trace: TraceContext,
     /// What native tracers attached to the call that the current task handles.
-    pub(crate) extensions: Extensions,
+    pub(crate) extensions: CallExtensions,
     /// The method whose handler makes the call; none if no handler does.
     pub(crate) caller: Symbol,
     /// What goes on with the ambient trace.
@@ -53,7 +53,7 @@ impl Parent {
         });
         ambient.unwrap_or_else(|| Self {
             trace: child(),
-            extensions: Extensions::new(),
+            extensions: CallExtensions::default(),
             caller: Symbol::NONE,
             tracestate: None,
             baggage: None,
