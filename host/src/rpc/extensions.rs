@@ -15,12 +15,6 @@ pub(crate) struct CallExtensions {
     pub(crate) span: Option<crate::otel::ActiveSpan>,
 }
 
-impl From<Extensions> for CallExtensions {
-    fn from(by_type: Extensions) -> Self {
-        Self { by_type, ..Self::default() }
-    }
-}
-
 impl Deref for CallExtensions {
     type Target = Extensions;
 
