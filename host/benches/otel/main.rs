@@ -7,7 +7,8 @@
 //! call. Left out: what a layer does around it, which is the same for every tracer, and export.
 //!
 //! The SDK is driven in three ways: as its documentation shows it; with the span in a context, as ours is; and without
-//! looking at the clock, which it does twice, while a tracer is told when its call began and how long it took.
+//! looking at the clock, which it does twice, while a tracer is told when its call began and how long it took. One pair is of
+//! calls whose caller sent a trace.
 
 #[path = "../cost/clock.rs"]
 #[expect(dead_code, reason = "one thread is measured here")]
@@ -24,9 +25,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use hottap::otel::{Conventions, SpanTracer};
-use hottap::rpc::{Level, Peer, Protocol, RpcInfo, Side, Streaming, Traffic};
+use hottap::rpc::{Level, Peer, Protocol, RpcInfo, Side, Streaming, TraceContext, Traffic};
 use hottap::{CallContext, Hottap, Tracer};
-use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, TraceContextExt, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{
+    Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt, TraceFlags, TraceState, Tracer as _,
+    TracerProvider as _,
+};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
@@ -132,8 +136,13 @@ fn main() {
     let provider = SdkTracerProvider::builder().with_span_processor(Nowhere).with_sampler(Sampler::AlwaysOn).build();
     let (ours, sdk) = (SpanTracer::new(&provider).conventions(Conventions::default()), provider.tracer("bench"));
     let info = ready();
-    let mut native = || {
-        let mut contexts: Vec<_> = (0..BURST).map(|_| Some(CallContext::new(info.clone()))).collect();
+    let native = |trace: TraceContext| {
+        let context = || {
+            let mut context = CallContext::new(info.clone());
+            context.set_trace(trace);
+            context
+        };
+        let mut contexts: Vec<_> = (0..BURST).map(|_| Some(context())).collect();
         let mut next = contexts.iter_mut();
         burst(|| {
             let place = next.next().expect("one for each");
@@ -168,14 +177,28 @@ fn main() {
             span.end_with_timestamp(black_box(now));
         })
     };
-    let rounds = interleave(ROUNDS, &mut [&mut native, &mut bare, &mut active, &mut told]);
-    let [native, bare, active, told] = [0, 1, 2, 3].map(|side| rounds.cost(side));
+    let caller = TraceContext::root();
+    let mut called = || {
+        burst(|| {
+            let (trace_id, span_id) = black_box((caller.trace_id.into(), caller.span_id.into()));
+            let remote = SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, true, TraceState::NONE);
+            let around = Context::current().with_remote_span_context(remote);
+            let mut span = builder(&sdk, black_box(METHOD), black_box(PEER)).start_with_context(&sdk, &around);
+            span.set_attributes(end());
+            span.end();
+        })
+    };
+    let (mut root, mut child) = (|| native(TraceContext::root()), || native(caller.child()));
+    let sides = &mut [&mut root as &mut dyn FnMut() -> f64, &mut bare, &mut active, &mut told, &mut child, &mut called];
+    let rounds = interleave(ROUNDS, sides);
+    let [native, bare, active, told, child, called] = [0, 1, 2, 3, 4, 5].map(|side| rounds.cost(side));
     let figures = [
         Figure::new("native start and finish against the SDK", rounds.ratio(0, 1), "ratio")
             .at_most(1.15)
             .of(native, bare),
         Figure::new("native start and finish against an active span", rounds.ratio(0, 2), "ratio").of(native, active),
         Figure::new("native start and finish against given times", rounds.ratio(0, 3), "ratio").of(native, told),
+        Figure::new("native start and finish below a caller", rounds.ratio(4, 5), "ratio").of(child, called),
         Figure::new("native start and finish", native, "ns"),
     ];
     let json = std::env::args().any(|argument| argument == "--json");

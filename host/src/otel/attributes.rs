@@ -1,8 +1,5 @@
 //! From what is known of a call to attributes, by the conventions; which of them metrics have is said in `metrics`.
 
-use std::cell::Cell;
-
-use opentelemetry::trace::SpanRef;
 use opentelemetry::{KeyValue, StringValue, Value};
 
 use super::{BusinessErrors, Conventions, Names, address};
@@ -10,12 +7,6 @@ use crate::rpc::{Method, Peer, Protocol, RpcInfo, Side, Transport, error_type};
 
 /// Attributes of a span, as many as nearly all have: room for those that are added when the call ends, too.
 const ROOM: usize = 12;
-
-thread_local! {
-    /// The emptied list of the last call that ended on this thread, for the next one. No list is longer than what is known
-    /// of a call: some 16 attributes, and 96 tags.
-    static SPARE: Cell<Vec<KeyValue>> = const { Cell::new(Vec::new()) };
-}
 
 /// What a call is to the conventions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,18 +53,6 @@ pub(super) struct Attributes {
 impl Attributes {
     pub(super) fn new(names: Names) -> Self {
         Self { list: Vec::with_capacity(ROOM), names }
-    }
-
-    /// For a list that is not kept, but [added](Self::add_to) to one that is: it takes no memory of its own.
-    pub(super) fn more(names: Names) -> Self {
-        Self { list: SPARE.try_with(Cell::take).unwrap_or_default(), names }
-    }
-
-    /// Gives them to a span.
-    pub(super) fn add_to(mut self, span: &SpanRef<'_>) {
-        span.set_attributes(self.list.drain(..));
-        // A thread that ends has none.
-        let _ = SPARE.try_with(|spare| spare.set(self.list));
     }
 
     pub(super) fn push(&mut self, key: &'static str, value: impl Into<Value>) {
@@ -167,7 +146,7 @@ impl Attributes {
             return;
         }
         let old_http = kind == Kind::Http;
-        let [host_key, port_key, old_host_key, old_port_key] = match (info.side(), old_http) {
+        let [address, port, old_address, old_port] = match (info.side(), old_http) {
             (Side::Client, false) => ["server.address", "server.port", "server.address", "server.port"],
             (Side::Client, true) => ["server.address", "server.port", "net.peer.name", "net.peer.port"],
             (_, false) => ["network.peer.address", "network.peer.port", "network.peer.address", "network.peer.port"],
@@ -182,10 +161,10 @@ impl Attributes {
             }
         };
         if !host.is_empty() {
-            self.push_as(host_key, old_host_key, host);
+            self.push_as(address, old_address, host);
         }
         if let Some(number) = number {
-            self.push_as(port_key, old_port_key, i64::from(number));
+            self.push_as(port, old_port, i64::from(number));
         }
     }
 

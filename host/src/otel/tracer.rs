@@ -237,7 +237,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         let Some(active) = call.extensions.span.as_ref().filter(own) else { return };
         let span = active.context().span();
         let kind = Kind::of(info);
-        let mut attributes = Attributes::more(kind.names(self.conventions));
+        let mut attributes = Attributes::new(kind.names(self.conventions));
         if active.told() != Told::All {
             span.update_name(self.name_of(info));
             attributes.called_at_last(kind, info, active.told());
@@ -250,7 +250,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         attributes.business(info, self.business);
         attributes.tags(info);
         events::add(&span, info, self.events, &mut attributes);
-        attributes.add_to(&span);
+        span.set_attributes(attributes.list);
         if let Some(status) = status::status(info, failure.is_some()) {
             span.set_status(status);
         }
