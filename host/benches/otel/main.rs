@@ -4,7 +4,7 @@
 //! attributes, four at its start and three at its end, with a processor that throws it away. CPU time of one thread; the two
 //! take turns in one run, and the ratio is the median of the ratios of neighbouring turns. In our figure: the span, its
 //! context, which is what is active while a handler runs, the call's new identity, and the end of what is known of the
-//! call. Left out: what a layer does around it, which is the same for every tracer, and export.
+//! call. Left out: export, and what a layer does around it, which has lines of its own.
 //!
 //! The SDK is driven in three ways: as its documentation shows it; with the span in a context, as ours is; and without
 //! looking at the clock, which it does twice, while a tracer is told when its call began and how long it took. One pair is of
@@ -15,9 +15,12 @@
 mod clock;
 #[path = "../cost/figure.rs"]
 mod figure;
+mod layer;
 #[path = "../cost/rounds.rs"]
 #[expect(dead_code, reason = "the other benchmark compares in more ways")]
 mod rounds;
+#[path = "../cost/service.rs"]
+mod service;
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -202,7 +205,7 @@ fn main() {
         Figure::new("native start and finish", native, "ns"),
     ];
     let json = std::env::args().any(|argument| argument == "--json");
-    for figure in figures {
+    for figure in figures.into_iter().chain(layer::figures(&provider)) {
         println!("{}", if json { figure.to_json() } else { figure.to_string() });
     }
 }
