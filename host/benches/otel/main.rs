@@ -3,27 +3,37 @@
 //! `cargo bench -p hottap --no-default-features --features otel --bench otel -- [--json]`. Both sides make a span with the same
 //! attributes, four at its start and three at its end, with a processor that throws it away. CPU time of one thread; the two
 //! take turns in one run, and the ratio is the median of the ratios of neighbouring turns. In our figure: the span, its
-//! context, which is what is active while a handler runs, and the call's new identity. Left out: what a layer does around
-//! it, which is the same for every tracer, and export.
+//! context, which is what is active while a handler runs, the call's new identity, and the end of what is known of the
+//! call. Left out: export, and what a layer does around it, which has lines of its own.
+//!
+//! The SDK is driven in three ways: as its documentation shows it; with the span in a context, as ours is; and without
+//! looking at the clock, which it does twice, while a tracer is told when its call began and how long it took. One pair is of
+//! calls whose caller sent a trace.
 
 #[path = "../cost/clock.rs"]
 #[expect(dead_code, reason = "one thread is measured here")]
 mod clock;
 #[path = "../cost/figure.rs"]
 mod figure;
+mod layer;
 #[path = "../cost/rounds.rs"]
 #[expect(dead_code, reason = "the other benchmark compares in more ways")]
 mod rounds;
+#[path = "../cost/service.rs"]
+mod service;
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hottap::otel::{Conventions, SpanTracer};
-use hottap::rpc::{Level, Peer, Protocol, RpcInfo, Side, Streaming, Traffic};
+use hottap::rpc::{Level, Peer, Protocol, RpcInfo, Side, Streaming, TraceContext, Traffic};
 use hottap::{CallContext, Hottap, Tracer};
-use opentelemetry::trace::{Span as _, SpanKind, TraceContextExt, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{
+    Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt, TraceFlags, TraceState, Tracer as _,
+    TracerProvider as _,
+};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
@@ -96,16 +106,16 @@ fn ready() -> RpcInfo {
 
 /// The same by the SDK's API alone.
 fn start(tracer: &SdkTracer, method: &'static str, peer: SocketAddr) -> Span {
-    tracer
-        .span_builder(method)
-        .with_kind(SpanKind::Server)
-        .with_attributes([
-            KeyValue::new("rpc.system.name", "grpc"),
-            KeyValue::new("rpc.method", method),
-            KeyValue::new("network.peer.address", peer.ip().to_string()),
-            KeyValue::new("network.peer.port", i64::from(peer.port())),
-        ])
-        .start(tracer)
+    builder(tracer, method, peer).start(tracer)
+}
+
+fn builder(tracer: &SdkTracer, method: &'static str, peer: SocketAddr) -> SpanBuilder {
+    tracer.span_builder(method).with_kind(SpanKind::Server).with_attributes([
+        KeyValue::new("rpc.system.name", "grpc"),
+        KeyValue::new("rpc.method", method),
+        KeyValue::new("network.peer.address", peer.ip().to_string()),
+        KeyValue::new("network.peer.port", i64::from(peer.port())),
+    ])
 }
 
 fn end() -> [KeyValue; 3] {
@@ -129,15 +139,21 @@ fn main() {
     let provider = SdkTracerProvider::builder().with_span_processor(Nowhere).with_sampler(Sampler::AlwaysOn).build();
     let (ours, sdk) = (SpanTracer::new(&provider).conventions(Conventions::default()), provider.tracer("bench"));
     let info = ready();
-    let mut native = || {
-        let mut contexts: Vec<_> = (0..BURST).map(|_| CallContext::new(info.clone())).collect();
+    let native = |trace: TraceContext| {
+        let context = || {
+            let mut context = CallContext::new(info.clone());
+            context.set_trace(trace);
+            context
+        };
+        let mut contexts: Vec<_> = (0..BURST).map(|_| Some(context())).collect();
         let mut next = contexts.iter_mut();
         burst(|| {
-            let context = next.next().expect("one for each");
+            let place = next.next().expect("one for each");
+            let context = place.as_mut().expect("not used yet");
             ours.start(black_box(context));
             ours.finish(black_box(context));
-            // The span goes with its context, the call's own facts do not.
-            context.extensions_mut().clear();
+            // The span goes with its call.
+            *place = None;
         })
     };
     let mut bare = || {
@@ -155,17 +171,41 @@ fn main() {
             span.end();
         })
     };
-    let rounds = interleave(ROUNDS, &mut [&mut native, &mut bare, &mut active]);
-    let (native, bare, active) = (rounds.cost(0), rounds.cost(1), rounds.cost(2));
+    let now = SystemTime::now();
+    let mut told = || {
+        burst(|| {
+            let builder = builder(&sdk, black_box(METHOD), black_box(PEER)).with_start_time(black_box(now));
+            let mut span = builder.start(&sdk);
+            span.set_attributes(end());
+            span.end_with_timestamp(black_box(now));
+        })
+    };
+    let caller = TraceContext::root();
+    let mut called = || {
+        burst(|| {
+            let (trace_id, span_id) = black_box((caller.trace_id.into(), caller.span_id.into()));
+            let remote = SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, true, TraceState::NONE);
+            let around = Context::current().with_remote_span_context(remote);
+            let mut span = builder(&sdk, black_box(METHOD), black_box(PEER)).start_with_context(&sdk, &around);
+            span.set_attributes(end());
+            span.end();
+        })
+    };
+    let (mut root, mut child) = (|| native(TraceContext::root()), || native(caller.child()));
+    let sides = &mut [&mut root as &mut dyn FnMut() -> f64, &mut bare, &mut active, &mut told, &mut child, &mut called];
+    let rounds = interleave(ROUNDS, sides);
+    let [native, bare, active, told, child, called] = [0, 1, 2, 3, 4, 5].map(|side| rounds.cost(side));
     let figures = [
         Figure::new("native start and finish against the SDK", rounds.ratio(0, 1), "ratio")
             .at_most(1.15)
             .of(native, bare),
         Figure::new("native start and finish against an active span", rounds.ratio(0, 2), "ratio").of(native, active),
+        Figure::new("native start and finish against given times", rounds.ratio(0, 3), "ratio").of(native, told),
+        Figure::new("native start and finish below a caller", rounds.ratio(4, 5), "ratio").of(child, called),
         Figure::new("native start and finish", native, "ns"),
     ];
     let json = std::env::args().any(|argument| argument == "--json");
-    for figure in figures {
+    for figure in figures.into_iter().chain(layer::figures(&provider)) {
         println!("{}", if json { figure.to_json() } else { figure.to_string() });
     }
 }

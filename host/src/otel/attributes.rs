@@ -1,10 +1,8 @@
 //! From what is known of a call to attributes, by the conventions; which of them metrics have is said in `metrics`.
 
-use std::net::IpAddr;
-
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use super::{BusinessErrors, Conventions, Names};
+use super::{BusinessErrors, Conventions, Names, address};
 use crate::rpc::{Method, Peer, Protocol, RpcInfo, Side, Transport, error_type};
 
 /// Attributes of a span, as many as nearly all have: room for those that are added when the call ends, too.
@@ -156,7 +154,7 @@ impl Attributes {
         };
         let (host, number) = match info.peer() {
             Peer::Unknown => return,
-            Peer::Socket(socket) => (ip(socket.ip()), Some(socket.port())),
+            Peer::Socket(socket) => (address::words(socket.ip()), Some(socket.port())),
             Peer::Text(text) => {
                 let (host, port) = split(text);
                 (host.to_owned(), port)
@@ -322,11 +320,6 @@ fn service(method: &str) -> &str {
 
 fn name(method: &str) -> &str {
     method.rsplit_once('/').map_or(method, |(_, name)| name)
-}
-
-/// An address in words. An IPv4 address that a socket of both families shows as one of IPv6 is what it was.
-fn ip(address: IpAddr) -> String {
-    address.to_canonical().to_string()
 }
 
 /// Host and port of `inventory:80` or `[::1]:80`; what has no port is all host.

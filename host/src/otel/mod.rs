@@ -24,6 +24,8 @@
 //! on a server and from 400 up on a client; RPCs on a client with any status but success, on a server with `UNKNOWN`,
 //! `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`; whatever panicked; clients that gave up.
 
+mod active;
+mod address;
 mod attributes;
 mod business;
 mod conventions;
@@ -34,6 +36,7 @@ mod parent;
 mod status;
 mod tracer;
 
+pub(crate) use active::ActiveSpan;
 pub use business::BusinessErrors;
 pub use conventions::{Conventions, Names};
 #[cfg(feature = "plugins")]

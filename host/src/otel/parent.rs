@@ -7,23 +7,16 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use crate::CallContext;
 use crate::rpc::TraceContext;
 
-/// A call that is not traced by choice; its children are its parent's.
-#[derive(Clone, Copy)]
-pub(super) struct Untraced {
-    /// By its identity, which nobody outside of the process has seen.
-    pub(super) span_id: u64,
-}
-
 /// The context that the call's span is made in.
 pub(super) fn of(call: &CallContext) -> Context {
-    let (trace, extensions) = (call.info().trace(), call.extensions());
+    let trace = call.info().trace();
     if trace.parent_span_id == 0 {
         // Of no call; but the application may have opened a span.
         return Context::current();
     }
-    if let Some(around) = extensions.get::<Context>() {
-        let untraced = extensions.get::<Untraced>().is_some_and(|untraced| untraced.span_id == trace.parent_span_id);
-        if untraced || span_id(around) == trace.parent_span_id {
+    if let Some(span) = &call.extensions.span {
+        let around = span.context();
+        if span.is_of(trace.parent_span_id) || span_id(around) == trace.parent_span_id {
             // An attempt is its call's. Other calls are made in a handler, which may have opened spans of its own.
             return if call.info().attempt_of().is_some() { around.clone() } else { innermost(around) };
         }

@@ -11,7 +11,7 @@ use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt, TracerP
 use opentelemetry::{Context, KeyValue, trace};
 
 use super::attributes::{Attributes, Kind, Told};
-use super::{BusinessErrors, Conventions, events, parent, status};
+use super::{ActiveSpan, BusinessErrors, Conventions, events, parent, status};
 use crate::propagate::Baggage;
 use crate::rpc::{Level, RpcInfo, Side};
 use crate::{CallContext, Tracer};
@@ -55,14 +55,6 @@ pub struct SpanTracer<T = BoxedTracer> {
 
 type Predicate = Box<dyn Fn(&RpcInfo) -> bool + Send + Sync>;
 type Namer = Box<dyn Fn(&RpcInfo) -> Cow<'static, str> + Send + Sync>;
-
-/// Not all that is to be said of what is called could be said when the call started.
-#[derive(Clone, Copy)]
-struct Untold {
-    told: Told,
-    /// By its identity: calls that it makes inherit what is attached to it.
-    span_id: u64,
-}
 
 impl SpanTracer {
     /// With the global provider, as it is now: set it before, or spans go nowhere.
@@ -204,9 +196,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
     fn start(&self, call: &mut CallContext) {
         let info = call.info();
         if !self.filters.iter().all(|passes| passes(info)) {
-            let (around, untraced) = (parent::of(call), parent::Untraced { span_id: info.trace().span_id });
-            call.extensions_mut().insert(around);
-            call.extensions_mut().insert(untraced);
+            call.extensions.span = Some(ActiveSpan::around(parent::of(call), info.trace().span_id));
             return;
         }
         let kind = Kind::of(info);
@@ -235,31 +225,22 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         if let Some(state) = changed {
             call.tracestate = HeaderValue::try_from(state).ok().filter(|state| !state.is_empty());
         }
+        let recording = trace::Span::is_recording(&span);
         let context = around.with_span(span);
-        call.extensions_mut().insert(context);
-        if told != Told::All {
-            call.extensions_mut().insert(Untold { told, span_id: identity.span_id });
-        }
+        call.extensions.span = Some(ActiveSpan::new(context, identity.span_id, told, recording));
     }
 
     fn finish(&self, call: &CallContext) {
-        let (info, extensions) = (call.info(), call.extensions());
-        let Some(context) = extensions.get::<Context>() else { return };
-        if parent::span_id(context) != info.trace().span_id {
-            // It is what is around the call, which has no span of its own.
-            return;
-        }
-        let span = context.span();
-        if !span.is_recording() {
-            return;
-        }
+        let info = call.info();
+        // One that is not the call's own is its caller's.
+        let own = |active: &&ActiveSpan| active.is_recording() && active.is_of(info.trace().span_id);
+        let Some(active) = call.extensions.span.as_ref().filter(own) else { return };
+        let span = active.context().span();
         let kind = Kind::of(info);
         let mut attributes = Attributes::new(kind.names(self.conventions));
-        if let Some(untold) = extensions.get::<Untold>()
-            && untold.span_id == info.trace().span_id
-        {
+        if active.told() != Told::All {
             span.update_name(self.name_of(info));
-            attributes.called_at_last(kind, info, untold.told);
+            attributes.called_at_last(kind, info, active.told());
         }
         let failure = status::failure(kind, info, self.business);
         attributes.ended(kind, info, failure);

@@ -5,12 +5,12 @@
 
 use std::cell::RefCell;
 
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
 use super::incoming::Debugged;
 use super::{Propagators, Remote, jaeger};
-use crate::rpc::{Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
+use crate::rpc::{CallExtensions, Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
     static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
@@ -31,7 +31,7 @@ pub(crate) struct Passing {
     trace: Option<TraceContext>,
     tracestate: Option<HeaderValue>,
     /// Its baggage.
-    extensions: Extensions,
+    extensions: CallExtensions,
     /// When it has to be done, by the process's clock; 0 is never.
     #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client runtime hands deadlines on"))]
     until: u64,
@@ -88,11 +88,11 @@ impl Ambient {
         }
     }
 
-    pub(super) fn extensions(&self) -> Extensions {
+    pub(super) fn extensions(&self) -> CallExtensions {
         self.attached().clone()
     }
 
-    fn attached(&self) -> &Extensions {
+    fn attached(&self) -> &CallExtensions {
         match self {
             Self::Traced(rpc) => rpc.extensions(),
             Self::Passing(passing) => &passing.extensions,
@@ -108,7 +108,7 @@ impl Ambient {
     /// OpenTelemetry's context of the handler's call, if it has a span.
     #[cfg(feature = "otel")]
     fn context(&self) -> Option<&opentelemetry::Context> {
-        self.attached().get()
+        self.attached().span.as_ref().map(crate::otel::ActiveSpan::context)
     }
 
     #[cfg(not(feature = "otel"))]

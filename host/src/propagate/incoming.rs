@@ -1,8 +1,9 @@
 //! What comes with a request beside its caller's span, and goes on with the calls that are made on its behalf.
 
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use super::{Given, Propagators, tracestate};
+use crate::rpc::CallExtensions;
 
 /// This trace is one for debugging: so its caller says, and so it goes on. It is kept among a handler's extensions, so that
 /// a call without it costs nothing.
@@ -18,8 +19,8 @@ pub(crate) fn incoming(
     propagators: Propagators,
     given: Given,
     headers: &HeaderMap,
-) -> (Extensions, Option<HeaderValue>) {
-    let mut extensions = Extensions::new();
+) -> (CallExtensions, Option<HeaderValue>) {
+    let mut extensions = CallExtensions::default();
     if let Some(baggage) = propagators.extract_baggage(headers) {
         extensions.insert(baggage);
     }

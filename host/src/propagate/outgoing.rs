@@ -1,13 +1,13 @@
 //! What a client call sends along: who its parent is, and the headers that say so.
 
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use super::Propagators;
 use super::ambient::Ambient;
 use super::baggage::Baggage;
 use super::traceparent::{Given, Remote};
 use super::tracestate::{self, TRACESTATE};
-use crate::rpc::{Symbol, TraceContext};
+use crate::rpc::{CallExtensions, Symbol, TraceContext};
 
 /// Where a client call belongs.
 ///
@@ -18,7 +18,7 @@ pub(crate) struct Parent {
     /// The identity of the new call.
     pub(crate) trace: TraceContext,
     /// What native tracers attached to the call that the current task handles.
-    pub(crate) extensions: Extensions,
+    pub(crate) extensions: CallExtensions,
     /// The method whose handler makes the call; none if no handler does.
     pub(crate) caller: Symbol,
     /// What goes on with the ambient trace.
@@ -59,7 +59,7 @@ impl Parent {
             let baggage = active_baggage();
             Self {
                 trace: child(),
-                extensions: with_baggage(Extensions::new(), baggage.as_ref()),
+                extensions: with_baggage(CallExtensions::default(), baggage.as_ref()),
                 caller: Symbol::NONE,
                 tracestate: None,
                 baggage,
@@ -93,7 +93,7 @@ impl Parent {
 }
 
 /// What is attached to the new call has the baggage that goes on with it, which may be another than what came.
-fn with_baggage(mut extensions: Extensions, baggage: Option<&Baggage>) -> Extensions {
+fn with_baggage(mut extensions: CallExtensions, baggage: Option<&Baggage>) -> CallExtensions {
     if extensions.get() != baggage {
         match baggage {
             Some(baggage) => _ = extensions.insert(baggage.clone()),

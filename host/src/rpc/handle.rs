@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Extensions, HeaderValue};
+use http::HeaderValue;
 
 use super::invocation::MAX_MESSAGE_BYTES;
-use super::{Clock, EventKind, EventStatus, Level, RpcInfo, RpcNotes, Symbol, cut};
+use super::{CallExtensions, Clock, EventKind, EventStatus, Level, RpcInfo, RpcNotes, Symbol, cut};
 
 /// A call that is being handled; all clones are one.
 ///
@@ -33,7 +33,7 @@ struct Shared {
     /// None before the handler has said anything, and after the call has finished.
     notes: Mutex<Said>,
     tracestate: Option<HeaderValue>,
-    extensions: Extensions,
+    extensions: CallExtensions,
 }
 
 #[derive(Default)]
@@ -47,7 +47,7 @@ enum Said {
 
 impl RpcHandle {
     /// `tracestate` and `extensions` are what calls that the handler makes go on with.
-    pub(crate) fn new(info: RpcInfo, tracestate: Option<HeaderValue>, extensions: Extensions) -> Self {
+    pub(crate) fn new(info: RpcInfo, tracestate: Option<HeaderValue>, extensions: CallExtensions) -> Self {
         Self(Arc::new(Shared { info, notes: Mutex::default(), tracestate, extensions }))
     }
 
@@ -144,7 +144,7 @@ impl RpcHandle {
         self.0.tracestate.as_ref()
     }
 
-    pub(crate) fn extensions(&self) -> &Extensions {
+    pub(crate) fn extensions(&self) -> &CallExtensions {
         &self.0.extensions
     }
 }

@@ -4,6 +4,7 @@ mod clock;
 mod config;
 mod endpoint;
 mod event;
+mod extensions;
 mod handle;
 mod info;
 mod invocation;
@@ -33,6 +34,7 @@ pub use trace::TraceContext;
 
 pub(crate) use clock::Clock;
 pub(crate) use config::nanos;
+pub(crate) use extensions::CallExtensions;
 pub(crate) use method::MAX_METHOD_BYTES;
 pub(crate) use symbol::error_type;
 pub(crate) use text::cut;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use super::attempts::Attempts;
 use super::follow::Follower;
@@ -14,8 +14,9 @@ use super::local::{Decided, Local, Named};
 use super::natives::{Natives, Started};
 use super::{CallContext, Core};
 use crate::rpc::{
-    Codec, EventKind, EventStatus, Interaction, Level, MAX_METHOD_BYTES, Method, Outcome, Peer, Protocol, RpcInfo,
-    RpcNotes, RpcStats, Side, Streaming, Symbol, TraceContext, Traffic, Transport, error_type, nanos,
+    CallExtensions, Codec, EventKind, EventStatus, Interaction, Level, MAX_METHOD_BYTES, Method, Outcome, Peer,
+    Protocol, RpcInfo, RpcNotes, RpcStats, Side, Streaming, Symbol, TraceContext, Traffic, Transport, error_type,
+    nanos,
 };
 
 /// One call under observation.
@@ -43,7 +44,7 @@ pub(crate) struct Begun {
     level: Level,
     method: Option<MethodId>,
     name: Method,
-    extensions: Extensions,
+    extensions: CallExtensions,
     tracestate: Option<HeaderValue>,
     own: Option<Arc<Natives>>,
 }
@@ -77,7 +78,7 @@ impl Begun {
             level,
             method,
             name: if method.is_some() { Method::known(symbol) } else { unknown(name) },
-            extensions: Extensions::new(),
+            extensions: CallExtensions::default(),
             tracestate: None,
             own: own.cloned(),
         })
@@ -91,7 +92,7 @@ impl Begun {
 
     /// Gives it what came with its parent: what native tracers attached to the call that it is made in, and the state of
     /// the trace.
-    pub(crate) fn inherit(self, extensions: Extensions, tracestate: Option<HeaderValue>) -> Self {
+    pub(crate) fn inherit(self, extensions: CallExtensions, tracestate: Option<HeaderValue>) -> Self {
         Self { extensions, tracestate, ..self }
     }
 

@@ -3,13 +3,13 @@
 use http::{Extensions, HeaderValue};
 
 use crate::propagate::Baggage;
-use crate::rpc::{RpcHandle, RpcInfo, TraceContext};
+use crate::rpc::{CallExtensions, RpcHandle, RpcInfo, TraceContext};
 
 /// One call: what is known of it, and a place for things that belong to it (Kitex's ctx).
 #[derive(Debug)]
 pub struct CallContext {
     pub(crate) info: RpcInfo,
-    pub(crate) extensions: Extensions,
+    pub(crate) extensions: CallExtensions,
     /// Goes on with the trace.
     pub(crate) tracestate: Option<HeaderValue>,
 }
@@ -18,7 +18,7 @@ impl CallContext {
     /// A context of its own, with nothing attached: for tests of tracers, and for who drives one by hand.
     #[must_use]
     pub fn new(info: RpcInfo) -> Self {
-        Self { info, extensions: Extensions::new(), tracestate: None }
+        Self { info, extensions: CallExtensions::default(), tracestate: None }
     }
 
     /// For attempts, which begin as copies of their call. To tracers it is no value to keep: they clone the RpcInfo.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, Response};
+use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -67,7 +67,7 @@ where
         active.start_plugins(request.headers_mut());
         let mut owner = Owner::new(active);
         if !rpc.extensions().is_empty() {
-            request.extensions_mut().extend(rpc.extensions().clone());
+            request.extensions_mut().extend(Extensions::clone(rpc.extensions()));
         }
         request.extensions_mut().insert(rpc.clone());
         let mut ambient = Some(Ambient::Traced(rpc));
