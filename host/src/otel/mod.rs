@@ -30,9 +30,13 @@ mod conventions;
 mod events;
 mod export;
 mod metrics;
+mod name;
+mod network;
 mod parent;
+mod request;
 mod status;
 mod tracer;
+mod url;
 
 pub use business::BusinessErrors;
 pub use conventions::{Conventions, Names};

@@ -17,6 +17,8 @@ pub(super) fn failure(kind: Kind, info: &RpcInfo, business: BusinessErrors) -> O
         Outcome::Ok => false,
         Outcome::BusinessError => business == BusinessErrors::Error,
         Outcome::Panicked => true,
+        // The caller stopped a request that had not failed, which the conventions for HTTP take for no error.
+        Outcome::Cancelled if kind == Kind::Http && info.side() == Side::Client => false,
         _ if info.side() != Side::Server => true,
         outcome => match (kind, stats.rpc_status()) {
             (Kind::Rpc, Some(status)) => SERVER_FAILED.contains(&status),

@@ -12,7 +12,7 @@ use super::follow::Follower;
 use super::live::MethodId;
 use super::local::{Decided, Local, Named};
 use super::natives::{Natives, Started};
-use super::{CallContext, Core};
+use super::{CallContext, Core, RequestHead};
 use crate::rpc::{
     Codec, EventKind, EventStatus, Interaction, Level, MAX_METHOD_BYTES, Method, Outcome, Peer, Protocol, RpcInfo,
     RpcNotes, RpcStats, Side, Streaming, Symbol, TraceContext, Traffic, Transport, error_type, nanos,
@@ -45,6 +45,7 @@ pub(crate) struct Begun {
     name: Method,
     extensions: Extensions,
     tracestate: Option<HeaderValue>,
+    request: Option<Arc<RequestHead>>,
     own: Option<Arc<Natives>>,
 }
 
@@ -79,6 +80,7 @@ impl Begun {
             name: if method.is_some() { Method::known(symbol) } else { unknown(name) },
             extensions: Extensions::new(),
             tracestate: None,
+            request: None,
             own: own.cloned(),
         })
     }
@@ -93,6 +95,15 @@ impl Begun {
     /// the trace.
     pub(crate) fn inherit(self, extensions: Extensions, tracestate: Option<HeaderValue>) -> Self {
         Self { extensions, tracestate, ..self }
+    }
+
+    /// Gives it its request's head, if some native tracer asks for that.
+    #[inline]
+    pub(crate) fn requested(mut self, core: &Core, head: impl FnOnce() -> RequestHead) -> Self {
+        if core.natives.want_heads() || self.own.as_ref().is_some_and(|own| own.want_heads()) {
+            self.request = Some(Arc::new(head()));
+        }
+        self
     }
 
     /// How much is to be recorded.
@@ -116,7 +127,8 @@ impl Begun {
     ) -> Call {
         let stats = RpcStats::new(self.level, self.started, core.clock.unix(self.started));
         let info = RpcInfo::new(self.id, side, self.name, trace, stats);
-        let context = CallContext { info, extensions: self.extensions, tracestate: self.tracestate };
+        let context =
+            CallContext { info, extensions: self.extensions, tracestate: self.tracestate, request: self.request };
         // Put together in its place at once: it is half a kilobyte, and each move of it is a copy.
         let mut call = Call {
             core,
