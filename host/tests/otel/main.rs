@@ -19,6 +19,8 @@ mod collector;
 mod endpoints;
 mod export;
 mod grpc;
+#[cfg(all(feature = "client", feature = "server"))]
+mod heads;
 mod http_spans;
 mod log;
 mod metrics;

@@ -45,9 +45,8 @@ impl Runtime<'_> {
         if info.config.deadline == 0 {
             info.config.deadline = self.deadline;
         }
-        if let Some(peer) = self.peer {
-            info.set_peer(peer.clone());
-        }
+        // Wherever the request's URI points, that is not where the call goes.
+        info.set_peer(self.peer.cloned().unwrap_or(Peer::Unknown));
     }
 
     pub(super) fn join(&self, active: &Active, extensions: &mut Extensions) {

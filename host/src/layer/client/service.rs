@@ -116,7 +116,7 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     let begun = if let Some(method) = head.wire.method(request.uri().path()) {
         Begun::new(core, Side::Client, &[method], own)
     } else {
-        let method = protocol::http::method(request.method());
+        let method = protocol::method(request.method());
         // Not axum's: in a proxy the extensions are those of the request that came in.
         match request.extensions().get::<Route>() {
             Some(route) => Begun::new(core, Side::Client, &[method, " ", route.as_str()], own),

@@ -96,7 +96,7 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     let begun = if let Some(method) = head.wire.method(path) {
         Begun::new(core, Side::Server, &[method], own)
     } else {
-        let method = protocol::http::method(request.method());
+        let method = protocol::method(request.method());
         match route {
             Some(route) => Begun::new(core, Side::Server, &[method, " ", route], own),
             // A router inside of the layer may tell it in the response.
