@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 
 use crate::metrics::Metrics;
 use crate::spans::{Spans, assert_attributes, attribute, error};
@@ -314,6 +314,52 @@ async fn a_clients_span_has_the_whole_url_of_where_the_call_went() {
         };
         // By name who was asked, by number who was reached.
         assert_eq!(keys.map(|key| attribute(&span, key)), ["localhost", &port, "127.0.0.1", &port]);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_is_called_by_its_path() {
+    let (spans, place) = (Spans::new(), tempfile::tempdir().expect("a directory"));
+    let path = place.path().join("shop.sock");
+    let (tap, text) = (tap(&spans, Names::Stable), path.to_str().expect("UTF-8"));
+    let bound = tap.server().bind_unix(&path).expect("binds");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(bound.serve_until(router(), async { _ = stopped.await }));
+    ask(&tap.client(format!("unix:{text}")).build().expect("builds"), "/users/17").await;
+    let _ = stop.send(());
+    task.await.expect("no panic");
+    let (server, ended) = (the_one(&spans, &SpanKind::Server), spans.ended());
+    for client in ended.iter().filter(|span| span.span_kind == SpanKind::Client) {
+        assert_attributes(client, &[("server.address", text), ("server.port", ""), ("network.peer.address", text)]);
+        assert_attributes(client, &[("url.full", "http://localhost/users/17")]);
+    }
+    assert_attributes(&server, &[("server.address", "localhost"), ("client.address", ""), ("url.scheme", "http")]);
+    assert_eq!(ended.len(), 3, "the client's call, its attempt, and the server's");
+}
+
+#[tokio::test]
+async fn a_client_layer_knows_what_the_request_says_of_where_it_goes() {
+    for (uri, host, full, address, port) in [
+        ("https://user:hunter2@shop/x?sig=1", "", "https://REDACTED:REDACTED@shop/x?sig=REDACTED", "shop", "443"),
+        ("http://shop:8080/x", "ignored", "http://shop:8080/x", "shop", "8080"),
+        ("/x", "shop:8080", "//shop:8080/x", "shop", "8080"),
+        ("/x", "", "", "", ""),
+    ] {
+        let spans = Spans::new();
+        let answer = |_: Request<hottap::RequestBody<Empty<Bytes>>>| async {
+            Ok::<_, std::convert::Infallible>(http::Response::new(Empty::<Bytes>::new()))
+        };
+        let mut request = Request::get(uri);
+        if !host.is_empty() {
+            request = request.header("host", host);
+        }
+        let request = request.body(Empty::new()).expect("a request");
+        let client = tap(&spans, Names::Stable).client_layer().layer(tower::service_fn(answer));
+        client.oneshot(request).await.expect("infallible");
+        let span = the_one(&spans, &SpanKind::Client);
+        assert_attributes(&span, &[("url.full", full), ("server.address", address), ("server.port", port)]);
+        assert!(!format!("{span:?}").contains("hunter2"), "{span:?}");
     }
 }
 
