@@ -30,9 +30,9 @@
 //! an RPC, of which only who is called is told; it is there from the start of the span, for samplers, and never in metrics,
 //! but for the scheme. No more than 2 KiB of each is kept.
 //!
-//! - **Scheme**: what the request says (`:scheme` of HTTP/2), else whether the connection has TLS, which
-//!   the server runtime knows; else `http`. What proxies write into `forwarded` and `x-forwarded-*` is not
-//!   believed, for anybody can write it: neither scheme, server nor client come from there.
+//! - **Scheme**: what the request says (`:scheme` of HTTP/2), else what the connection is, if the server runtime serves it;
+//!   else `http`, also where another server ends TLS and speaks HTTP/1.1. What proxies write into `forwarded` and
+//!   `x-forwarded-*` is not believed, for anybody can write it: neither scheme, server nor client come from there.
 //! - **Who is called**: by a request's URI (`:authority`), else its `host` header; on a client whose requests say nothing of
 //!   it, where the call goes. A client of several endpoints has it in the spans of its attempts.
 //! - **Secrets**: user and password in URLs are `REDACTED` (the older name has none), and so are in queries the values of
