@@ -13,7 +13,7 @@ impl Attributes {
         if verb(call) != Some(method) {
             self.push_stable("http.request.method_original", url::bounded(method).to_owned());
         }
-        let (path, query) = (head.uri().path(), head.uri().query());
+        let (path, query) = (head.uri().path(), head.uri().query().filter(|query| !query.is_empty()));
         if call.info().side() == Side::Client {
             if let Some(authority) = head.authority() {
                 let full = |credentials| url::full(head.scheme(), &authority, credentials, path, query);
