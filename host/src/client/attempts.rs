@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response};
 
 use super::Error;
+use super::endpoint::Endpoint;
 use crate::layer::{Journal, Reached, grpc};
 use crate::propagate;
 use crate::rpc::{Outcome, error_type};
@@ -36,15 +37,15 @@ impl Attempts {
         self.number
     }
 
-    /// The next attempt begins; `request` goes out with it, and has its `traceparent` if it has a row.
-    pub(super) fn attempt_started(&mut self, request: &mut Parts) {
+    /// The next attempt begins, towards this endpoint; `request` goes out with it, and has its `traceparent` if it has a row.
+    pub(super) fn attempt_started(&mut self, request: &mut Parts, endpoint: &Endpoint) {
         self.number = self.number.saturating_add(1);
         self.open = true;
         let Some(journal) = &self.journal else { return };
         if self.retries {
             journal.attempt_started(self.number);
         }
-        self.row = Row(journal.attempt(self.number).map(Box::new));
+        self.row = Row(journal.attempt(self.number, &endpoint.peer, endpoint.origin()).map(Box::new));
         if let Row(Some(call)) = &self.row {
             propagate::identify(call.info().trace(), call.core().propagators, &mut request.headers);
         }

@@ -207,8 +207,13 @@ impl ClientBuilder {
             stream_recv_timeout: self.stream_timeout.map_or(0, nanos),
             ..RpcConfig::default()
         };
+        let has_one_origin = endpoints.windows(2).all(|pair| match pair {
+            [one, next] => one.origin() == next.origin(),
+            _ => true,
+        });
         let sender = Sender {
             endpoints,
+            has_one_origin,
             retry: self.retry,
             attempt_timeout: self.attempt_timeout,
             stream_timeout: self.stream_timeout,

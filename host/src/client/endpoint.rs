@@ -164,6 +164,11 @@ impl Endpoint {
         })
     }
 
+    /// Scheme and authority of the requests that go there.
+    pub(super) fn origin(&self) -> (&Scheme, &Authority) {
+        (&self.scheme, &self.authority)
+    }
+
     /// Sends a request, over a connection of its own if need be.
     pub(super) async fn send(&self, request: Request<Outgoing>, grpc: bool) -> Result<Response<Incoming>, Error> {
         self.exchange(request, grpc).await.map_err(|error| error.at(&self.peer, None))

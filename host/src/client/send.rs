@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::request::Parts;
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
@@ -40,6 +41,8 @@ pub(super) struct Until(pub(super) Instant);
 /// What all clones of a client share.
 pub(super) struct Sender {
     pub(super) endpoints: Vec<Arc<Endpoint>>,
+    /// Requests have the same scheme and authority wherever they go.
+    pub(super) has_one_origin: bool,
     pub(super) retry: Option<Retry>,
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) stream_timeout: Option<Duration>,
@@ -67,6 +70,11 @@ struct Answer {
 type Attempted = (Answer, Option<Failed>);
 
 impl Sender {
+    /// Scheme and authority of all requests, if they are the same for all.
+    pub(super) fn origin(&self) -> Option<(&Scheme, &Authority)> {
+        if self.has_one_origin { self.endpoints.first().map(|first| first.origin()) } else { None }
+    }
+
     pub(super) async fn send(self: Arc<Self>, request: Request<BoxedBody>) -> Result<Response<Body>, Error> {
         let (mut parts, body) = request.into_parts();
         let until = parts.extensions.remove::<Until>().map(|Until(until)| until);
@@ -117,8 +125,9 @@ impl Sender {
             return Err(self.out_of_time(call));
         }
         let Some(retry) = &self.retry else {
-            call.attempts.attempt_started(&mut parts);
-            let result = self.attempt(call, parts, Outgoing::once(body)).await;
+            let pick = self.pick()?;
+            call.attempts.attempt_started(&mut parts, &pick.endpoint);
+            let result = self.attempt(call, pick, parts, Outgoing::once(body)).await;
             if let Err(error) = &result {
                 call.attempts.attempt_failed(error);
             }
@@ -128,9 +137,10 @@ impl Sender {
         let replay = Replay::new(body, retry.max_buffer);
         loop {
             let mut request = parts.clone();
-            call.attempts.attempt_started(&mut request);
+            let pick = self.pick()?;
+            call.attempts.attempt_started(&mut request, &pick.endpoint);
             call.prepare(&mut request.headers);
-            let (result, failed) = match self.attempt(call, request, Outgoing::again(&replay)).await {
+            let (result, failed) = match self.attempt(call, pick, request, Outgoing::again(&replay)).await {
                 Err(error) => {
                     call.attempts.attempt_failed(&error);
                     let failed = Failed::of_error(&error);
@@ -160,11 +170,12 @@ impl Sender {
         }
     }
 
+    fn pick(&self) -> Result<Pick, Error> {
+        Pick::among(&self.endpoints).ok_or_else(|| Error::new(ErrorKind::Request, Phase::Start))
+    }
+
     /// Sends it once. Dropped, it resets its stream, or closes its connection if that can serve only one call at a time.
-    async fn attempt(&self, call: &Call, parts: Parts, mut body: Outgoing) -> Result<Attempted, Error> {
-        let Some(pick) = Pick::among(&self.endpoints) else {
-            return Err(Error::new(ErrorKind::Request, Phase::Start));
-        };
+    async fn attempt(&self, call: &Call, pick: Pick, parts: Parts, mut body: Outgoing) -> Result<Attempted, Error> {
         let mut request = Request::from_parts(parts, ());
         let journal = call.attempts.journal().filter(|journal| journal.is_detailed());
         let watch = (journal.is_some() || self.retry.is_some()).then(|| {

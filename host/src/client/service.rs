@@ -76,6 +76,7 @@ where
                 [only] => Some(&only.peer),
                 _ => None,
             },
+            origin: common.sender.origin(),
             counts_attempts: common.sender.retry.is_some(),
         };
         ClientFuture(self.service.run(request, &runtime))

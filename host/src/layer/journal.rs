@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use http::uri::{Authority, Scheme};
+
 use super::exchange::Exchange;
 use crate::rpc::{EventKind, Peer, RpcInfo, RpcNotes};
 use crate::tracer;
@@ -24,9 +26,10 @@ impl Journal {
         Self { exchange, attempts }
     }
 
-    /// Starts an attempt's row, if some tracer wants it; the first attempt has the number 1.
-    pub(crate) fn attempt(&self, number: u16) -> Option<tracer::Call> {
-        self.attempts.as_ref().map(|attempts| attempts.start(number))
+    /// Starts an attempt's row, if some tracer wants it; the first attempt has the number 1. It goes to this peer, and its
+    /// request has this scheme and this authority.
+    pub(crate) fn attempt(&self, number: u16, peer: &Peer, origin: (&Scheme, &Authority)) -> Option<tracer::Call> {
+        self.attempts.as_ref().map(|attempts| attempts.start_towards(number, peer, origin))
     }
 
     /// The call's level is detailed.

@@ -26,6 +26,9 @@ mod server;
 #[cfg(feature = "server")]
 pub(crate) use protocol::grpc::deadline as grpc_deadline;
 
+#[cfg(feature = "otel")]
+pub(crate) use protocol::method as http_method;
+
 pub use body::{RequestBody, ResponseBody};
 pub use business::{BusinessStatus, Classify, ResponseHead};
 #[cfg(feature = "client")]

@@ -1,12 +1,15 @@
-//! From what is known of a call to attributes, by the conventions; which of them metrics have is said in `metrics`.
+//! From what is known of a call to attributes, by the conventions: what was called, and how it ended. The ends of the call
+//! are in `network`, its request's head is in `request`; which of them metrics have is said in `metrics`.
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use super::{BusinessErrors, Conventions, Names, address};
-use crate::rpc::{Method, Peer, Protocol, RpcInfo, Side, Transport, error_type};
+use super::{BusinessErrors, Conventions, Names};
+use crate::CallContext;
+use crate::layer::http_method;
+use crate::rpc::{Method, Protocol, RpcInfo, Side, error_type};
 
 /// Attributes of a span, as many as nearly all have: room for those that are added when the call ends, too.
-const ROOM: usize = 12;
+const ROOM: usize = 16;
 
 /// What a call is to the conventions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub(super) enum Told {
 /// Names of attributes, with these values.
 pub(super) struct Attributes {
     pub(super) list: Vec<KeyValue>,
-    names: Names,
+    pub(super) names: Names,
 }
 
 impl Attributes {
@@ -60,7 +63,7 @@ impl Attributes {
     }
 
     /// Under its newer and its older name, as the conventions ask for.
-    fn push_as(&mut self, stable: &'static str, old: &'static str, value: impl Into<Value>) {
+    pub(super) fn push_as(&mut self, stable: &'static str, old: &'static str, value: impl Into<Value>) {
         let value = value.into();
         match self.names {
             Names::Stable => self.push(stable, value),
@@ -73,13 +76,13 @@ impl Attributes {
         }
     }
 
-    fn push_stable(&mut self, key: &'static str, value: impl Into<Value>) {
+    pub(super) fn push_stable(&mut self, key: &'static str, value: impl Into<Value>) {
         if self.names.stable() {
             self.push(key, value);
         }
     }
 
-    fn push_old(&mut self, key: &'static str, value: impl Into<Value>) {
+    pub(super) fn push_old(&mut self, key: &'static str, value: impl Into<Value>) {
         if self.names.old() {
             self.push(key, value);
         }
@@ -87,15 +90,16 @@ impl Attributes {
 
     /// What is called, as far as it is known: for plain HTTP a router may tell the route later, and a name that came over
     /// the wire has to prove itself.
-    pub(super) fn called(&mut self, kind: Kind, info: &RpcInfo) -> Told {
+    pub(super) fn called(&mut self, kind: Kind, call: &CallContext) -> Told {
+        let info = call.info();
         let method = info.invocation().method();
         let known = method.symbol().is_some();
         match kind {
             // Whoever drives the call will say what protocol it has; it is none of HTTP's methods that is called.
             Kind::Http if is_name(method.as_str()) => return Told::Nothing,
             Kind::Http => {
-                self.push_as("http.request.method", "http.method", part(method, verb));
-                if !self.route(method) {
+                self.push_as("http.request.method", "http.method", verb_of(call));
+                if !self.route(info) {
                     return Told::Half;
                 }
             }
@@ -113,20 +117,25 @@ impl Attributes {
     }
 
     /// The rest of what is called, once the call has ended.
-    pub(super) fn called_at_last(&mut self, kind: Kind, info: &RpcInfo, told: Told) {
-        let told = if told == Told::Nothing { self.called(kind, info) } else { told };
+    pub(super) fn called_at_last(&mut self, kind: Kind, call: &CallContext, told: Told) {
+        let told = if told == Told::Nothing { self.called(kind, call) } else { told };
+        let info = call.info();
         let method = info.invocation().method();
         match kind {
             _ if told == Told::All => {}
-            Kind::Http => _ = self.route(method),
+            Kind::Http => _ = self.route(info),
             Kind::Rpc => self.rpc_method(method),
             Kind::Endpoint => self.push("endpoint.method", part(method, whole)),
         }
     }
 
-    fn route(&mut self, method: &Method) -> bool {
+    /// On a client it is what the application says that its URLs are made by.
+    fn route(&mut self, info: &RpcInfo) -> bool {
+        let method = info.invocation().method();
         let has_route = method.as_str().contains(' ');
-        if has_route {
+        if has_route && info.side() == Side::Client {
+            self.push_stable("url.template", part(method, route));
+        } else if has_route {
             self.push("http.route", part(method, route));
         }
         has_route
@@ -138,34 +147,6 @@ impl Attributes {
         }
         let wanted = if self.names == Names::Old { name } else { whole };
         self.push("rpc.method", part(method, wanted));
-    }
-
-    /// Who is on the other side.
-    pub(super) fn peer(&mut self, kind: Kind, info: &RpcInfo) {
-        if kind == Kind::Endpoint {
-            return;
-        }
-        let old_http = kind == Kind::Http;
-        let [address, port, old_address, old_port] = match (info.side(), old_http) {
-            (Side::Client, false) => ["server.address", "server.port", "server.address", "server.port"],
-            (Side::Client, true) => ["server.address", "server.port", "net.peer.name", "net.peer.port"],
-            (_, false) => ["network.peer.address", "network.peer.port", "network.peer.address", "network.peer.port"],
-            (_, true) => ["network.peer.address", "network.peer.port", "net.sock.peer.addr", "net.sock.peer.port"],
-        };
-        let (host, number) = match info.peer() {
-            Peer::Unknown => return,
-            Peer::Socket(socket) => (address::words(socket.ip()), Some(socket.port())),
-            Peer::Text(text) => {
-                let (host, port) = split(text);
-                (host.to_owned(), port)
-            }
-        };
-        if !host.is_empty() {
-            self.push_as(address, old_address, host);
-        }
-        if let Some(number) = number {
-            self.push_as(port, old_port, i64::from(number));
-        }
     }
 
     /// How it ended.
@@ -199,19 +180,6 @@ impl Attributes {
         }
     }
 
-    /// Which version of HTTP carried it; known of a client's call when there is a response.
-    pub(super) fn carried(&mut self, kind: Kind, info: &RpcInfo) {
-        let version = match info.config().transport() {
-            Transport::Http1 => "1.1",
-            Transport::Http2 => "2",
-            Transport::Http3 => "3",
-            Transport::Unknown => return,
-        };
-        if kind == Kind::Http {
-            self.push_as("network.protocol.version", "net.protocol.version", version);
-        }
-    }
-
     /// Bytes of both bodies, named by what they are and not by who counted them.
     pub(super) fn sizes(&mut self, kind: Kind, info: &RpcInfo) {
         let (sent, received) = (info.stats().sent().bytes, info.stats().received().bytes);
@@ -234,7 +202,9 @@ impl Attributes {
     pub(super) fn attempts(&mut self, kind: Kind, info: &RpcInfo) {
         let number = i64::from(info.attempts());
         match info.attempt_of() {
-            Some(_) if number > 1 && kind == Kind::Http => self.push("http.request.resend_count", number - 1),
+            Some(_) if number > 1 && kind == Kind::Http => {
+                self.push_as("http.request.resend_count", "http.resend_count", number - 1);
+            }
             Some(_) => self.push("hottap.attempt", number),
             None if number > 1 => self.push("hottap.attempts", number),
             None => {}
@@ -266,7 +236,7 @@ impl Attributes {
 }
 
 /// The conventions' `rpc.system.name` of a protocol, or the older `rpc.system`, which differs for Connect.
-fn system(protocol: Protocol, names: Names) -> &'static str {
+pub(super) fn system(protocol: Protocol, names: Names) -> &'static str {
     match protocol {
         Protocol::Grpc | Protocol::GrpcWeb => "grpc",
         Protocol::Connect if names == Names::Old => "connect_rpc",
@@ -306,8 +276,17 @@ fn whole(method: &str) -> &str {
     method
 }
 
-fn verb(method: &str) -> &str {
-    method.split_once(' ').map_or(method, |(verb, _)| verb)
+/// The HTTP method, if there is a request that has one, as it may stand in names: `_OTHER` if it is not known.
+pub(super) fn verb(call: &CallContext) -> Option<&'static str> {
+    call.request().map(|head| http_method(head.method()))
+}
+
+/// The same also where there is only the name.
+fn verb_of(call: &CallContext) -> StringValue {
+    match verb(call) {
+        Some(verb) => verb.into(),
+        None => part(call.info().invocation().method(), |name| name.split_once(' ').map_or(name, |(verb, _)| verb)),
+    }
 }
 
 fn route(method: &str) -> &str {
@@ -322,33 +301,9 @@ fn name(method: &str) -> &str {
     method.rsplit_once('/').map_or(method, |(_, name)| name)
 }
 
-/// Host and port of `inventory:80` or `[::1]:80`; what has no port is all host.
-fn split(peer: &str) -> (&str, Option<u16>) {
-    let split = peer.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    let (host, port) = match split {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
-        _ => (peer, None),
-    };
-    (host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host), port)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_peer_is_a_host_and_perhaps_a_port() {
-        for (peer, expected) in [
-            ("inventory:80", ("inventory", Some(80))),
-            ("[::1]:80", ("::1", Some(80))),
-            ("::1", ("::1", None)),
-            ("pricing:99999", ("pricing:99999", None)),
-            ("unix:/run/shop.sock", ("unix:/run/shop.sock", None)),
-            ("", ("", None)),
-        ] {
-            assert_eq!(split(peer), expected, "{peer}");
-        }
-    }
 
     #[test]
     fn a_status_is_written_as_its_protocol_writes_it() {

@@ -22,9 +22,9 @@ const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75
 /// | HTTP served, made | `http.server.request.duration`, `http.client.request.duration` | `http.server.duration`, `http.client.duration` |
 /// | endpoints | `endpoint.call.duration` | the same |
 ///
-/// Their attributes are those of spans that are few: system, method or route, status, `error.type`, and of clients
-/// `server.address` and `server.port`. Peers of servers, tags and paths are in none. An attempt is not counted beside its
-/// call.
+/// Their attributes are those of spans that are few: system, method or route, status, `error.type`; of HTTP its version; of
+/// HTTP's servers `url.scheme` (where the call came with a request); of clients `server.address` and `server.port`. What
+/// callers write is in none: peers and names of servers, tags, paths. An attempt is not counted beside its call.
 pub struct MetricTracer {
     conventions: Conventions,
     business: BusinessErrors,
@@ -92,12 +92,15 @@ impl MetricTracer {
         self
     }
 
-    fn list(&self, kind: Kind, names: Names, info: &RpcInfo) -> Vec<KeyValue> {
+    fn list(&self, kind: Kind, names: Names, call: &CallContext) -> Vec<KeyValue> {
+        let info = call.info();
         let mut attributes = Attributes::new(names);
-        attributes.called_at_last(kind, info, Told::Nothing);
+        attributes.called_at_last(kind, call, Told::Nothing);
+        attributes.scheme(kind, call);
+        attributes.carried(kind, call);
         attributes.ended(kind, info, status::failure(kind, info, self.business));
         if info.side() == Side::Client {
-            attributes.peer(kind, info);
+            attributes.server(kind, call);
         }
         if let Some(further) = &self.further {
             attributes.list.extend(further(info));
@@ -150,15 +153,19 @@ impl Tracer for MetricTracer {
         let kind = Kind::of(info);
         let (names, seconds) = (kind.names(self.conventions), info.stats().duration().as_secs_f64());
         if names.stable() || kind == Kind::Endpoint {
-            self.stable.of(kind, info.side()).record(seconds, &self.list(kind, Names::Stable, info));
+            self.stable.of(kind, info.side()).record(seconds, &self.list(kind, Names::Stable, call));
         }
         if let Some(old) = self.old.as_ref().filter(|_| names.old() && kind != Kind::Endpoint) {
-            old.of(kind, info.side()).record(seconds * 1_000.0, &self.list(kind, Names::Old, info));
+            old.of(kind, info.side()).record(seconds * 1_000.0, &self.list(kind, Names::Old, call));
         }
     }
 
     fn level(&self, _: Side, _: &str) -> Level {
         Level::Base
+    }
+
+    fn request_head(&self) -> bool {
+        true
     }
 }
 

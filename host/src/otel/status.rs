@@ -17,6 +17,8 @@ pub(super) fn failure(kind: Kind, info: &RpcInfo, business: BusinessErrors) -> O
         Outcome::Ok => false,
         Outcome::BusinessError => business == BusinessErrors::Error,
         Outcome::Panicked => true,
+        // By the conventions for HTTP it is no error to stop a request of one's own, and one not to get a response to its end.
+        Outcome::Cancelled if kind == Kind::Http => info.side() == Side::Server,
         _ if info.side() != Side::Server => true,
         outcome => match (kind, stats.rpc_status()) {
             (Kind::Rpc, Some(status)) => SERVER_FAILED.contains(&status),
@@ -75,6 +77,16 @@ mod tests {
             for (side, expected) in [(Side::Server, server), (Side::Client, client)] {
                 let info = info(side, Protocol::Grpc, outcome, status);
                 assert_eq!(failure(Kind::Rpc, &info, Attribute).unwrap_or(""), expected, "{side:?}: {reason}");
+            }
+        }
+        for (kind, server, client) in [(Kind::Rpc, None, Some("cancelled")), (Kind::Http, Some("cancelled"), None)] {
+            let protocol = if kind == Kind::Http { Protocol::Http } else { Protocol::Grpc };
+            for (side, expected) in [(Side::Server, server), (Side::Client, client)] {
+                assert_eq!(
+                    failure(kind, &info(side, protocol, Cancelled, None), Attribute),
+                    expected,
+                    "{kind:?} {side:?}"
+                );
             }
         }
         let refused = info(Side::Server, Protocol::Grpc, BusinessError, Some(0));

@@ -11,7 +11,7 @@ use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt, TracerP
 use opentelemetry::{Context, KeyValue, trace};
 
 use super::attributes::{Attributes, Kind, Told};
-use super::{ActiveSpan, BusinessErrors, Conventions, events, parent, status};
+use super::{ActiveSpan, BusinessErrors, Conventions, events, name, parent, status};
 use crate::propagate::Baggage;
 use crate::rpc::{Level, RpcInfo, Side};
 use crate::{CallContext, Tracer};
@@ -122,7 +122,8 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Span
         self
     }
 
-    /// Names spans. Default the method: `pkg.Service/Method`, `GET /users/{id}`, the endpoint's name. Asked at the start of
+    /// Names spans. Default the method: `pkg.Service/Method`, `GET /users/{id}`, the endpoint's name; for a method that nobody
+    /// knows the RPC's system (`grpc`), or `HTTP` in the HTTP method's place. Asked at the start of
     /// each call, and again when it has ended if a router has told the route in the meantime. Names are to be few: put no
     /// id and no path into one.
     #[must_use]
@@ -154,13 +155,8 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Span
         self
     }
 
-    fn name_of(&self, info: &RpcInfo) -> Cow<'static, str> {
-        let method = info.invocation().method();
-        match (&self.name, method.symbol()) {
-            (Some(name), _) => name(info),
-            (None, Some(symbol)) => Cow::Borrowed(symbol.as_str()),
-            (None, None) => Cow::Owned(method.as_str().to_owned()),
-        }
+    fn name_of(&self, call: &CallContext) -> Cow<'static, str> {
+        self.name.as_ref().map_or_else(|| name::of(call, self.conventions), |name| name(call.info()))
     }
 
     /// What its span is made in, and what it is linked with.
@@ -201,11 +197,15 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         }
         let kind = Kind::of(info);
         let mut attributes = Attributes::new(kind.names(self.conventions));
-        let told = attributes.called(kind, info);
-        attributes.peer(kind, info);
+        let told = attributes.called(kind, call);
+        attributes.request(kind, call);
+        attributes.server(kind, call);
+        if info.side() == Side::Server {
+            attributes.peer(kind, info);
+        }
         let (around, links) = self.place(call);
         let around = with_baggage(around, call);
-        let mut builder = SpanBuilder::from_name(self.name_of(info));
+        let mut builder = SpanBuilder::from_name(self.name_of(call));
         builder.span_kind = Some(match info.side() {
             Side::Client => SpanKind::Client,
             Side::Server => SpanKind::Server,
@@ -239,12 +239,16 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         let kind = Kind::of(info);
         let mut attributes = Attributes::new(kind.names(self.conventions));
         if active.told() != Told::All {
-            span.update_name(self.name_of(info));
-            attributes.called_at_last(kind, info, active.told());
+            span.update_name(self.name_of(call));
+            attributes.called_at_last(kind, call, active.told());
         }
         let failure = status::failure(kind, info, self.business);
         attributes.ended(kind, info, failure);
-        attributes.carried(kind, info);
+        attributes.asked_for(kind, call);
+        if info.side() == Side::Client {
+            attributes.peer(kind, info);
+        }
+        attributes.carried(kind, call);
         attributes.sizes(kind, info);
         attributes.attempts(kind, info);
         attributes.business(info, self.business);
@@ -263,6 +267,10 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
 
     fn attempts(&self) -> bool {
         self.attempts
+    }
+
+    fn request_head(&self) -> bool {
+        true
     }
 }
 

@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "client")]
+use http::uri::{Authority, Scheme};
+
+#[cfg(feature = "client")]
+use super::RequestHead;
 use super::call::Call;
 use super::live::MethodId;
 use super::local::Local;
 use super::natives::Natives;
 use super::{CallContext, Core};
+#[cfg(feature = "client")]
+use crate::rpc::Peer;
 use crate::rpc::{RpcInfo, RpcStats};
 
 /// Starts the attempts of one call, of which some tracer wants to know.
@@ -35,6 +42,19 @@ impl Attempts {
 
     /// Starts one; `number` counts from 1. It is a call to whom attempts are handed over, and a child of the call.
     pub(crate) fn start(&self, number: u16) -> Call {
+        self.begin(number, |_| {})
+    }
+
+    /// The same for who knows where it goes.
+    #[cfg(feature = "client")]
+    pub(crate) fn start_towards(&self, number: u16, peer: &Peer, origin: (&Scheme, &Authority)) -> Call {
+        self.begin(number, |context| {
+            context.info.set_peer(peer.clone());
+            context.request = context.request.take().map(|head| Arc::new(RequestHead::clone(&head).at(origin)));
+        })
+    }
+
+    fn begin(&self, number: u16, place: impl FnOnce(&mut CallContext)) -> Call {
         let Shared { core, method, own, context } = &*self.0;
         let info = &context.info;
         let started = core.clock.now();
@@ -42,7 +62,9 @@ impl Attempts {
         let stats = RpcStats::new(info.stats.level, started, core.clock.unix(started));
         let info = RpcInfo { id, trace: info.trace.child(), stats, attempts: number.max(1), ..info.clone() };
         let (extensions, tracestate) = (context.extensions.clone(), context.tracestate.clone());
-        let context = CallContext { info, extensions, tracestate };
+        let request = context.request.clone();
+        let mut context = CallContext { info, extensions, tracestate, request };
+        place(&mut context);
         Call::of_attempt(core.clone(), *method, own.clone(), context)
     }
 }

@@ -12,7 +12,7 @@ use super::follow::Follower;
 use super::live::MethodId;
 use super::local::{Decided, Local, Named};
 use super::natives::{Natives, Started};
-use super::{CallContext, Core};
+use super::{CallContext, Core, RequestHead};
 use crate::rpc::{
     CallExtensions, Codec, EventKind, EventStatus, Interaction, Level, MAX_METHOD_BYTES, Method, Outcome, Peer,
     Protocol, RpcInfo, RpcNotes, RpcStats, Side, Streaming, Symbol, TraceContext, Traffic, Transport, error_type,
@@ -46,6 +46,7 @@ pub(crate) struct Begun {
     name: Method,
     extensions: CallExtensions,
     tracestate: Option<HeaderValue>,
+    request: Option<Arc<RequestHead>>,
     own: Option<Arc<Natives>>,
 }
 
@@ -80,6 +81,7 @@ impl Begun {
             name: if method.is_some() { Method::known(symbol) } else { unknown(name) },
             extensions: CallExtensions::default(),
             tracestate: None,
+            request: None,
             own: own.cloned(),
         })
     }
@@ -94,6 +96,15 @@ impl Begun {
     /// the trace.
     pub(crate) fn inherit(self, extensions: CallExtensions, tracestate: Option<HeaderValue>) -> Self {
         Self { extensions, tracestate, ..self }
+    }
+
+    /// Gives it its request's head, if some native tracer asks for that.
+    #[inline]
+    pub(crate) fn requested(mut self, core: &Core, head: impl FnOnce() -> RequestHead) -> Self {
+        if core.natives.want_heads() || self.own.as_ref().is_some_and(|own| own.want_heads()) {
+            self.request = Some(Arc::new(head()));
+        }
+        self
     }
 
     /// How much is to be recorded.
@@ -117,7 +128,8 @@ impl Begun {
     ) -> Call {
         let stats = RpcStats::new(self.level, self.started, core.clock.unix(self.started));
         let info = RpcInfo::new(self.id, side, self.name, trace, stats);
-        let context = CallContext { info, extensions: self.extensions, tracestate: self.tracestate };
+        let context =
+            CallContext { info, extensions: self.extensions, tracestate: self.tracestate, request: self.request };
         // Put together in its place at once: it is half a kilobyte, and each move of it is a copy.
         let mut call = Call {
             core,

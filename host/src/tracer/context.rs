@@ -1,7 +1,10 @@
 //! What a native tracer sees of a call.
 
+use std::sync::Arc;
+
 use http::{Extensions, HeaderValue};
 
+use super::RequestHead;
 use crate::propagate::Baggage;
 use crate::rpc::{CallExtensions, RpcHandle, RpcInfo, TraceContext};
 
@@ -12,18 +15,31 @@ pub struct CallContext {
     pub(crate) extensions: CallExtensions,
     /// Goes on with the trace.
     pub(crate) tracestate: Option<HeaderValue>,
+    /// If somebody asked for it.
+    pub(crate) request: Option<Arc<RequestHead>>,
 }
 
 impl CallContext {
     /// A context of its own, with nothing attached: for tests of tracers, and for who drives one by hand.
     #[must_use]
     pub fn new(info: RpcInfo) -> Self {
-        Self { info, extensions: CallExtensions::default(), tracestate: None }
+        Self { info, extensions: CallExtensions::default(), tracestate: None, request: None }
+    }
+
+    /// The same with a request's head.
+    #[must_use]
+    pub fn with_request(self, head: RequestHead) -> Self {
+        Self { request: Some(Arc::new(head)), ..self }
     }
 
     /// For attempts, which begin as copies of their call. To tracers it is no value to keep: they clone the RpcInfo.
     pub(super) fn copy(&self) -> Self {
-        Self { info: self.info.clone(), extensions: self.extensions.clone(), tracestate: self.tracestate.clone() }
+        Self {
+            info: self.info.clone(),
+            extensions: self.extensions.clone(),
+            tracestate: self.tracestate.clone(),
+            request: self.request.clone(),
+        }
     }
 
     /// What is known of the call. Sizes, status and duration are complete in `finish`.
@@ -42,6 +58,13 @@ impl CallContext {
     /// extensions) and in `finish`.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
+    }
+
+    /// The head of the call's request: there if the call has one, and some native tracer asks for it by
+    /// [`Tracer::request_head`](crate::Tracer::request_head).
+    #[must_use]
+    pub fn request(&self) -> Option<&RequestHead> {
+        self.request.as_deref()
     }
 
     /// W3C's `tracestate`: what came with the trace and goes on with it; "" if there is none.

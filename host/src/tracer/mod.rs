@@ -13,6 +13,7 @@ mod local;
 mod mask;
 mod native;
 mod natives;
+mod request;
 mod scope;
 mod shown;
 mod start;
@@ -22,6 +23,7 @@ pub use call::Call;
 pub use context::CallContext;
 pub use hottap::Hottap;
 pub use native::Tracer;
+pub use request::RequestHead;
 
 #[cfg(feature = "client")]
 pub(crate) use attempts::Attempts;

@@ -35,4 +35,10 @@ pub trait Tracer: Send + Sync + 'static {
     fn attempts(&self) -> bool {
         false
     }
+
+    /// Whether it looks at the heads of requests ([`CallContext::request`]), which are kept for as long as their calls only if
+    /// some native tracer does. Default no. Asked once, when the tracer is added to a builder or a layer.
+    fn request_head(&self) -> bool {
+        false
+    }
 }

@@ -12,6 +12,8 @@ use crate::rpc::{Level, Side};
 pub(crate) struct Natives {
     tracers: Vec<Arc<dyn Tracer>>,
     panics: Arc<AtomicU64>,
+    /// One of them looks at the heads of requests.
+    heads: bool,
 }
 
 /// Which of them were started for a call: bit i for tracer i; the 64th and later share the last bit.
@@ -19,14 +21,24 @@ pub(crate) type Started = u64;
 
 impl Natives {
     pub(crate) fn new(tracers: Vec<Arc<dyn Tracer>>) -> Self {
-        Self { tracers, panics: Arc::default() }
+        Self::asked(tracers, Arc::default())
     }
 
     /// Those of a layer, to which one more is added. Their panics are counted with the others.
     pub(crate) fn with(own: Option<&Self>, all: &Self, tracer: impl Tracer) -> Self {
         let mut tracers = own.map(|own| own.tracers.clone()).unwrap_or_default();
         tracers.push(Arc::new(tracer));
-        Self { tracers, panics: all.panics.clone() }
+        Self::asked(tracers, all.panics.clone())
+    }
+
+    fn asked(tracers: Vec<Arc<dyn Tracer>>, panics: Arc<AtomicU64>) -> Self {
+        let mut natives = Self { tracers, panics, heads: false };
+        let mut heads = false;
+        for tracer in &natives.tracers {
+            natives.guard("request_head", || heads |= tracer.request_head());
+        }
+        natives.heads = heads;
+        natives
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -48,6 +60,12 @@ impl Natives {
             level
         };
         if cap == Level::Base { cap } else { self.tracers.iter().map(level).max().unwrap_or_default() }
+    }
+
+    /// One of them looks at the heads of requests.
+    #[inline]
+    pub(crate) fn want_heads(&self) -> bool {
+        self.heads
     }
 
     /// One of them is called for attempts, too.

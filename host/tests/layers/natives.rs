@@ -113,3 +113,48 @@ async fn a_tracer_of_one_layer_gets_the_calls_of_that_layer_alone() {
     assert_eq!(own.finished(2).await.len(), 2, "one of each Hottap, also where nobody else wants it");
     assert_eq!(all.finished(2).await.len(), 2, "both calls of the second");
 }
+
+/// Keeps the URIs of the heads that it gets.
+#[derive(Clone, Default)]
+struct Heads {
+    asks: bool,
+    seen: Arc<Mutex<Vec<Option<String>>>>,
+}
+
+impl Tracer for Heads {
+    fn start(&self, call: &mut CallContext) {
+        let uri = call.request().map(|head| head.uri().to_string());
+        self.seen.lock().expect("not poisoned").push(uri);
+    }
+
+    fn finish(&self, _: &CallContext) {}
+
+    fn request_head(&self) -> bool {
+        self.asks
+    }
+}
+
+#[tokio::test]
+async fn heads_of_requests_are_kept_where_a_tracer_asks_for_them() {
+    let (silent, asking) = (Heads::default(), Heads { asks: true, ..Heads::default() });
+    let tap = Hottap::builder().tracer(silent.clone()).start().expect("starts");
+    let answer =
+        |_: Request<RequestBody<Empty<Bytes>>>| async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) };
+    let request = || Request::get("http://shop/users/17?q=1").body(Empty::<Bytes>::new()).expect("a request");
+    for (expected, reason) in
+        [(None, "nobody asks"), (Some("http://shop/users/17?q=1".to_owned()), "a layer's own does")]
+    {
+        let (client, server) = (tap.client_layer(), tap.server_layer());
+        let (client, server) = match expected {
+            None => (client, server),
+            Some(_) => (client.with_tracer(asking.clone()), server.with_tracer(asking.clone())),
+        };
+        client.layer(service_fn(answer)).oneshot(request()).await.expect("succeeds");
+        server.layer(service_fn(answer)).oneshot(request()).await.expect("succeeds");
+        let seen = std::mem::take(&mut *silent.seen.lock().expect("not poisoned"));
+        assert_eq!(seen, [expected.clone(), expected], "{reason}");
+    }
+    assert_eq!(asking.seen.lock().expect("not poisoned").len(), 2);
+    tap.start_call(Side::Client, "shop.v1.Checkout/Place").expect("wanted").finish();
+    assert_eq!(*silent.seen.lock().expect("not poisoned"), [None], "there is no request");
+}

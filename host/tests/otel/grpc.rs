@@ -31,6 +31,7 @@ async fn a_call_has_a_span_on_either_side_with_the_conventions_attributes() {
     let world = world(&spans, Echo::default()).await;
     world.client.unary("echo").await.expect("succeeds");
     let (sent, served) = (world.sent.one().await, world.served.one().await);
+    let port = world.address.port().to_string();
     world.close().await;
     let (client, server) = (of(&spans, &SpanKind::Client), of(&spans, &SpanKind::Server));
     assert_root(&client);
@@ -48,9 +49,14 @@ async fn a_call_has_a_span_on_either_side_with_the_conventions_attributes() {
         assert_attributes(span, &both);
         assert_attributes(span, &[("rpc.request.size", "9"), ("rpc.response.size", "9")]);
     }
-    // Where the call goes is known to tonic's channel alone, which is inside of the layer.
+    // Where the call goes is known to tonic's channel alone, which is inside of the layer; it tells the server.
     assert_attributes(&client, &[("server.address", "")]);
-    assert_attributes(&server, &[("network.peer.address", "127.0.0.1"), ("server.address", "")]);
+    assert_attributes(&server, &[("server.address", "127.0.0.1"), ("server.port", &port)]);
+    assert_attributes(&server, &[("network.peer.address", "127.0.0.1"), ("client.address", "")]);
+    // HTTP is what carries it.
+    for key in ["url.path", "url.scheme", "url.full", "http.request.method", "user_agent.original"] {
+        assert_eq!((&*attribute(&client, key), &*attribute(&server, key)), ("", ""), "{key}");
+    }
     // One identity: what other tracers see is the span's.
     for (info, span) in [(sent, &client), (served, &server)] {
         assert_eq!(info.trace().trace_id.to_be_bytes(), span.span_context.trace_id().to_bytes());
@@ -132,6 +138,7 @@ async fn a_method_that_nobody_knows_is_other_in_name_and_attributes() {
     world.served.one().await;
     world.close().await;
     let server = of(&spans, &SpanKind::Server);
-    assert_eq!(server.name, "_OTHER");
+    assert_eq!(server.name, "grpc");
     assert_attributes(&server, &[("rpc.method", "_OTHER"), ("error.type", "UNIMPLEMENTED")]);
+    assert_attributes(&server, &[("rpc.method_original", "test.Echo/MadeUp17")]);
 }

@@ -6,6 +6,8 @@ mod codec;
 mod echo;
 #[path = "../layers/recorder.rs"]
 mod recorder;
+#[cfg(all(feature = "client", feature = "server"))]
+mod shop;
 mod spans;
 #[expect(dead_code, reason = "the layers' own tests ask for more")]
 #[path = "../layers/stand.rs"]
@@ -16,10 +18,14 @@ mod world;
 
 mod attempts;
 mod collector;
+#[cfg(all(feature = "client", feature = "server"))]
+mod destinations;
 mod endpoints;
 mod ends;
 mod export;
 mod grpc;
+#[cfg(all(feature = "client", feature = "server"))]
+mod heads;
 mod http_spans;
 mod log;
 mod metrics;

@@ -18,10 +18,10 @@ use crate::spans::Spans;
 
 /// What a histogram holds: unit, bounds, and by its attributes how often.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Held {
+pub(crate) struct Held {
     unit: String,
     bounds: Vec<f64>,
-    counts: BTreeMap<String, u64>,
+    pub(crate) counts: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Default)]
@@ -57,19 +57,40 @@ impl PushMetricExporter for Kept {
     }
 }
 
+/// A provider that keeps what it is given.
+pub(crate) struct Metrics {
+    kept: Kept,
+    provider: SdkMeterProvider,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let kept = Kept::default();
+        let reader = PeriodicReader::builder(kept.clone()).with_interval(Duration::from_secs(3_600)).build();
+        Self { kept, provider: SdkMeterProvider::builder().with_reader(reader).build() }
+    }
+
+    pub(crate) fn provider(&self) -> &SdkMeterProvider {
+        &self.provider
+    }
+
+    /// All that has come, by the names of the metrics.
+    pub(crate) fn held(&self) -> BTreeMap<String, Held> {
+        self.provider.force_flush().expect("flushes");
+        self.kept.0.lock().expect("not poisoned").clone()
+    }
+}
+
 /// All that the calls left.
 fn metrics(with: impl FnOnce(MetricTracer) -> MetricTracer, calls: impl FnOnce(&Hottap)) -> BTreeMap<String, Held> {
-    let kept = Kept::default();
-    let reader = PeriodicReader::builder(kept.clone()).with_interval(Duration::from_secs(3_600)).build();
-    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    let metrics = Metrics::new();
     // Nothing is sampled.
     let spans = Spans::sampled(Sampler::AlwaysOff);
-    let tracer = with(MetricTracer::new(&provider).conventions(Conventions::default()));
+    let tracer = with(MetricTracer::new(metrics.provider()).conventions(Conventions::default()));
     let tap = Hottap::builder().tracer(spans.tracer()).tracer(tracer).start().expect("starts");
     calls(&tap);
-    provider.force_flush().expect("flushes");
     assert!(spans.ended().is_empty());
-    kept.0.lock().expect("not poisoned").clone()
+    metrics.held()
 }
 
 fn call(tap: &Hottap, side: Side, status: u16, business: i32) {

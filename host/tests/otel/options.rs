@@ -61,7 +61,7 @@ async fn a_public_endpoint_starts_a_trace_that_is_linked_with_the_caller() {
     assert_eq!(links, ["b7ad6b7169203331"]);
     assert_child(&client, &server);
     assert!(client.links.is_empty(), "it goes out");
-    assert_eq!(attribute(&client, "http.route"), "/stock/{id}", "said once");
+    assert_eq!(attribute(&client, "url.template"), "/stock/{id}", "said once");
 
     let spans = Spans::new();
     through(spans.tracer().public_endpoint_if(|_| false)).await;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use http::uri::{Authority, Scheme};
 use http::{Extensions, Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -12,7 +13,7 @@ use crate::layer::ResponseFuture;
 use crate::layer::active::Active;
 use crate::layer::journal::Journal;
 use crate::rpc::{Peer, RpcConfig, RpcInfo};
-use crate::tracer::Attempts;
+use crate::tracer::{Attempts, RequestHead};
 
 /// What the runtime knows of a call before it is sent.
 pub(crate) struct Runtime<'a> {
@@ -22,11 +23,21 @@ pub(crate) struct Runtime<'a> {
     pub(crate) deadline: u64,
     /// Where the call goes, if it can only go there.
     pub(crate) peer: Option<&'a Peer>,
+    /// What is put in place of the URI's own, if it is the same wherever the call goes.
+    pub(crate) origin: Option<(&'a Scheme, &'a Authority)>,
     /// Attempts are counted, also where no events are recorded.
     pub(crate) counts_attempts: bool,
 }
 
 impl Runtime<'_> {
+    /// Scheme and authority of the request's URI are not what is sent.
+    pub(super) fn place(&self, head: RequestHead) -> RequestHead {
+        match self.origin {
+            Some(origin) => head.at(origin),
+            None => head.nowhere(),
+        }
+    }
+
     pub(super) fn fill(&self, info: &mut RpcInfo) {
         info.config.connect_timeout = self.config.connect_timeout;
         info.config.read_write_timeout = self.config.read_write_timeout;
@@ -34,9 +45,8 @@ impl Runtime<'_> {
         if info.config.deadline == 0 {
             info.config.deadline = self.deadline;
         }
-        if let Some(peer) = self.peer {
-            info.set_peer(peer.clone());
-        }
+        // Wherever the request's URI points, that is not where the call goes.
+        info.set_peer(self.peer.cloned().unwrap_or(Peer::Unknown));
     }
 
     pub(super) fn join(&self, active: &Active, extensions: &mut Extensions) {
@@ -58,6 +68,11 @@ impl<S> ClientService<S> {
         B: ClientBody,
         R: Body,
     {
-        self.send(request, |info| runtime.fill(info), |active, extensions| runtime.join(active, extensions))
+        self.send(
+            request,
+            |head| runtime.place(head),
+            |info| runtime.fill(info),
+            |active, extensions| runtime.join(active, extensions),
+        )
     }
 }

@@ -17,7 +17,7 @@ use crate::layer::protocol::{self, Head};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
 use crate::rpc::{Peer, RpcInfo, RpcNotes, Side, Symbol};
-use crate::tracer::{Begun, Core, Hottap, Natives};
+use crate::tracer::{Begun, Core, Hottap, Natives, RequestHead};
 
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
 #[derive(Clone)]
@@ -60,16 +60,18 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.send(request, |_| {}, |_, _| {})
+        self.send(request, |head| head, |_| {}, |_, _| {})
     }
 }
 
 impl<S> ClientService<S> {
-    /// Sends a call. `fill` adds what is known of it beforehand, `join` may hand something on to the service inside.
+    /// Sends a call. `place` adds to the request's head where it goes, if it does not say that itself; `fill` adds what is
+    /// known of the call beforehand; `join` may hand something on to the service inside.
     #[inline]
     pub(super) fn send<B, R>(
         &mut self,
         mut request: Request<B>,
+        place: impl FnOnce(RequestHead) -> RequestHead,
         fill: impl FnOnce(&mut RpcInfo),
         join: impl FnOnce(&Active, &mut Extensions),
     ) -> ResponseFuture<S::Future>
@@ -85,6 +87,7 @@ impl<S> ClientService<S> {
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
         let classify = self.classify.clone();
+        let begun = begun.requested(self.tap.core(), || place(RequestHead::of(&request)));
         let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request, fill);
         let context = active.call().context();
         parent.inject(
@@ -113,7 +116,7 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     let begun = if let Some(method) = head.wire.method(request.uri().path()) {
         Begun::new(core, Side::Client, &[method], own)
     } else {
-        let method = protocol::http::method(request.method());
+        let method = protocol::method(request.method());
         // Not axum's: in a proxy the extensions are those of the request that came in.
         match request.extensions().get::<Route>() {
             Some(route) => Begun::new(core, Side::Client, &[method, " ", route.as_str()], own),

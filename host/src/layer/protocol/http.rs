@@ -1,27 +1,9 @@
-//! Plain HTTP by OpenTelemetry's conventions: the method's name, and which statuses are failures.
+//! Plain HTTP by OpenTelemetry's conventions: the route, and which statuses are failures. Its methods are in `methods`.
 
-use http::{Extensions, Method, StatusCode};
+use http::{Extensions, StatusCode};
 
 use crate::layer::Route;
 use crate::rpc::Side;
-
-/// The HTTP method as it may stand in a name: one that no standard knows is `_OTHER`.
-#[inline]
-pub(crate) fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::PATCH => "PATCH",
-        Method::CONNECT => "CONNECT",
-        Method::TRACE => "TRACE",
-        _ if method.as_str() == "QUERY" => "QUERY",
-        _ => "_OTHER",
-    }
-}
 
 /// The route that a router has told, never the path.
 #[inline]
@@ -55,14 +37,6 @@ pub(crate) fn has_no_body(to_head: bool, status: StatusCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_method_that_no_standard_knows_is_other() {
-        for (text, expected) in [("GET", "GET"), ("QUERY", "QUERY"), ("get", "_OTHER"), ("X-RANDOM-17", "_OTHER")] {
-            let parsed = Method::from_bytes(text.as_bytes()).expect("a token");
-            assert_eq!(method(&parsed), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_status_is_a_failure_by_side() {

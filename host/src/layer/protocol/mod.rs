@@ -9,12 +9,14 @@ pub(crate) mod grpc;
 mod grpc_web;
 mod head;
 pub(crate) mod http;
+mod methods;
 mod payload;
 mod reader;
 mod verdict;
 mod wire;
 
 pub(crate) use head::{Head, deadline};
+pub(crate) use methods::method;
 pub(crate) use payload::transport;
 pub(crate) use reader::Reader;
 pub(crate) use verdict::{End, Verdict};

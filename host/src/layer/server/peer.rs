@@ -1,8 +1,22 @@
-//! Both ends of a server's connection, as far as the server's runtime tells them in the request's extensions.
+//! Both ends of a server's connection and whether it has TLS, as far as the server's runtime tells them in the request's
+//! extensions.
 
 use http::Extensions;
 
 use crate::rpc::Peer;
+
+/// Whether the connection has TLS; a runtime that is not known here is taken for one without.
+#[cfg_attr(
+    not(feature = "server"),
+    expect(unused_variables, reason = "only this crate's own runtime tells it, and it is not compiled in")
+)]
+pub(super) fn has_tls(extensions: &Extensions) -> bool {
+    #[cfg(feature = "server")]
+    if let Some(ends) = extensions.get::<crate::server::ConnectInfo>() {
+        return ends.is_tls();
+    }
+    false
+}
 
 /// This end and the caller's; unknown what no runtime that is known here gave.
 #[cfg_attr(

@@ -17,7 +17,7 @@ use crate::layer::protocol::{self, Head};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{self, Ambient, Remote};
 use crate::rpc::{EventKind, RpcHandle, Side, TraceContext};
-use crate::tracer::{Begun, Core, Hottap, Natives};
+use crate::tracer::{Begun, Core, Hottap, Natives, RequestHead};
 
 /// A service whose calls are observed. Made by a [`ServerLayer`](super::ServerLayer).
 #[derive(Clone)]
@@ -96,7 +96,7 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
     let begun = if let Some(method) = head.wire.method(path) {
         Begun::new(core, Side::Server, &[method], own)
     } else {
-        let method = protocol::http::method(request.method());
+        let method = protocol::method(request.method());
         match route {
             Some(route) => Begun::new(core, Side::Server, &[method, " ", route], own),
             // A router inside of the layer may tell it in the response.
@@ -116,7 +116,10 @@ fn observe<B>(
 ) -> (Box<Active>, Tap, RpcHandle) {
     let (wire, remote) = (head.wire, head.given.remote());
     let (extensions, tracestate) = propagate::incoming(core.propagators, head.given, request.headers());
-    let begun = begun.inherit(extensions, tracestate);
+    let begun = begun.inherit(extensions, tracestate).requested(core, || {
+        let tls = peer::has_tls(request.extensions());
+        RequestHead::of(request).over(tls)
+    });
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
     let start = Start { side: Side::Server, wire, trace, to_head: request.method() == Method::HEAD, classify };
     let mut active = Active::start(core, begun, start, |info| {
