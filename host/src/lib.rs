@@ -41,4 +41,4 @@ pub use layer::{
 #[cfg(feature = "axum")]
 pub use layer::{RouteFuture, RouteLayer, RouteService};
 pub use propagate::{Propagator, Propagators, Scoped};
-pub use tracer::{Builder, Call, CallContext, Hottap, RequestHead, StartError, Tracer};
+pub use tracer::{Builder, Call, CallContext, Hottap, LogSpans, RequestHead, StartError, Tracer};

@@ -46,8 +46,10 @@ impl Attempts {
             journal.attempt_started(self.number);
         }
         self.row = Row(journal.attempt(self.number, &endpoint.peer, endpoint.origin()).map(Box::new));
-        if let Row(Some(call)) = &self.row {
-            propagate::identify(call.info().trace(), call.core().propagators, &mut request.headers);
+        if let Row(Some(call)) = &self.row
+            && let Some((trace, _)) = call.context().outgoing()
+        {
+            propagate::identify(&trace, call.core().propagators, &mut request.headers);
         }
     }
 

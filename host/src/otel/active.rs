@@ -1,8 +1,13 @@
 //! The span that is active in a call's handler, as it is kept with the call; it is made in `tracer`.
 
+use http::HeaderValue;
 use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 
 use super::attributes::Told;
+use super::parent;
+use crate::CallContext;
+use crate::rpc::TraceContext;
 
 /// A call's span, or what is around a call that has none by choice. Calls that are made in its handler inherit it.
 #[derive(Clone, Debug)]
@@ -12,19 +17,37 @@ pub(crate) struct ActiveSpan {
     span_id: u64,
     /// How much could be said of what is called when the call started.
     told: Told,
-    /// Something is to be said of the call when it ends.
-    recording: bool,
+    /// Something is to be said of the call when it ends, by the tracer with this number.
+    recording: Option<u64>,
+    /// It is what is around the call, and not the call's.
+    around: bool,
 }
 
 impl ActiveSpan {
-    /// The span of the call with this identity. One that is not `recording` hears nothing of the call's end.
-    pub(super) fn new(context: Context, span_id: u64, told: Told, recording: bool) -> Self {
-        Self { context, span_id, told, recording }
+    /// The span of the call with this identity. Of the call's end hears only a tracer that is `recording`.
+    pub(super) fn new(context: Context, span_id: u64, told: Told, recording: Option<u64>) -> Self {
+        Self { context, span_id, told, recording, around: false }
     }
 
     /// What is around a call that is not traced by choice; its children are its parent's.
     pub(super) fn around(context: Context, span_id: u64) -> Self {
-        Self { context, span_id, told: Told::All, recording: false }
+        Self { context, span_id, told: Told::All, recording: None, around: true }
+    }
+
+    /// As whose child the other side sees a call, and the state that goes with it: as that of the span around a call that has
+    /// none by choice. None if nobody's.
+    pub(crate) fn outgoing(&self, call: &CallContext) -> Option<(TraceContext, Option<HeaderValue>)> {
+        let own = *call.info().trace();
+        if !(self.around && self.is_of(own.span_id)) {
+            return Some((own, call.tracestate.clone()));
+        }
+        let span = self.context.span();
+        let trace = parent::identity(span.span_context(), 0)?;
+        let state = match trace.trace_id == own.trace_id {
+            true => call.tracestate.clone(),
+            false => parent::state(span.span_context()),
+        };
+        Some((trace, state))
     }
 
     /// What is active while the handler runs.
@@ -41,7 +64,7 @@ impl ActiveSpan {
         self.told
     }
 
-    pub(super) fn is_recording(&self) -> bool {
-        self.recording
+    pub(super) fn is_recorded_by(&self, tracer: u64) -> bool {
+        self.recording == Some(tracer)
     }
 }

@@ -1,6 +1,7 @@
 //! Which span a call's span is a child of: a caller in another process, the handler that makes the call, or what the
 //! application has opened inside of it.
 
+use http::HeaderValue;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
@@ -11,8 +12,11 @@ use crate::rpc::TraceContext;
 pub(super) fn of(call: &CallContext) -> Context {
     let trace = call.info().trace();
     if trace.parent_span_id == 0 {
-        // Of no call; but the application may have opened a span.
-        return Context::current();
+        // Of no call; but the application may have opened a span. One that is none would be taken for one that is not sampled.
+        return Context::map_current(|current| {
+            let is_none = current.has_active_span() && !current.span().span_context().is_valid();
+            if is_none { Context::new() } else { current.clone() }
+        });
     }
     if let Some(span) = &call.extensions.span {
         let around = span.context();
@@ -46,6 +50,12 @@ pub(super) fn identity(span: &SpanContext, parent: u64) -> Option<TraceContext> 
         sampled: span.is_sampled(),
     };
     (span.is_valid() && trace.span_id != parent).then_some(trace)
+}
+
+/// The state of a span's trace; none if it has none.
+pub(super) fn state(span: &SpanContext) -> Option<HeaderValue> {
+    let state = span.trace_state();
+    (*state != TraceState::NONE).then(|| HeaderValue::try_from(state.header()).ok()).flatten()
 }
 
 pub(super) fn span_id(context: &Context) -> u64 {

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderValue;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt, TracerProvider};
@@ -28,6 +28,9 @@ pub(super) const SCOPE: &str = "hottap";
 /// of OpenTelemetry's API, and those of `tracing` with a `tracing_opentelemetry::layer()`, which needs no setting for it.
 /// In tasks that the handler spawns it is active if they are in the call's [scope](crate::rpc::RpcHandle::scope).
 ///
+/// A call has one span: where two of these tracers see it, as one of the builder's and one of a layer's may, the first makes
+/// it.
+///
 /// A client's span covers the whole call with all its attempts; each attempt has a span below it, where the client tells of
 /// attempts. Whether a call is sampled is the provider's sampler's to decide, and what it decides goes out in the headers.
 ///
@@ -44,6 +47,8 @@ pub(super) const SCOPE: &str = "hottap";
 /// ```
 pub struct SpanTracer<T = BoxedTracer> {
     tracer: T,
+    /// Tells it from others that see the same calls.
+    number: u64,
     conventions: Conventions,
     business: BusinessErrors,
     filters: Vec<Predicate>,
@@ -72,8 +77,10 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Span
     }
 
     fn with_tracer(tracer: T) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             tracer,
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             conventions: Conventions::from_env(),
             business: BusinessErrors::default(),
             filters: Vec::new(),
@@ -100,8 +107,8 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Span
     }
 
     /// Only calls that pass have spans; of several filters all have to be passed. Asked at the start of each call, on the
-    /// RPC's thread: what is known of the call then is who, what and whence. Spans inside a call without a span belong to
-    /// the span around it, or to the caller's.
+    /// RPC's thread: what is known of the call then is who, what and whence. Spans inside a call without a span, on either
+    /// side, belong to the span around it, or to the caller's. Where there is none either, a client's call sends no trace.
     #[must_use]
     pub fn filter(mut self, passes: impl Fn(&RpcInfo) -> bool + Send + Sync + 'static) -> Self {
         self.filters.push(Box::new(passes));
@@ -191,8 +198,14 @@ fn info_is_server(info: &RpcInfo) -> bool {
 impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Tracer for SpanTracer<T> {
     fn start(&self, call: &mut CallContext) {
         let info = call.info();
+        let own = info.trace().span_id;
+        if call.extensions.span.as_ref().is_some_and(|span| span.is_of(own)) {
+            // Another tracer has made its span, and a call has one.
+            return;
+        }
         if !self.filters.iter().all(|passes| passes(info)) {
-            call.extensions.span = Some(ActiveSpan::around(parent::of(call), info.trace().span_id));
+            let around = with_baggage(parent::of(call), call);
+            call.extensions.span = Some(ActiveSpan::around(around, own));
             return;
         }
         let kind = Kind::of(info);
@@ -217,15 +230,18 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         let span = self.tracer.build_with_context(builder, &around);
 
         let span_context = trace::Span::span_context(&span);
-        let Some(identity) = parent::identity(span_context, parent::span_id(&around)) else { return };
-        let state = span_context.trace_state();
-        // As a rule it is the parent's, and goes on as it came.
-        let changed = (state != around.span().span_context().trace_state()).then(|| state.header());
+        let Some(identity) = parent::identity(span_context, parent::span_id(&around)) else {
+            // The provider makes none; the handler has its baggage all the same.
+            call.extensions.span = Some(ActiveSpan::new(around, own, Told::All, None));
+            return;
+        };
         call.set_trace(identity);
-        if let Some(state) = changed {
-            call.tracestate = HeaderValue::try_from(state).ok().filter(|state| !state.is_empty());
+        // As a rule it is the parent's, and goes on as it came.
+        let came = span_context.trace_state() == around.span().span_context().trace_state();
+        if !came || call.tracestate.is_none() {
+            call.tracestate = parent::state(span_context);
         }
-        let recording = trace::Span::is_recording(&span);
+        let recording = trace::Span::is_recording(&span).then_some(self.number);
         let context = around.with_span(span);
         call.extensions.span = Some(ActiveSpan::new(context, identity.span_id, told, recording));
     }
@@ -233,7 +249,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
     fn finish(&self, call: &CallContext) {
         let info = call.info();
         // One that is not the call's own is its caller's.
-        let own = |active: &&ActiveSpan| active.is_recording() && active.is_of(info.trace().span_id);
+        let own = |active: &&ActiveSpan| active.is_recorded_by(self.number) && active.is_of(info.trace().span_id);
         let Some(active) = call.extensions.span.as_ref().filter(own) else { return };
         let span = active.context().span();
         let kind = Kind::of(info);

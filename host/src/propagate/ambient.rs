@@ -11,6 +11,7 @@ use super::baggage::Baggage;
 use super::incoming::Debugged;
 use super::{Propagators, Remote, jaeger};
 use crate::rpc::{CallExtensions, Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
+use crate::tracer::LogSpan;
 
 thread_local! {
     static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
@@ -147,16 +148,13 @@ impl Ambient {
         Entered { slot: None, _attached: Attached::default() }
     }
 
-    /// Makes the OpenTelemetry span of the handler's call the active one, if it has one.
-    #[cfg(feature = "otel")]
+    /// Makes the spans of the handler's call the active ones, if it has some.
     fn attach(&self) -> Attached {
-        self.context().map(|context| context.clone().attach())
-    }
-
-    #[cfg(not(feature = "otel"))]
-    #[expect(clippy::unused_self, reason = "only with OpenTelemetry there is something to attach")]
-    fn attach(&self) -> Attached {
-        Attached(())
+        Attached {
+            #[cfg(feature = "otel")]
+            _context: self.context().map(|context| context.clone().attach()),
+            _log: self.attached().get().map(LogSpan::enter),
+        }
     }
 }
 
@@ -174,12 +172,13 @@ pub(crate) struct Entered<'a> {
     _attached: Attached,
 }
 
-/// OpenTelemetry's context, while it is the thread's.
-#[cfg(feature = "otel")]
-type Attached = Option<opentelemetry::ContextGuard>;
-#[cfg(not(feature = "otel"))]
+/// OpenTelemetry's context and the log's span, while they are the thread's.
 #[derive(Default)]
-struct Attached(());
+struct Attached {
+    #[cfg(feature = "otel")]
+    _context: Option<opentelemetry::ContextGuard>,
+    _log: Option<tracing::span::EnteredSpan>,
+}
 
 impl Drop for Entered<'_> {
     #[inline]

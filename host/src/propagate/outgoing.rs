@@ -75,19 +75,20 @@ impl Parent {
         if self.own { tracestate::extract(headers) } else { self.tracestate.take() }
     }
 
-    /// Writes the headers of a call with the identity `trace` and the state that belongs to it, which a tracer may have set
-    /// in the meantime.
+    /// Writes the headers of a call that goes out with this identity and the state that belongs to it, which a tracer may
+    /// have set in the meantime. Without one it goes out as the application made it.
     pub(crate) fn inject(
         self,
-        trace: &TraceContext,
-        tracestate: Option<HeaderValue>,
+        outgoing: Option<(TraceContext, Option<HeaderValue>)>,
         propagators: Propagators,
         headers: &mut HeaderMap,
     ) {
-        if self.orphan || (self.own && trace.trace_id != self.trace.trace_id) {
-            headers.remove(&TRACESTATE);
+        if let Some((trace, tracestate)) = outgoing {
+            if self.orphan || (self.own && trace.trace_id != self.trace.trace_id) {
+                headers.remove(&TRACESTATE);
+            }
+            propagators.inject(&trace, self.debugged == Some(trace.trace_id), tracestate, headers);
         }
-        propagators.inject(trace, self.debugged == Some(trace.trace_id), tracestate, headers);
         propagators.inject_baggage(self.baggage, headers);
     }
 }
@@ -167,7 +168,7 @@ mod tests {
     fn send(mut headers: HeaderMap) -> (HeaderMap, TraceContext) {
         let mut parent = Parent::of(Given::of(&headers));
         let (trace, tracestate) = (parent.trace, parent.take_tracestate(&headers));
-        parent.inject(&trace, tracestate, Propagators::default(), &mut headers);
+        parent.inject(Some((trace, tracestate)), Propagators::default(), &mut headers);
         (headers, trace)
     }
 
@@ -232,7 +233,7 @@ mod tests {
         let _entered = Ambient::enter(&mut slot);
         let mut headers = request(None, None);
         let other = TraceContext::root();
-        Parent::of(Given::of(&headers)).inject(&other, None, Propagators::default(), &mut headers);
+        Parent::of(Given::of(&headers)).inject(Some((other, None)), Propagators::default(), &mut headers);
         assert_eq!(Given::of(&headers).remote().map(|remote| remote.trace_id), Some(other.trace_id));
         assert_eq!(state(&headers), None);
     }

@@ -80,6 +80,15 @@ impl CallContext {
         self.extensions.get::<Baggage>()?.get(key)
     }
 
+    /// As whose child the other side sees the call, and the state that goes with it. None if nobody's.
+    pub(crate) fn outgoing(&self) -> Option<(TraceContext, Option<HeaderValue>)> {
+        #[cfg(feature = "otel")]
+        if let Some(span) = &self.extensions.span {
+            return span.outgoing(self);
+        }
+        Some((self.info.trace, self.tracestate.clone()))
+    }
+
     /// What a handler has of the call.
     pub(crate) fn handle(&self) -> RpcHandle {
         RpcHandle::new(self.info.clone(), self.tracestate.clone(), self.extensions.clone())

@@ -10,6 +10,7 @@ mod follow;
 mod hottap;
 mod live;
 mod local;
+mod log_spans;
 mod mask;
 mod native;
 mod natives;
@@ -22,6 +23,7 @@ pub use builder::{Builder, StartError};
 pub use call::Call;
 pub use context::CallContext;
 pub use hottap::Hottap;
+pub use log_spans::LogSpans;
 pub use native::Tracer;
 pub use request::RequestHead;
 
@@ -32,6 +34,7 @@ pub(crate) use cell::LiveCell;
 pub(crate) use core::Core;
 pub(crate) use follow::Follower;
 pub(crate) use live::Rules;
+pub(crate) use log_spans::LogSpan;
 pub(crate) use natives::Natives;
 #[cfg(feature = "plugins")]
 pub(crate) use {

@@ -4,8 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tracing::field::display;
+
 use super::{CallContext, Tracer};
-use crate::rpc::{Level, Side};
+use crate::rpc::{Level, Side, TraceContext};
 
 /// The native tracers of a Hottap, or those of one layer, in order.
 #[derive(Clone, Default)]
@@ -35,7 +37,7 @@ impl Natives {
         let mut natives = Self { tracers, panics, heads: false };
         let mut heads = false;
         for tracer in &natives.tracers {
-            natives.guard("request_head", || heads |= tracer.request_head());
+            natives.guard("request_head", None, || heads |= tracer.request_head());
         }
         natives.heads = heads;
         natives
@@ -56,7 +58,7 @@ impl Natives {
         let level = |tracer: &Arc<dyn Tracer>| {
             // One that panics says nothing that could be relied on.
             let mut level = Level::Detailed;
-            self.guard("level", || level = tracer.level(side, method));
+            self.guard("level", None, || level = tracer.level(side, method));
             level
         };
         if cap == Level::Base { cap } else { self.tracers.iter().map(level).max().unwrap_or_default() }
@@ -81,7 +83,8 @@ impl Natives {
             if is_attempt && !tracer.attempts() {
                 continue;
             }
-            if self.guard("start", || tracer.start(call)) {
+            let trace = call.info.trace;
+            if self.guard("start", Some(trace), || tracer.start(call)) {
                 started |= bit(i);
             }
         }
@@ -92,15 +95,22 @@ impl Natives {
     pub(crate) fn finish(&self, started: Started, call: &CallContext) {
         for (i, tracer) in self.tracers.iter().enumerate().rev() {
             if started & bit(i) != 0 {
-                self.guard("finish", || tracer.finish(call));
+                self.guard("finish", Some(call.info.trace), || tracer.finish(call));
             }
         }
     }
 
-    fn guard(&self, what: &'static str, run: impl FnOnce()) -> bool {
+    fn guard(&self, what: &'static str, call: Option<TraceContext>, run: impl FnOnce()) -> bool {
         let ok = catch_unwind(AssertUnwindSafe(run)).is_ok();
         if !ok && self.panics.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::error!(what, "a native tracer panicked; the RPC goes on, further panics are only counted");
+            let trace_id = call.map(|call| display(format!("{:032x}", call.trace_id)));
+            let span_id = call.map(|call| display(format!("{:016x}", call.span_id)));
+            tracing::error!(
+                what,
+                trace_id,
+                span_id,
+                "a native tracer panicked; the RPC goes on, further panics are only counted"
+            );
         }
         ok
     }

@@ -13,7 +13,7 @@ use super::wasi::Wasi;
 use crate::collect::{Moments, View};
 use crate::metrics::Stage;
 use crate::outbox::{Outbox, Parcel, Refusal, Refused};
-use crate::rpc::Level;
+use crate::rpc::{Level, TraceContext};
 
 /// Bytes of state that a guest may save.
 const MAX_STATE_BYTES: usize = 1 << 20;
@@ -217,27 +217,34 @@ impl Host {
         self.parcels.drain(..).for_each(Parcel::commit);
         self.outbox.refuse(&self.name, std::mem::take(&mut self.refused));
         self.wasi.flush_lines(&mut self.log);
-        self.write_log();
+        self.write_log(None);
         if let Some(saved) = self.saving.take() {
             self.saved.set(saved);
         }
     }
 
-    /// Hands the staged lines to the host's log.
-    pub(super) fn write_log(&mut self) {
+    /// Hands the staged lines to the host's log, with the call that they are about if there is one.
+    pub(super) fn write_log(&mut self, call: Option<&TraceContext>) {
         if self.log.is_empty() {
             return;
         }
         let tracer = &*self.name;
+        let trace_id = call.map(|call| tracing::field::display(format!("{:032x}", call.trace_id)));
+        let span_id = call.map(|call| tracing::field::display(format!("{:016x}", call.span_id)));
+        macro_rules! say {
+            ($level:ident, $($rest:tt)+) => {
+                tracing::$level!(target: "hottap::tracer", tracer, trace_id, span_id, $($rest)+)
+            };
+        }
         let (lines, dropped) = self.log.take();
         for line in lines {
             let message = line.message.as_str();
             match line.severity {
-                0 | 1 => tracing::trace!(target: "hottap::tracer", tracer, "{message}"),
-                2 => tracing::debug!(target: "hottap::tracer", tracer, "{message}"),
-                3 => tracing::info!(target: "hottap::tracer", tracer, "{message}"),
-                4 => tracing::warn!(target: "hottap::tracer", tracer, "{message}"),
-                _ => tracing::error!(target: "hottap::tracer", tracer, "{message}"),
+                0 | 1 => say!(trace, "{message}"),
+                2 => say!(debug, "{message}"),
+                3 => say!(info, "{message}"),
+                4 => say!(warn, "{message}"),
+                _ => say!(error, "{message}"),
             }
         }
         if dropped > 0 {

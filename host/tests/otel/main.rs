@@ -23,6 +23,7 @@ mod destinations;
 mod endpoints;
 mod ends;
 mod export;
+mod going_out;
 mod grpc;
 #[cfg(all(feature = "client", feature = "server"))]
 mod heads;

@@ -89,13 +89,7 @@ impl<S> ClientService<S> {
         let classify = self.classify.clone();
         let begun = begun.requested(self.tap.core(), || place(RequestHead::of(&request)));
         let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request, fill);
-        let context = active.call().context();
-        parent.inject(
-            &context.info().trace,
-            context.tracestate.clone(),
-            self.tap.core().propagators,
-            request.headers_mut(),
-        );
+        parent.inject(active.call().context().outgoing(), self.tap.core().propagators, request.headers_mut());
         active.start_plugins(request.headers_mut());
         join(&active, request.extensions_mut());
         let probe = Probe::new(active.request_tap());

@@ -84,7 +84,7 @@ impl Starter for Starting {
         host.starting.end(headers);
         match answer {
             Ok((token,)) => {
-                host.write_log();
+                host.write_log(Some(&call.trace));
                 Ok(token)
             }
             Err(error) => Err(host.explain(&error)),

@@ -1,0 +1,65 @@
+//! The native tracer that puts calls on the log's lines; spans of OpenTelemetry are `otel`'s.
+
+use tracing::Span;
+
+use super::{CallContext, Tracer};
+use crate::rpc::{Level, Side};
+
+/// Opens a span of `tracing` around the handler of every call, so that all that is logged in it says which call it was:
+/// `trace_id` and `span_id` in hexadecimal digits, as `traceparent` has them, `side` and `method`.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+///
+/// tracing_subscriber::registry().with(tracing_subscriber::fmt::layer()).init();
+/// let tap = hottap::Hottap::builder().tracer(hottap::LogSpans).start()?;
+/// // In a handler: INFO call{side="server" method="shop.v1.Checkout/Place" trace_id=0af7… span_id=b7ad…}: sold out
+/// # Ok::<_, hottap::StartError>(())
+/// ```
+///
+/// The span is `call` with the target `hottap::call` and the level INFO; where no subscriber wants it, none is made. It is
+/// entered whenever the handler is polled and while its response's body is produced, and in tasks that are in the call's
+/// [scope](crate::rpc::RpcHandle::scope). Add it after tracers that give calls their identity, such as those of `otel`.
+///
+/// Who uses `tracing-opentelemetry` needs none of this: with `tracing_subscriber::registry().with(
+/// tracing_opentelemetry::layer())` and `otel::SpanTracer`, spans of `tracing` are children of the call's span by themselves,
+/// and this one would be one more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogSpans;
+
+/// A call's span, among what is attached to it.
+#[derive(Clone, Debug)]
+pub(crate) struct LogSpan(Span);
+
+impl LogSpan {
+    pub(crate) fn enter(&self) -> tracing::span::EnteredSpan {
+        self.0.clone().entered()
+    }
+}
+
+impl Tracer for LogSpans {
+    fn start(&self, call: &mut CallContext) {
+        let (info, trace) = (call.info(), call.info().trace());
+        if info.side() == Side::Client {
+            // It has no handler, and what it inherits is its caller's.
+            return;
+        }
+        let span = tracing::info_span!(
+            target: "hottap::call",
+            "call",
+            side = info.side().as_str(),
+            method = info.invocation().method().as_str(),
+            trace_id = format_args!("{:032x}", trace.trace_id),
+            span_id = format_args!("{:016x}", trace.span_id),
+        );
+        if !span.is_disabled() {
+            call.extensions_mut().insert(LogSpan(span));
+        }
+    }
+
+    fn finish(&self, _: &CallContext) {}
+
+    fn level(&self, _: Side, _: &str) -> Level {
+        Level::Base
+    }
+}
