@@ -29,6 +29,7 @@ mod handles;
 mod http;
 mod interop;
 mod limits;
+mod log_spans;
 mod naming;
 mod natives;
 mod nginx;
