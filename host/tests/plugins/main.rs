@@ -14,6 +14,7 @@ mod guests;
 mod house;
 mod log;
 mod peers;
+mod scraper;
 mod sink;
 
 mod accounting;
@@ -28,3 +29,4 @@ mod reload;
 mod starts;
 mod stream;
 mod streams;
+mod victoria_metrics;
