@@ -81,17 +81,17 @@ const TEST: &str = "\
 cargo xtask test [--real] [FILTER…]
 
 Builds the guests and runs all tests of the workspace. Tests that need something that is not on this machine
-(Python and Node.js with their packages, Prometheus, InfluxDB, an OTLP collector, curl, h2load, nginx) are skipped, and
-listed at the end with what is missing.
+(Python and Node.js with their packages, Prometheus, VictoriaMetrics, InfluxDB, rotel and Phoenix for OTLP, curl, h2load,
+nginx) are skipped, and listed at the end with what is missing.
 
   --real    installs what is missing (Debian's packages where you are root, Python's and Node.js into target/tools)
             and fails where that is not possible; nothing is skipped
   FILTER    only tests whose names contain one of these
 
 Tests learn what is there from the environment: HOTTAP_TEST_GUESTS, HOTTAP_TEST_PYTHON, HOTTAP_TEST_PYTHON_GUEST,
-HOTTAP_TEST_PYTHON_SCRIBE, HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL, HOTTAP_TEST_INFLUXD, HOTTAP_TEST_COLLECTOR,
-HOTTAP_TEST_NODE, HOTTAP_TEST_NODE_MODULES, HOTTAP_TEST_CURL, HOTTAP_TEST_H2LOAD, HOTTAP_TEST_NGINX; unset means skip,
-unless HOTTAP_TEST_REAL=1.";
+HOTTAP_TEST_PYTHON_SCRIBE, HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL, HOTTAP_TEST_VICTORIA_METRICS,
+HOTTAP_TEST_INFLUXD, HOTTAP_TEST_COLLECTOR, HOTTAP_TEST_PHOENIX, HOTTAP_TEST_NODE, HOTTAP_TEST_NODE_MODULES,
+HOTTAP_TEST_CURL, HOTTAP_TEST_H2LOAD, HOTTAP_TEST_NGINX; unset means skip, unless HOTTAP_TEST_REAL=1.";
 
 const DEMO: &str = "\
 cargo xtask demo [--seconds N] [--json]

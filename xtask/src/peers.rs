@@ -28,8 +28,10 @@ pub(crate) fn find(workspace: &Workspace, real: bool) -> anyhow::Result<Peers> {
     let mut peers = Peers::default();
     peers.add("Python", python(workspace, real), real)?;
     peers.add("Prometheus", prometheus(workspace, real), real)?;
+    peers.add("VictoriaMetrics", victoria_metrics(workspace, real), real)?;
     peers.add("InfluxDB", influxdb(workspace, real), real)?;
     peers.add("OTLP collector", collector(workspace, real), real)?;
+    peers.add("Phoenix", phoenix(workspace, real), real)?;
     peers.add("Node.js", node(workspace, real), real)?;
     peers.add("curl", curl(real), real)?;
     peers.add("h2load", h2load(real), real)?;
@@ -74,6 +76,13 @@ fn prometheus(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static
     Ok(vec![("HOTTAP_TEST_PROMETHEUS", program("prometheus")?), ("HOTTAP_TEST_PROMTOOL", program("promtool")?)])
 }
 
+fn victoria_metrics(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    // Debian's says no version.
+    let is_right = |path: &Path| says(path, "-help", "-promscrape.config");
+    let program = program(workspace, real, "victoria-metrics", "usr/bin/victoria-metrics", is_right)?;
+    Ok(vec![("HOTTAP_TEST_VICTORIA_METRICS", program)])
+}
+
 fn influxdb(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     // A later InfluxDB has another command line, and wants tokens.
     let influxd =
@@ -89,6 +98,15 @@ fn collector(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static 
     };
     let agent = venv.packaged("rotel/rotel-agent").context("Python's package rotel has no rotel-agent any more")?;
     Ok(vec![("HOTTAP_TEST_COLLECTOR", agent)])
+}
+
+fn phoenix(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let venv = match Venv::there(workspace, &python::PHOENIX) {
+        Some(venv) => venv,
+        None if real => Venv::made(workspace, &python::PHOENIX)?,
+        None => bail!("no environment with the pinned arize-phoenix; {INSTALL}"),
+    };
+    Ok(vec![("HOTTAP_TEST_PHOENIX", venv.program("phoenix"))])
 }
 
 fn node(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {

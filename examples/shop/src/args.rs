@@ -14,7 +14,7 @@ const RATE_MAX: u32 = 1_000_000;
 
 /// What `shop --help` prints.
 pub(crate) const USAGE: &str = "\
-shop [--plugins DIR] [--config FILE] [--admin ADDR] [--front ADDR] [--rate N] [--seconds N] [--json]
+shop [--plugins DIR] [--config FILE] [--admin ADDR] [--otel] [--front ADDR] [--rate N] [--seconds N] [--json]
 
 Three gRPC services on loopback ports (checkout calls inventory and pricing), under a load of their own, with Hottap on
 every server and every client. Drop a tracer into DIR while it runs, and it sees the calls:
@@ -28,6 +28,8 @@ every server and every client. Drop a tracer into DIR while it runs, and it sees
   --config FILE   the operator's configuration (hottap.toml): destinations, and what tracers may do. It is read anew
                   whenever it changes
   --admin ADDR    serves Hottap's admin API there; port 0 takes a free one. Without it there is none
+  --otel          makes OpenTelemetry's spans and metrics of all calls, without a plugin, and exports them over OTLP to
+                  where the variables OTEL_* say: http://localhost:4318 unless OTEL_EXPORTER_OTLP_ENDPOINT says otherwise
   --front ADDR    takes orders over plain HTTP there, which the load does not count; port 0 takes a free one:
                   curl -s -X POST ADDR/place
   --rate N        RPCs a second that the load makes, 1 to 1000000 (default 2000). If the machine cannot keep up, the
@@ -57,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) plugins: Option<PathBuf>,
     pub(crate) config: Option<PathBuf>,
     pub(crate) admin: Option<String>,
+    /// Whether OpenTelemetry's spans and metrics are made and exported.
+    pub(crate) otel: bool,
     /// Where orders are taken over plain HTTP.
     pub(crate) front: Option<String>,
     /// RPCs a second.
@@ -72,8 +76,16 @@ pub(crate) struct Settings {
 /// What was not understood, in words for whoever typed it.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
     let mut parser = Parser::from_args(args);
-    let mut settings =
-        Settings { plugins: None, config: None, admin: None, front: None, rate: RATE, length: None, json: false };
+    let mut settings = Settings {
+        plugins: None,
+        config: None,
+        admin: None,
+        otel: false,
+        front: None,
+        rate: RATE,
+        length: None,
+        json: false,
+    };
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
@@ -81,6 +93,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
             Arg::Long("config") => settings.config = Some(parser.value()?.into()),
             Arg::Long("front") => settings.front = Some(parser.value()?.string()?),
             Arg::Long("admin") => settings.admin = Some(parser.value()?.string()?),
+            Arg::Long("otel") => settings.otel = true,
             Arg::Long("rate") => settings.rate = parser.value()?.parse().context("--rate takes a whole number")?,
             Arg::Long("seconds") => {
                 let seconds: u32 = parser.value()?.parse().context("--seconds takes a whole number")?;
@@ -125,6 +138,7 @@ mod tests {
             plugins: None,
             config: None,
             admin: None,
+            otel: false,
             front: None,
             rate: 2_000,
             length: None,
@@ -133,11 +147,12 @@ mod tests {
         check("", Command::Run(defaults()));
         check("--rate 50 --help", Command::Help);
         check(
-            "--plugins p --config c --admin 127.0.0.1:0 --front 127.0.0.1:1 --rate 50 --seconds 3 --json",
+            "--plugins p --config c --admin 127.0.0.1:0 --otel --front 127.0.0.1:1 --rate 50 --seconds 3 --json",
             Command::Run(Settings {
                 plugins: Some("p".into()),
                 config: Some("c".into()),
                 admin: Some("127.0.0.1:0".into()),
+                otel: true,
                 front: Some("127.0.0.1:1".into()),
                 rate: 50,
                 length: Some(Duration::from_secs(3)),
@@ -155,6 +170,7 @@ mod tests {
         refused("--rate 1000001", "1 to 1000000");
         refused("--seconds 0", "at least 1");
         refused("--seconds -1", "whole number");
+        refused("--otel=http://localhost:4318", "--otel");
         refused("run", "run");
     }
 }

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use hottap::Hottap;
+use hottap::otel::{self, Otel};
 
 use args::{Command, Settings};
 
@@ -47,14 +48,18 @@ fn main() -> ExitCode {
 fn serve(settings: &Settings) -> anyhow::Result<()> {
     // Hottap names what it loads and what it refuses here.
     tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
-    let tap = start(settings)?;
+    let otel = settings.otel.then(|| otel::init_as("shop")).transpose().context("--otel")?;
+    let tap = start(settings, otel.as_ref())?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start tokio")?;
-    runtime.block_on(run::run(settings, &tap))
+    runtime.block_on(run::run(settings, &tap, otel))
 }
 
 /// All that a service says to be traced; the layers are in `shop.rs`.
-fn start(settings: &Settings) -> anyhow::Result<Hottap> {
+fn start(settings: &Settings, otel: Option<&Otel>) -> anyhow::Result<Hottap> {
     let mut builder = Hottap::builder().service("shop");
+    if let Some(otel) = otel {
+        builder = builder.tracer(otel.spans()).tracer(otel.metrics());
+    }
     if let Some(dir) = &settings.plugins {
         builder = builder.plugin_dir(dir);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
+use hottap::otel::Counts;
 use serde_json::{Map, Value, json};
 
 use crate::load::Counted;
@@ -13,6 +14,8 @@ pub(crate) struct Report {
     counted: Counted,
     tracers: BTreeMap<String, Tracer>,
     destinations: BTreeMap<String, Destination>,
+    /// What became of OpenTelemetry's spans, if any were made.
+    spans: Option<Counts>,
     loads: u64,
     swaps: Vec<Value>,
 }
@@ -48,8 +51,14 @@ impl Report {
     /// Something that belongs to the accounting is not there.
     pub(crate) fn new(counted: Counted, tracers: &Value, destinations: &Value) -> anyhow::Result<Self> {
         let list = tracers["tracers"].as_array().context("Hottap's status has no list \"tracers\"")?;
-        let mut report =
-            Self { counted, tracers: BTreeMap::new(), destinations: BTreeMap::new(), loads: 0, swaps: Vec::new() };
+        let mut report = Self {
+            counted,
+            tracers: BTreeMap::new(),
+            destinations: BTreeMap::new(),
+            spans: None,
+            loads: 0,
+            swaps: Vec::new(),
+        };
         for value in list {
             let name = value["name"].as_str().context("a tracer has no name")?;
             report.read(name, value).with_context(|| format!("the status of tracer {name}"))?;
@@ -61,6 +70,11 @@ impl Report {
             report.destinations.insert(name.to_owned(), destination);
         }
         Ok(report)
+    }
+
+    /// The same, with what became of OpenTelemetry's spans.
+    pub(crate) fn with_spans(self, spans: Counts) -> Self {
+        Self { spans: Some(spans), ..self }
     }
 
     fn read(&mut self, name: &str, value: &Value) -> anyhow::Result<()> {
@@ -80,10 +94,17 @@ impl Report {
         let destinations: Map<String, Value> =
             self.destinations.iter().map(|(name, destination)| (name.clone(), destination.json())).collect();
         let Counted { finished, failed, .. } = self.counted;
-        json!({
+        let mut json = json!({
             "rpcs": finished, "failed": failed, "tracers": tracers, "destinations": destinations, "loads": self.loads,
             "swaps": self.swaps,
-        })
+        });
+        if let Some(Counts { ended, exported, rejected, failed, dropped, pending, .. }) = self.spans {
+            json["spans"] = json!({
+                "ended": ended, "exported": exported, "rejected": rejected, "failed": failed, "dropped": dropped,
+                "pending": pending,
+            });
+        }
+        json
     }
 
     /// For whoever looks on.
@@ -96,7 +117,10 @@ impl Report {
             lines.push(format!("  {name}: {}", tracer.line()));
             lines.extend(tracer.error.iter().map(|error| format!("    {error}")));
         }
-        if self.tracers.is_empty() {
+        if let Some(spans) = &self.spans {
+            lines.push(format!("  OpenTelemetry: {}", line_of(spans)));
+        }
+        if self.tracers.is_empty() && self.spans.is_none() {
             lines.push("  there was no tracer".to_owned());
         }
         for (name, destination) in &self.destinations {
@@ -160,6 +184,18 @@ impl Destination {
         let Self { accepted, delivered, queued, dropped, .. } = self;
         format!("{accepted} payloads accepted = {delivered} delivered + {queued} queued + {}", lost(dropped))
     }
+}
+
+/// What was lost is said if anything was.
+fn line_of(spans: &Counts) -> String {
+    let Counts { ended, exported, rejected, failed, dropped, pending, .. } = spans;
+    let mut line = format!("{ended} spans ended = {exported} exported + {pending} pending");
+    for (lost, how) in [(rejected, "rejected by the collector"), (failed, "not delivered"), (dropped, "dropped")] {
+        if *lost > 0 {
+            line += &format!(" + {lost} {how}");
+        }
+    }
+    line
 }
 
 /// What was dropped, by reason.
@@ -260,6 +296,25 @@ mod tests {
         }
         assert!(Report::new(COUNTED, &json!([]), &destinations()).is_err());
         assert!(Report::new(COUNTED, &status(), &json!([])).is_err());
+    }
+
+    #[test]
+    fn what_became_of_spans_is_said_if_there_were_any() {
+        let nothing = (json!({"tracers": []}), json!({"destinations": []}));
+        let report = Report::new(COUNTED, &nothing.0, &nothing.1).expect("it is complete");
+        assert!(report.json().get("spans").is_none());
+        let mut counts = Counts::default();
+        (counts.ended, counts.exported) = (9, 9);
+        assert_eq!(
+            report.clone().with_spans(counts).lines()[1..],
+            ["  OpenTelemetry: 9 spans ended = 9 exported + 0 pending"]
+        );
+        (counts.exported, counts.rejected, counts.failed, counts.dropped, counts.pending) = (1, 1, 2, 2, 3);
+        let report = report.with_spans(counts);
+        let expected = json!({"ended": 9, "exported": 1, "rejected": 1, "failed": 2, "dropped": 2, "pending": 3});
+        assert_eq!(report.json()["spans"], expected);
+        let line = "9 spans ended = 1 exported + 3 pending + 1 rejected by the collector + 2 not delivered + 2 dropped";
+        assert_eq!(report.lines()[1..], [format!("  OpenTelemetry: {line}")]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hottap::Hottap;
+use hottap::otel::{Counts, Otel};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
@@ -31,7 +32,7 @@ const NEVER: Duration = Duration::from_secs(86_400 * 365 * 10);
 ///
 /// # Errors
 /// The services do not start or end, or nobody reads stdout.
-pub(crate) async fn run(settings: &Settings, tap: &Hottap) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: &Settings, tap: &Hottap, otel: Option<Otel>) -> anyhow::Result<()> {
     let mut screen = Screen::new(settings.json);
     let stop = signals::listen()?;
     // Not from a terminal: whoever runs this in the background of a shell would see it stopped at the first read.
@@ -50,7 +51,10 @@ pub(crate) async fn run(settings: &Settings, tap: &Hottap) -> anyhow::Result<()>
     load.second();
     shop.close(DRAIN).await?;
     flush(tap).await?;
-    let report = Report::new(counted, &tap.tracers(), &tap.destinations())?;
+    let mut report = Report::new(counted, &tap.tracers(), &tap.destinations())?;
+    if let Some(otel) = otel {
+        report = report.with_spans(deliver(otel).await?);
+    }
     screen.report(&report, load.quantiles(), load.behind())
 }
 
@@ -97,6 +101,9 @@ fn welcome(settings: &Settings, tap: &Hottap, front: Option<SocketAddr>, screen:
         Some(dir) => screen.line(&format!("tracers: put NAME.wasm into {}", dir.display()))?,
         None => screen.line("tracers: none; --plugins DIR says where they are to be put")?,
     }
+    if settings.otel {
+        screen.line("OpenTelemetry: spans and metrics of all calls go to where the variables OTEL_* say")?;
+    }
     if let Some(address) = tap.admin_address() {
         screen.line(&format!("see: curl -s {address}/metrics, curl -s {address}/api/tracers"))?;
     }
@@ -114,4 +121,14 @@ async fn flush(tap: &Hottap) -> anyhow::Result<()> {
         tracing::warn!("some tracers did not flush within {} s; the report says what is pending", FLUSH.as_secs());
     }
     Ok(())
+}
+
+/// Sends the spans and metrics that are left, and says what became of all spans.
+async fn deliver(otel: Otel) -> anyhow::Result<Counts> {
+    let deliver = move || (otel.shutdown(FLUSH), otel.counts());
+    let (all, counts) = tokio::task::spawn_blocking(deliver).await.context("shutting OpenTelemetry down")?;
+    if !all {
+        tracing::warn!("the collector did not take all spans and metrics; the report says what became of the spans");
+    }
+    Ok(counts)
 }

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::http::Request;
 use axum::response::IntoResponse;
 use hottap::Hottap;
-use hottap::client::Client;
+use hottap::client::{Client, ClientBuilder, Retry};
 use hottap::server::{Bound, Served};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -29,6 +29,9 @@ use crate::proto::inventory_server::InventoryServer;
 use crate::proto::pricing_client::PricingClient;
 use crate::proto::pricing_server::PricingServer;
 use crate::services::{CheckoutService, InventoryService, PricingService};
+
+/// How often Pricing is asked at most, if it says that it is not available.
+const PRICING_ATTEMPTS: u16 = 2;
 
 /// The running services.
 pub(crate) struct Shop {
@@ -53,10 +56,11 @@ impl Shop {
     pub(crate) async fn open(tap: &Hottap) -> anyhow::Result<Self> {
         let inventory = Running::start(tap, "inventory", InventoryServer::new(InventoryService)).await?;
         let pricing = Running::start(tap, "pricing", PricingServer::new(PricingService)).await?;
-        let service = Arc::new(CheckoutService::new(
-            InventoryClient::new(client(tap, "inventory", inventory.address)?),
-            PricingClient::new(client(tap, "pricing", pricing.address)?),
-        ));
+        let to_inventory = client(tap, "inventory", inventory.address).build().context("no client of inventory")?;
+        let to_pricing = client(tap, "pricing", pricing.address).retry(Retry::new(PRICING_ATTEMPTS));
+        let to_pricing = to_pricing.build().context("no client of pricing")?;
+        let service = CheckoutService::new(InventoryClient::new(to_inventory), PricingClient::new(to_pricing));
+        let service = Arc::new(service);
         let checkout = Running::start(tap, "checkout", CheckoutServer::from_arc(service.clone())).await?;
         Ok(Self { checkout: checkout.address, servers: vec![checkout, inventory, pricing], service })
     }
@@ -66,7 +70,8 @@ impl Shop {
     /// # Errors
     /// Its address is none.
     pub(crate) fn client(&self, tap: &Hottap) -> anyhow::Result<CheckoutClient<Client>> {
-        Ok(CheckoutClient::new(client(tap, "checkout", self.checkout)?))
+        let client = client(tap, "checkout", self.checkout).build().context("no client of checkout")?;
+        Ok(CheckoutClient::new(client))
     }
 
     /// Takes orders over plain HTTP too, and says where.
@@ -128,6 +133,6 @@ impl Running {
 }
 
 /// A client whose calls are traced.
-fn client(tap: &Hottap, callee: &str, address: SocketAddr) -> anyhow::Result<Client> {
-    tap.client(format!("http://{address}")).callee(callee).build().with_context(|| format!("no client of {callee}"))
+fn client(tap: &Hottap, callee: &str, address: SocketAddr) -> ClientBuilder {
+    tap.client(format!("http://{address}")).callee(callee)
 }

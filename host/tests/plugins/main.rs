@@ -18,6 +18,7 @@ mod guests;
 mod house;
 mod log;
 mod peers;
+mod scraper;
 mod sink;
 
 mod accounting;
@@ -34,3 +35,4 @@ mod reload;
 mod starts;
 mod stream;
 mod streams;
+mod victoria_metrics;

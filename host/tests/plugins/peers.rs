@@ -5,10 +5,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Servers are up within a second or two; a busy machine takes longer, and nothing waits longer than it must.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Servers are up within a second or two, one in Python within half a minute; a busy machine takes longer, and nothing waits
+/// longer than it must.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A program that `cargo xtask test` found. None, and a line that says so, if it did not; under `HOTTAP_TEST_REAL=1`
 /// that is a failure.
@@ -22,9 +24,19 @@ pub(crate) fn program(test: &str, variable: &str) -> Option<PathBuf> {
 }
 
 /// An address for a server that cannot choose one by itself. Free a moment ago; if somebody takes it in between, the
-/// server ends and the test says so.
+/// server ends and the test says so. It is none of the ports that systems give to whoever asks for any, as all connections
+/// and other servers of the tests do: one of these would soon be taken.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port")
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 10_000;
+    /// Those that were given out in this process.
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Other processes begin elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    let port = || begin.wrapping_add(GIVEN.fetch_add(1, Relaxed)) % COUNT + FIRST;
+    let address = || SocketAddr::from(([127, 0, 0, 1], u16::try_from(port()).expect("below 30000")));
+    let mut free = (0..COUNT).map(|_| address()).filter(|address| TcpListener::bind(address).is_ok());
+    free.next().expect("a free port")
 }
 
 /// Polls until there is what is wanted.

@@ -4,18 +4,14 @@ use std::pin::Pin;
 
 use hottap::client::Client;
 use tokio_stream::{Stream, StreamExt};
-use tonic::metadata::MetadataValue;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
-use super::{ATTEMPTS, work};
+use super::work;
 use crate::design::{Order, Prices, Step};
 use crate::proto::checkout_server::Checkout;
 use crate::proto::inventory_client::InventoryClient;
 use crate::proto::pricing_client::PricingClient;
 use crate::proto::{PlaceReply, PlaceRequest, PriceLine, Progress, QuoteRequest, ReserveRequest, Stage, WatchRequest};
-
-/// How often Pricing is asked at most.
-const PRICING_ATTEMPTS: u32 = 2;
 
 /// The service, with its clients.
 pub(crate) struct CheckoutService {
@@ -24,30 +20,13 @@ pub(crate) struct CheckoutService {
 }
 
 impl CheckoutService {
-    /// A checkout that asks these two.
+    /// A checkout that asks these two; the client of Pricing asks again where that may help.
     pub(crate) fn new(inventory: InventoryClient<Client>, pricing: PricingClient<Client>) -> Self {
         Self { inventory, pricing }
     }
 
-    /// Asks for prices, and asks again if Pricing says that it may help.
     async fn prices(&self, quote: QuoteRequest) -> Result<Vec<PriceLine>, Status> {
-        let mut attempt = 0;
-        loop {
-            let result = self.ask_prices(quote.clone(), attempt).await;
-            attempt += 1;
-            match result {
-                Err(status) if status.code() == Code::Unavailable && attempt < PRICING_ATTEMPTS => {}
-                result => return result.map_err(|status| passed_on("pricing", &status)),
-            }
-        }
-    }
-
-    async fn ask_prices(&self, quote: QuoteRequest, attempt: u32) -> Result<Vec<PriceLine>, Status> {
-        let mut request = Request::new(quote);
-        if attempt > 0 {
-            request.metadata_mut().insert(ATTEMPTS, MetadataValue::from(attempt));
-        }
-        let mut stream = self.pricing.clone().quote(request).await?.into_inner();
+        let mut stream = self.pricing.clone().quote(quote).await?.into_inner();
         let mut lines = Vec::new();
         while let Some(line) = stream.message().await? {
             lines.push(line);
@@ -64,7 +43,8 @@ impl Checkout for CheckoutService {
         let PlaceRequest { order, items } = request.into_inner();
         let reserved = self.inventory.clone().reserve(ReserveRequest { order, items: items.clone() }).await;
         let reservation = reserved.map_err(|status| passed_on("inventory", &status))?.into_inner().reservation;
-        let lines = self.prices(QuoteRequest { order, items }).await?;
+        let prices = self.prices(QuoteRequest { order, items }).await;
+        let lines = prices.map_err(|status| passed_on("pricing", &status))?;
         Ok(Response::new(PlaceReply {
             reservation,
             lines: u32::try_from(lines.len()).unwrap_or(u32::MAX),

@@ -3,10 +3,14 @@
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-use super::{ATTEMPTS, work};
+use super::work;
 use crate::design::{Order, Prices, Step, cents};
 use crate::proto::pricing_server::Pricing;
 use crate::proto::{PriceLine, QuoteRequest};
+
+/// How often Pricing was asked before, as clients that retry tell it.
+/// Source: <https://github.com/grpc/proposal/blob/master/A6-client-retries.md>
+const ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 
 /// The service.
 pub(crate) struct PricingService;

@@ -14,10 +14,13 @@ struct Shop {
 
 impl Shop {
     fn start(args: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+        Self::of(Command::new(env!("CARGO_BIN_EXE_shop")).args(args))
+    }
+
+    fn of(command: &mut Command) -> Self {
         // What a developer's shell says of plugins is not meant for this test.
         command.env_remove("HOTTAP_PLUGINS").env_remove("HOTTAP_ADMIN").env_remove("HOTTAP_DISABLE");
-        let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let stdin = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         Self { child, stdin, lines }
@@ -82,6 +85,31 @@ fn it_ends_by_itself_after_its_seconds_and_prints_a_line_for_each() {
         (lines.pop().expect("a last line"), shop.child.wait().expect("it is ours").success())
     };
     assert!(success && last.contains("99 %"), "{last}");
+}
+
+#[test]
+fn a_bad_configuration_of_opentelemetry_ends_it_with_the_reason() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+    let command = command.args(["--otel", "--seconds", "60"]).env("OTEL_EXPORTER_OTLP_ENDPOINT", "jaeger:14268");
+    let output = command.output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("--otel: ") && words.contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{words}");
+}
+
+#[test]
+fn spans_that_no_collector_takes_are_in_the_report_and_the_load_does_not_notice() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+    // Nobody listens there: it is no port that is given to whoever asks for any.
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let (last, success) = Shop::of(command.args(["--otel", "--rate", "100", "--seconds", "1", "--json"])).end();
+    assert!(success);
+    let report: Value = serde_json::from_str(&last).expect("JSON");
+    assert_eq!(report["failed"], 0, "{report}");
+    let spans = |which: &str| report["spans"][which].as_u64().expect("a count");
+    assert!(spans("ended") >= 20, "{report}");
+    assert_eq!((spans("exported"), spans("pending")), (0, 0), "{report}");
+    assert_eq!(spans("ended"), spans("failed") + spans("dropped"), "{report}");
 }
 
 #[test]

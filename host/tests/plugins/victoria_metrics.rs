@@ -1,0 +1,22 @@
+//! A real VictoriaMetrics reads the admin port.
+
+use std::process::Command;
+
+use crate::peers::program;
+use crate::scraper::reads_what_the_service_did;
+
+#[test]
+fn victoria_metrics_reads_what_the_service_did() {
+    let test = "victoria_metrics_reads_what_the_service_did";
+    let Some(program) = program(test, "HOTTAP_TEST_VICTORIA_METRICS") else { return };
+    reads_what_the_service_did(test, |place| {
+        let mut command = Command::new(program);
+        command
+            .arg(format!("-promscrape.config={}", place.configuration.display()))
+            .arg(format!("-storageDataPath={}", place.data.display()))
+            .arg(format!("-httpListenAddr={}", place.address))
+            // It shows what it has at once, and not after half a minute.
+            .args(["-search.latencyOffset=0s", "-search.disableCache"]);
+        command
+    });
+}
