@@ -58,7 +58,7 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
 fn start(settings: &Settings, otel: Option<&Otel>) -> anyhow::Result<Hottap> {
     let mut builder = Hottap::builder().service("shop");
     if let Some(otel) = otel {
-        builder = builder.tracer(otel.spans()).tracer(otel.metrics());
+        builder = builder.otel(otel).tracer(otel.spans()).tracer(otel.metrics());
     }
     if let Some(dir) = &settings.plugins {
         builder = builder.plugin_dir(dir);

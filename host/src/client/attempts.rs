@@ -16,7 +16,7 @@ use crate::tracer::Call;
 /// Counts them. There is one for each call.
 pub(super) struct Attempts {
     journal: Option<Journal>,
-    /// A failed attempt is worth an event only where there may be others.
+    /// An attempt is worth events and a row only where there may be others: else it is the call.
     retries: bool,
     number: u16,
     /// The attempt of this number has not ended.
@@ -41,10 +41,8 @@ impl Attempts {
     pub(super) fn attempt_started(&mut self, request: &mut Parts, endpoint: &Endpoint) {
         self.number = self.number.saturating_add(1);
         self.open = true;
-        let Some(journal) = &self.journal else { return };
-        if self.retries {
-            journal.attempt_started(self.number);
-        }
+        let Some(journal) = self.journal.as_ref().filter(|_| self.retries) else { return };
+        journal.attempt_started(self.number);
         self.row = Row(journal.attempt(self.number, &endpoint.peer, endpoint.origin()).map(Box::new));
         if let Row(Some(call)) = &self.row
             && let Some((trace, _)) = call.context().outgoing()

@@ -180,8 +180,11 @@ impl Attributes {
         }
     }
 
-    /// Bytes of both bodies, named by what they are and not by who counted them.
+    /// Bytes of both bodies, named by what they are and not by who counted them. Attempts have none that were counted.
     pub(super) fn sizes(&mut self, kind: Kind, info: &RpcInfo) {
+        if info.attempt_of().is_some() {
+            return;
+        }
         let (sent, received) = (info.stats().sent().bytes, info.stats().received().bytes);
         let (request, response) = if info.side() == Side::Client { (sent, received) } else { (received, sent) };
         let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);

@@ -11,27 +11,23 @@ use super::rotel::{Rotel, Series};
 use super::tree::{Span, drawn};
 use super::{PATIENCE, orders};
 
-/// Each call of a client is a span, and each of its attempts another, which is the parent of what the server does.
+/// Each call of a client is a span, and where it may be tried again each attempt another below it.
 const ASKED_TWICE: &str = "\
 client shop.v1.Checkout/Place OK
-  client shop.v1.Checkout/Place OK, attempt 1
-    server shop.v1.Checkout/Place OK
-      client shop.v1.Inventory/Reserve OK
-        client shop.v1.Inventory/Reserve OK, attempt 1
-          server shop.v1.Inventory/Reserve OK
-      client shop.v1.Pricing/Quote OK, 2 attempts
-        client shop.v1.Pricing/Quote UNAVAILABLE, attempt 1
-          server shop.v1.Pricing/Quote UNAVAILABLE
-        client shop.v1.Pricing/Quote OK, attempt 2
-          server shop.v1.Pricing/Quote OK
+  server shop.v1.Checkout/Place OK
+    client shop.v1.Inventory/Reserve OK
+      server shop.v1.Inventory/Reserve OK
+    client shop.v1.Pricing/Quote OK, 2 attempts
+      client shop.v1.Pricing/Quote UNAVAILABLE, attempt 1
+        server shop.v1.Pricing/Quote UNAVAILABLE
+      client shop.v1.Pricing/Quote OK, attempt 2
+        server shop.v1.Pricing/Quote OK
 ";
 const OUT_OF_STOCK: &str = "\
 client shop.v1.Checkout/Place FAILED_PRECONDITION
-  client shop.v1.Checkout/Place FAILED_PRECONDITION, attempt 1
-    server shop.v1.Checkout/Place FAILED_PRECONDITION
-      client shop.v1.Inventory/Reserve FAILED_PRECONDITION
-        client shop.v1.Inventory/Reserve FAILED_PRECONDITION, attempt 1
-          server shop.v1.Inventory/Reserve FAILED_PRECONDITION
+  server shop.v1.Checkout/Place FAILED_PRECONDITION
+    client shop.v1.Inventory/Reserve FAILED_PRECONDITION
+      server shop.v1.Inventory/Reserve FAILED_PRECONDITION
 ";
 
 /// Places the orders, with spans and metrics going to where these variables say, and waits until all is delivered.
