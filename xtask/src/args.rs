@@ -109,7 +109,7 @@ Ctrl-C ends it early and still prints the counts. It exits 1 if a count does not
 const BENCH: &str = "\
 cargo xtask bench [--json] [NAME…]
 
-Runs the cost benchmark of crate hottap and prints a line per figure: name, value, unit, target, met. Comparisons
+Runs the benchmarks of crate hottap and prints a line per figure: name, value, unit, target, met. Comparisons
 show both figures and the ratio, interleaved in one run. It exits 0 if it could measure, met or not.
 
   NAME     only figures whose names contain one of these

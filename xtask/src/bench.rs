@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: runs the cost benchmark of crate hottap and shows its figures; it measures nothing itself.
+//! `cargo xtask bench`: runs the benchmarks of crate hottap and shows their figures; it measures nothing itself.
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -8,8 +8,12 @@ use crate::python::{self, Venv};
 use crate::step;
 use crate::workspace::Workspace;
 
-/// What the benchmark needs of crate hottap: its driver, and the layers for the peers that it is compared with.
-const FEATURES: &str = "drive,tonic,axum,server,client";
+/// The benchmarks, and what they need of crate hottap: the one of plugins its driver, and the layers for the peers that it is
+/// compared with; the one of the native tracer nothing else, as whoever uses nothing else has it.
+const BENCHMARKS: [&[&str]; 2] = [
+    &["--bench", "cost", "--features", "drive,tonic,axum,server,client"],
+    &["--bench", "otel", "--no-default-features", "--features", "otel"],
+];
 
 /// One figure of the benchmark.
 #[derive(Debug, PartialEq)]
@@ -29,36 +33,36 @@ struct Figure {
 /// It cannot be measured. A target that is missed is no error.
 pub(crate) fn command(workspace: &Workspace, json: bool, names: &[String]) -> anyhow::Result<()> {
     let guests = guests::build(workspace, &[])?;
-    let mut cargo = workspace.cargo();
-    cargo
-        .args(["bench", "--package", "hottap", "--bench", "cost", "--features", FEATURES, "--", "--json"])
-        .args(names)
-        .env("HOTTAP_TEST_GUESTS", guests.folder());
-    match Venv::made(workspace, &python::TESTS).and_then(|venv| python::guest(workspace, &venv, &python::RED_METRICS)) {
-        Ok(guest) => {
+    let python = Venv::made(workspace, &python::TESTS)
+        .and_then(|venv| python::guest(workspace, &venv, &python::RED_METRICS))
+        .inspect_err(|error| step::say(format_args!("without the Python guest's figure: {error:#}")));
+    step::say("building the benchmarks optimized; on two cores this takes minutes the first time");
+    let mut figures = 0u32;
+    for benchmark in BENCHMARKS {
+        let mut cargo = workspace.cargo();
+        cargo.args(["bench", "--package", "hottap"]).args(benchmark).args(["--", "--json"]).args(names);
+        cargo.env("HOTTAP_TEST_GUESTS", guests.folder());
+        if let Ok(guest) = &python {
             cargo.env("HOTTAP_TEST_PYTHON_GUEST", guest);
         }
-        Err(error) => step::say(format_args!("without the Python guest's figure: {error:#}")),
-    }
-    step::say("building the benchmark optimized; on two cores this takes minutes the first time");
-    let mut figures = 0u32;
-    let status = step::lines(&mut cargo, |line| {
-        let Ok(figure) = Figure::read(line) else {
-            // What cargo prints itself, or a panic: not for whoever reads JSON from stdout.
-            eprintln!("{line}");
-            return;
-        };
-        match (json, figures) {
-            (true, _) => println!("{line}"),
-            (false, 0) => {
-                println!("{}", columns(["NAME", "VALUE", "UNIT", "TARGET", "MET", "OURS", "PEER"]));
-                println!("{figure}");
+        let status = step::lines(&mut cargo, |line| {
+            let Ok(figure) = Figure::read(line) else {
+                // What cargo prints itself, or a panic: not for whoever reads JSON from stdout.
+                eprintln!("{line}");
+                return;
+            };
+            match (json, figures) {
+                (true, _) => println!("{line}"),
+                (false, 0) => {
+                    println!("{}", columns(["NAME", "VALUE", "UNIT", "TARGET", "MET", "OURS", "PEER"]));
+                    println!("{figure}");
+                }
+                (false, _) => println!("{figure}"),
             }
-            (false, _) => println!("{figure}"),
-        }
-        figures += 1;
-    })?;
-    step::succeeded(&cargo, status)?;
+            figures += 1;
+        })?;
+        step::succeeded(&cargo, status)?;
+    }
     if figures == 0 {
         bail!("nothing was measured; if it was skipped, the reason is above{}", wanted(names));
     }

@@ -52,13 +52,17 @@ macro_rules! turn {
     };
 }
 
+pub(crate) const NAMES: [&str; 2] =
+    ["layer per RPC, with a tracer that does nothing", "layer per RPC, with the native tracer"];
+
 pub(crate) fn figures(provider: &SdkTracerProvider) -> [Figure; 2] {
     let (nothing, native) = (tap(Nothing), tap(SpanTracer::new(provider)));
     let (mut with_nothing, mut with_native) = (nothing.server_layer().layer(Bare), native.server_layer().layer(Bare));
     let rounds = interleave(ROUNDS, &mut [turn!(Bare), turn!(with_nothing), turn!(with_native)]);
     let [bare, nothing, native] = [0, 1, 2].map(|side| rounds.cost(side));
+    let [with_nothing_named, with_native_named] = NAMES;
     [
-        Figure::new("layer per RPC, with a tracer that does nothing", rounds.beyond(1, 0), "ns").of(nothing, bare),
-        Figure::new("layer per RPC, with the native tracer", rounds.beyond(2, 0), "ns").of(native, bare),
+        Figure::new(with_nothing_named, rounds.beyond(1, 0), "ns").of(nothing, bare),
+        Figure::new(with_native_named, rounds.beyond(2, 0), "ns").of(native, bare),
     ]
 }

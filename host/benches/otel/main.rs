@@ -1,6 +1,7 @@
 //! What the native OpenTelemetry tracer costs: its start and finish alone, given a ready RpcInfo, against the SDK.
 //!
-//! `cargo bench -p hottap --no-default-features --features otel --bench otel -- [--json]`. Both sides make a span with the same
+//! `cargo bench -p hottap --no-default-features --features otel --bench otel -- [--json] [NAME…]` measures the figures whose names
+//! contain one of NAME, all if there is none. Both sides make a span with the same
 //! attributes, four at its start and three at its end, with a processor that throws it away. CPU time of one thread; the two
 //! take turns in one run, and the ratio is the median of the ratios of neighbouring turns. In our figure: the span, its
 //! context, which is what is active while a handler runs, the call's new identity, and the end of what is known of the
@@ -135,9 +136,42 @@ fn burst(mut call: impl FnMut()) -> f64 {
     (clock::thread() - before) / BURST as f64
 }
 
+/// The figures of `native`.
+const NATIVE: [&str; 5] = [
+    "native start and finish against the SDK",
+    "native start and finish against an active span",
+    "native start and finish against given times",
+    "native start and finish below a caller",
+    "native start and finish",
+];
+
 fn main() {
+    let (mut json, mut wanted) = (false, Vec::new());
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--json" => json = true,
+            // cargo says so to every benchmark.
+            "--bench" => {}
+            name => wanted.push(name.to_owned()),
+        }
+    }
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
+    let show = |figures: &[Figure]| {
+        for figure in figures.iter().filter(|figure| is_wanted(figure.name)) {
+            println!("{}", if json { figure.to_json() } else { figure.to_string() });
+        }
+    };
     let provider = SdkTracerProvider::builder().with_span_processor(Nowhere).with_sampler(Sampler::AlwaysOn).build();
-    let (ours, sdk) = (SpanTracer::new(&provider).conventions(Conventions::default()), provider.tracer("bench"));
+    if NATIVE.into_iter().any(is_wanted) {
+        show(&native(&provider));
+    }
+    if layer::NAMES.into_iter().any(is_wanted) {
+        show(&layer::figures(&provider));
+    }
+}
+
+fn native(provider: &SdkTracerProvider) -> [Figure; 5] {
+    let (ours, sdk) = (SpanTracer::new(provider).conventions(Conventions::default()), provider.tracer("bench"));
     let info = ready();
     let native = |trace: TraceContext| {
         let context = || {
@@ -195,17 +229,12 @@ fn main() {
     let sides = &mut [&mut root as &mut dyn FnMut() -> f64, &mut bare, &mut active, &mut told, &mut child, &mut called];
     let rounds = interleave(ROUNDS, sides);
     let [native, bare, active, told, child, called] = [0, 1, 2, 3, 4, 5].map(|side| rounds.cost(side));
-    let figures = [
-        Figure::new("native start and finish against the SDK", rounds.ratio(0, 1), "ratio")
-            .at_most(1.15)
-            .of(native, bare),
-        Figure::new("native start and finish against an active span", rounds.ratio(0, 2), "ratio").of(native, active),
-        Figure::new("native start and finish against given times", rounds.ratio(0, 3), "ratio").of(native, told),
-        Figure::new("native start and finish below a caller", rounds.ratio(4, 5), "ratio").of(child, called),
-        Figure::new("native start and finish", native, "ns"),
-    ];
-    let json = std::env::args().any(|argument| argument == "--json");
-    for figure in figures.into_iter().chain(layer::figures(&provider)) {
-        println!("{}", if json { figure.to_json() } else { figure.to_string() });
-    }
+    let [against_sdk, against_active, given_times, below_a_caller, alone] = NATIVE;
+    [
+        Figure::new(against_sdk, rounds.ratio(0, 1), "ratio").at_most(1.15).of(native, bare),
+        Figure::new(against_active, rounds.ratio(0, 2), "ratio").of(native, active),
+        Figure::new(given_times, rounds.ratio(0, 3), "ratio").of(native, told),
+        Figure::new(below_a_caller, rounds.ratio(4, 5), "ratio").of(child, called),
+        Figure::new(alone, native, "ns"),
+    ]
 }

@@ -187,8 +187,14 @@ fn a_starter_sees_and_sets_headers_of_propagation_and_no_others() {
     let house = House::new();
     house.drop_in("herald.wasm", &module);
     house.until_live("herald");
-    let sent =
-        [("b3", "0"), ("x-tenant", "a"), ("authorization", "Bearer secret"), ("cookie", "a=b"), ("te", "trailers")];
+    let sent = [
+        ("b3", "0"),
+        ("x-tenant", "a"),
+        ("baggage", "user=42"),
+        ("authorization", "Bearer secret"),
+        ("cookie", "a=b"),
+        ("te", "trailers"),
+    ];
     let arrived = exchange(&house, &sent);
     house.settled("herald", 2);
     let added = |headers: &HeaderMap| -> Vec<String> {
@@ -220,17 +226,18 @@ fn the_operator_grants_headers_and_no_more_than_eight() {
     let first = house.until_live("herald");
     let many: Vec<String> = (0..20).map(|i| format!("\"x-many-{i}\"")).collect();
     let right = format!(
-        "[tracers.herald]\nsee_headers = [\"x-tenant\"]\nset_headers = [\"x-audit-id\", {}]\n",
+        "[tracers.herald]\nsee_headers = [\"x-tenant\", \"baggage\"]\nset_headers = [\"x-audit-id\", {}]\n",
         many.join(", ")
     );
     house.configure(&right);
     house.until("herald", "loaded anew with its grants", |tracer| tracer["generation"] != first["generation"]);
-    let arrived = exchange(&house, &[("x-tenant", "a"), ("authorization", "Bearer secret")]);
+    let arrived = exchange(&house, &[("x-tenant", "a"), ("baggage", "user=42"), ("authorization", "Bearer secret")]);
     house.settled("herald", 2);
     let set = arrived[0].keys().filter(|name| name.as_str().starts_with("x-many-")).count();
     assert_eq!((set, arrived[0].contains_key("x-audit-id")), (5, true), "with x-b3-traceid and uber-trace-id eight");
     let seen = heralded(&house);
-    assert!(seen.iter().all(|line| line.contains("x-tenant") && !line.contains("authorization")), "{seen:?}");
+    let granted = |line: &String| line.contains("x-tenant") && line.contains("baggage");
+    assert!(seen.iter().all(|line| granted(line) && !line.contains("authorization")), "{seen:?}");
 
     // Not even the operator can let it see or set who somebody is: such a configuration is refused as a whole.
     for (right_key, wrong_key, key) in [

@@ -4,7 +4,7 @@ use hottap_guest::metrics::{Counter, CounterSeries};
 use hottap_guest::{Call, Config, Error, StartedCall, Starter, Tracer, export, outbox};
 
 /// What the starter tries to see; bit i of the token says that it saw the i-th.
-const SEE: [&str; 5] = ["b3", "traceparent", "x-tenant", "authorization", "cookie"];
+const SEE: [&str; 6] = ["b3", "traceparent", "x-tenant", "authorization", "cookie", "baggage"];
 /// What it tries to set; bit 8 + i says that it could.
 const SET: [&str; 8] =
     ["x-b3-traceid", "uber-trace-id", "x-audit-id", "traceparent", "authorization", "cookie", "host", "te"];
