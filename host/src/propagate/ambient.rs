@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
 use super::incoming::Debugged;
+use super::log::LogSpan;
 use super::{Propagators, Remote, jaeger};
 use crate::rpc::{CallExtensions, Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
-use crate::tracer::LogSpan;
 
 thread_local! {
     static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };

@@ -12,6 +12,7 @@ mod formats;
 mod incoming;
 mod jaeger;
 mod list;
+mod log;
 mod outgoing;
 mod percent;
 mod scope;
@@ -24,6 +25,7 @@ pub(crate) use ambient::remaining;
 pub(crate) use baggage::Baggage;
 pub use formats::{Propagator, Propagators};
 pub(crate) use incoming::incoming;
+pub(crate) use log::LogSpan;
 #[cfg(feature = "client")]
 pub(crate) use outgoing::identify;
 pub(crate) use outgoing::{Parent, forward};

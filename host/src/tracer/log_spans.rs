@@ -1,8 +1,7 @@
 //! The native tracer that puts calls on the log's lines; spans of OpenTelemetry are `otel`'s.
 
-use tracing::Span;
-
 use super::{CallContext, Tracer};
+use crate::propagate::LogSpan;
 use crate::rpc::{Level, Side};
 
 /// Opens a span of `tracing` around the handler of every call, so that all that is logged in it says which call it was:
@@ -26,16 +25,6 @@ use crate::rpc::{Level, Side};
 /// and this one would be one more.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogSpans;
-
-/// A call's span, among what is attached to it.
-#[derive(Clone, Debug)]
-pub(crate) struct LogSpan(Span);
-
-impl LogSpan {
-    pub(crate) fn enter(&self) -> tracing::span::EnteredSpan {
-        self.0.clone().entered()
-    }
-}
 
 impl Tracer for LogSpans {
     fn start(&self, call: &mut CallContext) {

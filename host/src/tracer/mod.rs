@@ -34,7 +34,6 @@ pub(crate) use cell::LiveCell;
 pub(crate) use core::Core;
 pub(crate) use follow::Follower;
 pub(crate) use live::Rules;
-pub(crate) use log_spans::LogSpan;
 pub(crate) use natives::Natives;
 #[cfg(feature = "plugins")]
 pub(crate) use {

@@ -64,19 +64,24 @@ async fn each_attempt_has_a_row_and_a_span_that_goes_out_with_it() {
     assert_eq!(*spans.lock().expect("no panic"), sent);
 }
 
+fn twice() -> Retry {
+    Retry::new(2).pauses(Duration::from_micros(1), Duration::from_micros(10))
+}
+
 #[tokio::test]
 async fn an_attempt_that_fails_with_an_error_or_is_dropped_ends_once_as_well() {
     let rows = Rows::default();
     let tap = Hottap::builder().service("shop").tracer(rows.clone()).start().expect("starts");
-    let client = tap.client(format!("http://{}", crate::broken::nobody().await)).build().expect("builds");
+    let nobody = format!("http://{}", crate::broken::nobody().await);
+    let client = tap.client(nobody).retry(twice()).build().expect("builds");
     get(&client, "/").await.expect_err("nobody listens");
     let failed = rows.take();
-    assert_eq!(failed.len(), 2);
+    assert_eq!(failed.len(), 3);
     failed.iter().for_each(|info| check(info, Outcome::Error, "connection_refused"));
-    assert_eq!(failed[0].attempt_of(), Some(failed[1].id()));
+    assert_eq!(failed[0].attempt_of(), Some(failed[2].id()));
 
     let server = Handler::start(|_, _| std::future::pending()).await;
-    let client = tap.client(server.url()).build().expect("builds");
+    let client = tap.client(server.url()).retry(twice()).build().expect("builds");
     let call = tokio::spawn(async move { get(&client, "/").await.map(drop) });
     while server.handled() == 0 {
         tokio::task::yield_now().await;
@@ -86,4 +91,15 @@ async fn an_attempt_that_fails_with_an_error_or_is_dropped_ends_once_as_well() {
     let dropped = rows.take();
     assert_eq!(dropped.len(), 2);
     dropped.iter().for_each(|info| check(info, Outcome::Cancelled, "cancelled"));
+}
+
+#[tokio::test]
+async fn a_call_that_is_never_tried_again_is_its_own_attempt() {
+    let rows = Rows::default();
+    let server = Handler::start(|_, _| async { answer(200, &[], "ok") }).await;
+    let tap = Hottap::builder().service("shop").tracer(rows.clone()).start().expect("starts");
+    get(&tap.client(server.url()).build().expect("builds"), "/").await.expect("a response");
+    let rows = rows.take();
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+    assert_eq!((rows[0].attempt_of(), rows[0].attempts()), (None, 1));
 }
