@@ -228,14 +228,13 @@ impl Otel {
     /// `tokio::task::spawn_blocking`. False if the collector did not take all of it, or it was shut down before.
     pub fn shutdown(&self, wait: Duration) -> bool {
         let until = Instant::now() + wait.min(DAY);
-        let metrics = self.haste.as_ref().map(|haste| {
+        if let Some(haste) = &self.haste {
             haste.close(until);
             // The SDK waits for five seconds, whatever it is told: the exporter says when it is done.
             self.aside(|metrics| metrics.shutdown().is_ok());
-            haste
-        });
+        }
         let spans = self.batch.as_ref().is_none_or(|batch| batch.shutdown(until));
-        metrics.is_none_or(|haste| haste.wait(until + GRACE)) && spans
+        self.haste.as_ref().is_none_or(|haste| haste.wait(until + GRACE)) && spans
     }
 
     /// Does something that may take its time with the metrics.
