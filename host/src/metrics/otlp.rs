@@ -79,18 +79,20 @@ impl Samples for Points {
 }
 
 impl Registry {
-    /// All committed series, a scope for each tracer with its name; what the host knows of them goes to `host`. `unix`
-    /// tells the Unix time, in nanoseconds, of a moment in milliseconds of the registry's clock.
+    /// All committed series, a scope for each tracer with its name; what the host knows of them goes to `host`. `began`
+    /// tells the Unix time, in nanoseconds, of the moment in milliseconds of the registry's clock at which a series began,
+    /// and always the same one: another would be taken for a counter that began anew.
     ///
     /// Names, units, keys and bounds are the tracer's own. Each point has the attribute `tracer`, too: not every reader
     /// keeps scopes, and two tracers may have metrics of one name. A label without a value is no attribute, as it is no
     /// label to Prometheus. Of one tracer's commit there is everything or nothing.
-    pub(crate) fn scopes(&self, host: &mut HostMetrics, now_ms: u64, unix: impl Fn(u64) -> u64) -> Vec<ScopeMetrics> {
+    pub(crate) fn scopes(&self, host: &mut HostMetrics, now_ms: u64, began: impl Fn(u64) -> u64) -> Vec<ScopeMetrics> {
+        let now = host.now_unix_nanos;
         let owners = self.swept(now_ms);
         let scopes = owners.iter().map(|owner| {
             let shown = Snapshot::of(owner);
             owner.write_known(shown.series, host);
-            let metrics = shown.metrics.iter().map(|metric| metric.to_otlp(&owner.tracer, unix(now_ms), &unix));
+            let metrics = shown.metrics.iter().map(|metric| metric.to_otlp(&owner.tracer, now, &began));
             scope(&owner.tracer, metrics.collect())
         });
         scopes.filter(|scope| !scope.metrics.is_empty()).collect()
@@ -98,18 +100,18 @@ impl Registry {
 }
 
 impl MetricValues {
-    fn to_otlp(&self, tracer: &str, now: u64, unix: impl Fn(u64) -> u64) -> Metric {
+    fn to_otlp(&self, tracer: &str, now: u64, began: impl Fn(u64) -> u64) -> Metric {
         let definition = &*self.definition;
         let number = |series: Value<'_>| NumberDataPoint {
             attributes: attributes(tracer, definition, series.labels),
-            start_time_unix_nano: unix(series.since_ms),
+            start_time_unix_nano: began(series.since_ms),
             time_unix_nano: now,
             value: Some(number_data_point::Value::AsDouble(series.value)),
             ..NumberDataPoint::default()
         };
         let histogram = |series: Value<'_>| HistogramDataPoint {
             attributes: attributes(tracer, definition, series.labels),
-            start_time_unix_nano: unix(series.since_ms),
+            start_time_unix_nano: began(series.since_ms),
             time_unix_nano: now,
             count: series.buckets.iter().fold(0, |sum, count| sum.saturating_add(*count)),
             sum: Some(series.value),
@@ -233,7 +235,7 @@ mod tests {
         let beyond = stage.series_of(calls, &["c/D", "x"]);
         stage.add(&[beyond, one], &[7.0, 1.0]);
         stage.commit(6);
-        let mut host = HostMetrics::new(1, 9);
+        let mut host = HostMetrics::new(1, 9_000);
         let scopes = registry.scopes(&mut host, 9, |ms| 1_000 * ms);
         assert_eq!(
             shown(&scopes),
@@ -245,6 +247,8 @@ mod tests {
             ]
         );
         let known = shown(&[host.finish()]);
-        assert!(known.contains(&"hottap: hottap_tracer_series in \"\", gauge tracer=red is 3 from 1 to 9".to_owned()));
+        assert!(
+            known.contains(&"hottap: hottap_tracer_series in \"\", gauge tracer=red is 3 from 1 to 9000".to_owned())
+        );
     }
 }

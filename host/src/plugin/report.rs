@@ -23,8 +23,12 @@ pub(crate) struct Reporter {
     /// Whose losses are shown.
     #[cfg(feature = "otel")]
     otel: Option<Arc<crate::otel::Account>>,
+    /// The Unix time at which the clock began, as it was when this was made: the start of what is counted does not move
+    /// when the system's time is set.
     #[cfg(feature = "otel")]
-    started_unix_nanos: u64,
+    origin_unix_nanos: u64,
+    #[cfg(feature = "otel")]
+    started_ms: u64,
 }
 
 impl Reporter {
@@ -33,7 +37,9 @@ impl Reporter {
             #[cfg(feature = "otel")]
             otel: None,
             #[cfg(feature = "otel")]
-            started_unix_nanos: core.clock.unix(core.clock.now()),
+            origin_unix_nanos: core.clock.unix(0),
+            #[cfg(feature = "otel")]
+            started_ms: core.clock.now() / NANOS_PER_MILLI,
             core,
             registry,
             plugins: plugins.map(|plugins| (plugins.books.clone(), plugins.operator.clone())),
@@ -75,11 +81,11 @@ impl Reporter {
 #[cfg(feature = "otel")]
 impl crate::otel::Source for Reporter {
     fn scopes(&self) -> Vec<crate::otel::ScopeMetrics> {
-        let (clock, now_ms) = (self.core.clock, self.now_ms());
-        let unix = |ms: u64| clock.unix(ms.saturating_mul(NANOS_PER_MILLI));
-        let mut host = crate::metrics::HostMetrics::new(self.started_unix_nanos, unix(now_ms));
+        let began = |ms: u64| self.origin_unix_nanos.saturating_add(ms.saturating_mul(NANOS_PER_MILLI));
+        let now = self.core.clock.unix(self.core.clock.now());
+        let mut host = crate::metrics::HostMetrics::new(began(self.started_ms), now);
         self.write_host(&mut host);
-        let mut scopes = self.registry.scopes(&mut host, now_ms, unix);
+        let mut scopes = self.registry.scopes(&mut host, self.now_ms(), began);
         scopes.push(host.finish());
         scopes
     }

@@ -33,7 +33,7 @@ pub struct Builder {
     #[cfg(feature = "plugins")]
     admin: Option<String>,
     #[cfg(all(feature = "plugins", feature = "otel"))]
-    otel: Option<(Arc<crate::otel::Account>, crate::otel::Sources)>,
+    otel: Option<(Arc<crate::otel::Account>, Option<crate::otel::Sources>)>,
 }
 
 /// Why a Hottap did not start. The service can go on without it.
@@ -125,7 +125,8 @@ impl Builder {
     /// same resource. On the admin API's page of metrics stands then what became of `otel`'s spans.
     ///
     /// A tracer's metrics are in a scope with its name, in its own words; each point has the attribute `tracer`. What the
-    /// host knows is in the scope `hottap`. All are totals since their start (cumulative). This makes no spans: give
+    /// host knows is in the scope `hottap`. All are totals since their start (cumulative). Two of them with one `otel` would
+    /// tell of two things under one name: give each its own. This makes no spans: give
     /// [`tracer`](Self::tracer) `otel.spans()` and `otel.metrics()` for those.
     ///
     /// ```no_run
@@ -186,7 +187,7 @@ impl Builder {
         let report = report.showing(self.otel.as_ref().map(|(account, _)| account.clone()));
         let report = Arc::new(report);
         #[cfg(feature = "otel")]
-        if let Some((_, sources)) = self.otel.take() {
+        if let Some((_, Some(sources))) = self.otel.take() {
             sources.add(report.clone());
         }
         let address = std::env::var("HOTTAP_ADMIN").ok().or(self.admin);

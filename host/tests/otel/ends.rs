@@ -6,7 +6,7 @@ use hottap::Hottap;
 use hottap::rpc::Side;
 
 use crate::collector::{Collector, Manner};
-use crate::export::{assert_counts, at, calls, set_up};
+use crate::export::{ON_DEMAND, assert_counts, at, calls, set_up};
 use crate::log;
 
 /// Waits until it is so.
@@ -41,6 +41,20 @@ fn a_batch_that_was_under_way_and_is_lost_is_told_of_by_who_waits_for_it() {
 }
 
 #[test]
+fn metrics_that_are_never_sent_are_told_of_whatever_was_sent_before() {
+    let collector = Collector::start(Manner::Takes);
+    let variables = [("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_TRACES_EXPORTER", "none")];
+    let endpoint = at(collector.address);
+    let otel =
+        set_up(&[&variables[..], &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())]].concat()).expect("valid");
+    calls(&otel, 1);
+    assert!(otel.flush());
+    calls(&otel, 1);
+    assert!(!otel.shutdown(Duration::ZERO), "there was no time for the second");
+    assert!(!otel.shutdown(Duration::from_secs(10)), "it was shut down before");
+}
+
+#[test]
 fn a_span_that_ends_after_the_shutdown_is_counted_as_dropped() {
     let collector = Collector::start(Manner::Takes);
     let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address))]).expect("valid");
@@ -61,7 +75,8 @@ fn a_collector_of_spans_that_hangs_takes_no_time_from_that_of_metrics() {
     ])
     .expect("valid");
     calls(&otel, 3);
-    assert!(!otel.shutdown(Duration::from_millis(300)));
+    // All of it is needed by the collector that hangs.
+    assert!(!otel.shutdown(Duration::from_secs(3)));
     assert_eq!(metrics.metrics().len(), 1);
     let counts = otel.counts();
     assert_eq!((counts.failed + counts.dropped, counts.pending), (3, 0), "{counts:?}");
@@ -94,12 +109,9 @@ async fn dropping_it_waits_for_nobody() {
 fn a_queue_that_overflows_again_and_again_is_one_line_in_the_log() {
     log::keep();
     let collector = Collector::start(Manner::Takes);
-    let otel = set_up(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address)),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "1"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
-    ])
-    .expect("valid");
+    let otel =
+        set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address)), ("OTEL_BSP_MAX_QUEUE_SIZE", "1"), ON_DEMAND])
+            .expect("valid");
     // Ten times too many come, and ten times what waited is taken after that.
     for _ in 0..10 {
         until(|| {
@@ -119,7 +131,7 @@ fn a_queue_that_overflows_again_and_again_is_one_line_in_the_log() {
 fn a_collector_says_why_it_refuses_some() {
     log::keep();
     let collector = Collector::start(Manner::Refuses(1));
-    let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address))]).expect("valid");
+    let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address)), ON_DEMAND]).expect("valid");
     calls(&otel, 2);
     assert!(!otel.shutdown(Duration::from_secs(10)));
     let lines = log::lines(&collector.address.to_string());
@@ -130,7 +142,7 @@ fn a_collector_says_why_it_refuses_some() {
 fn a_page_without_end_is_no_answer_and_nothing_is_sent_twice() {
     for manner in [Manner::Lengthy(200), Manner::Lengthy(503)] {
         let other = Collector::start(manner);
-        let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(other.address))]).expect("valid");
+        let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(other.address)), ON_DEMAND]).expect("valid");
         for round in 1..=2 {
             calls(&otel, 1);
             assert!(!otel.flush());

@@ -11,6 +11,9 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use crate::collector::{Collector, Manner};
 use crate::log;
 
+/// Spans go when somebody asks for it, and at no other time.
+pub(crate) const ON_DEMAND: (&str, &str) = ("OTEL_BSP_SCHEDULE_DELAY", "3600000");
+
 /// Set up by these variables, beside those that make a test quick.
 pub(crate) fn set_up(variables: &[(&str, &str)]) -> Result<Otel, ConfigError> {
     let quick =
@@ -133,7 +136,7 @@ fn metrics_arrive_with_the_same_resource() {
 #[test]
 fn what_a_collector_refuses_is_counted_by_itself() {
     let collector = Collector::start(Manner::Refuses(3));
-    let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address))]).expect("valid");
+    let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address)), ON_DEMAND]).expect("valid");
     calls(&otel, 10);
     assert!(!otel.shutdown(Duration::from_secs(10)));
     let counts = otel.counts();
@@ -152,8 +155,8 @@ fn a_collector_that_is_gone_costs_its_spans_and_one_line_in_the_log_and_then_it_
     while std::net::TcpStream::connect(address).is_ok() {
         std::thread::yield_now();
     }
-    let otel =
-        set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(address)), ("OTEL_BSP_EXPORT_TIMEOUT", "50")]).expect("valid");
+    let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(address)), ("OTEL_BSP_EXPORT_TIMEOUT", "50"), ON_DEMAND])
+        .expect("valid");
     for round in 1..=20 {
         calls(&otel, 5);
         assert!(!otel.flush());

@@ -6,6 +6,7 @@ use hottap::Hottap;
 use hottap::otel::Otel;
 use serde_json::Value;
 
+use super::peers::until;
 use super::phoenix::Phoenix;
 use super::rotel::{Rotel, Series};
 use super::tree::{Span, drawn};
@@ -32,11 +33,20 @@ client shop.v1.Checkout/Place FAILED_PRECONDITION
 
 /// Places the orders, with spans and metrics going to where these variables say, and waits until all is delivered.
 fn place(variables: &[(&str, &str)]) {
-    let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    // On a busy machine a collector takes its time, and each attempt may take as long as there is patience.
+    let patient = [("OTEL_EXPORTER_OTLP_TIMEOUT", "60000"), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
+    let find = |name: &str| {
+        variables.iter().chain(&patient).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    };
     let otel = Otel::with_variables(find).expect("valid");
     let builder = Hottap::builder().service("shop").tracer(otel.spans()).tracer(otel.metrics());
     let tap = builder.start().expect("it starts");
     orders::place(&tap);
+    // A shutdown tries once; until then what fails is tried again.
+    until("the collector has taken the spans", || {
+        let counts = otel.counts();
+        (counts.ended > 0 && counts.exported == counts.ended).then_some(())
+    });
     assert!(otel.shutdown(PATIENCE), "all is delivered: {otel:?}");
     let counts = otel.counts();
     assert_eq!(counts.exported, counts.ended, "{counts:?}");

@@ -1,6 +1,6 @@
 //! A real Phoenix, which keeps the spans that it gets and is asked for them over its REST interface.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use serde_json::Value;
@@ -36,6 +36,7 @@ impl Phoenix {
             .env("PHOENIX_ALLOW_EXTERNAL_RESOURCES", "false");
         let server = Server::start(&mut command, directory.path());
         until("Phoenix is up", || get(http, "/healthz"));
+        until("Phoenix takes gRPC", || TcpStream::connect(grpc).ok());
         Some(Self { _server: server, http, grpc, _directory: directory })
     }
 

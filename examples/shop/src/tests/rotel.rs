@@ -66,8 +66,9 @@ impl Rotel {
             let printed = self.server.log();
             let metrics = printed.split("\nMetric #").skip(1).flat_map(|metric| {
                 let (head, points) = metric.split_once("\nHistogramDataPoints #").unwrap_or((metric, ""));
-                let metric = format!("{} in {}", field(head, "-> Name"), field(head, "-> Unit"));
-                // One that has not been printed to its last bucket is read the next time.
+                // What has not been printed to its end is read the next time: a metric, or a point to its last bucket.
+                let metric = found(head, "-> Name").zip(found(head, "-> Unit"));
+                let metric = metric.map(|(name, unit)| format!("{name} in {unit}")).unwrap_or_default();
                 let whole = points.split("\nHistogramDataPoints #").filter(|point| point.contains("\nBuckets #14"));
                 let point = move |point: &str| {
                     let count = field(point, "Count").parse().expect("a count");
@@ -101,10 +102,13 @@ fn read(span: &str) -> Span {
 }
 
 /// What stands behind `name:` at the beginning of a line.
+fn found<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.trim_start().strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)
+}
+
 #[track_caller]
 fn field<'a>(text: &'a str, name: &str) -> &'a str {
-    let value = text.lines().find_map(|line| line.trim_start().strip_prefix(name)?.trim_start().strip_prefix(':'));
-    value.unwrap_or_else(|| panic!("there is no {name:?}: {text}")).trim()
+    found(text, name).unwrap_or_else(|| panic!("there is no {name:?}: {text}"))
 }
 
 /// All `-> key: Str(value)` and `-> key: Int(value)`; the fields of a metric look alike and have no type.

@@ -226,23 +226,23 @@ impl Sender {
 
     /// How many spans were lost.
     fn deliver(&mut self, mut batch: Vec<SpanData>) -> u64 {
-        if self.limit(Instant::now() + self.shared.settings.timeout) <= Instant::now() {
+        let mut until = Instant::now() + self.shared.settings.timeout;
+        if self.limit(until) <= Instant::now() {
             // Not even worth encoding.
             return self.give_up(batch.len());
         }
         batch.iter_mut().for_each(|span| self.shared.settings.limits.cut(span));
         let request =
             ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) };
-        pieces(request, MAX_BYTES).into_iter().map(|(piece, count)| self.deliver_piece(&piece, count)).sum()
+        pieces(request, MAX_BYTES).into_iter().map(|(piece, count)| self.deliver_piece(&piece, count, &mut until)).sum()
     }
 
     /// Tries until the request is delivered, refused, or its time is over. How many spans were lost.
-    fn deliver_piece(&mut self, request: &ExportTraceServiceRequest, count: usize) -> u64 {
-        let mut until = Instant::now() + self.shared.settings.timeout;
+    fn deliver_piece(&mut self, request: &ExportTraceServiceRequest, count: usize, until: &mut Instant) -> u64 {
         let packed = self.collector.pack(&request.encode_to_vec());
         let mut backoff = Backoff::new();
         loop {
-            let left = self.limit(until).saturating_duration_since(Instant::now());
+            let left = self.limit(*until).saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return self.give_up(count);
             }
@@ -268,8 +268,8 @@ impl Sender {
             };
             let wait = backoff.next(after);
             // The time for which the collector asks is not the batch's: the queue holds what comes meanwhile.
-            until += after.unwrap_or_default();
-            let is_last = Instant::now() + wait >= until || self.is_hurried();
+            *until += after.unwrap_or_default();
+            let is_last = Instant::now() + wait >= *until || self.is_hurried();
             trouble.is(&reason, if is_last { count as u64 } else { 0 });
             if is_last {
                 account.failed(count);

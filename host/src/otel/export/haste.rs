@@ -18,7 +18,7 @@ struct Waiting {
     flushes: usize,
     /// Until when there is time, once it is closed.
     closed: Option<Instant>,
-    /// Whether the last export since then was taken.
+    /// Whether the last export was taken; since it is closed, the last since then.
     well: bool,
     ended: bool,
 }
@@ -44,7 +44,10 @@ impl Haste {
     /// There is no more time than until then, for what is being sent either.
     pub(super) fn close(&self, until: Instant) {
         self.closer.send_replace(Some(until));
-        self.waiting().closed.get_or_insert(until);
+        let mut waiting = self.waiting();
+        waiting.closed.get_or_insert(until);
+        waiting.well = false;
+        drop(waiting);
         self.came.notify_all();
     }
 
@@ -56,6 +59,11 @@ impl Haste {
     /// An export has ended.
     pub(super) fn exported(&self, well: bool) {
         self.waiting().well = well;
+    }
+
+    /// Whether the last export was taken.
+    pub(super) fn is_well(&self) -> bool {
+        self.waiting().well
     }
 
     /// There will be no more of them.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,10 @@ pub struct Otel {
     haste: Option<Arc<Haste>>,
     pub(crate) account: Arc<Account>,
     metric_account: Arc<MetricAccount>,
+    /// None if metrics go nowhere.
     #[cfg(feature = "plugins")]
-    pub(crate) sources: Sources,
+    pub(crate) sources: Option<Sources>,
+    ended: AtomicBool,
 }
 
 /// Sets OpenTelemetry up by its environment variables, and makes its providers the global ones.
@@ -58,7 +61,7 @@ pub struct Otel {
 /// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | `unknown_service:` and the program's name |
 /// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on`; not `jaeger_remote`, not `xray` |
 /// | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | 2048, 512 spans |
-/// | `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_EXPORT_TIMEOUT` | 5000, 30000, in ms, the latter with all attempts |
+/// | `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_EXPORT_TIMEOUT` | 5000, 30000, in ms, the latter with all attempts but without the pauses that the collector asks for |
 /// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | 128 of a span |
 /// | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | 128 of an event, of a link |
 /// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` | none; characters of a text, cut when it is sent |
@@ -159,11 +162,12 @@ impl Otel {
             spans: spans.build(),
             batch,
             metrics,
+            #[cfg(feature = "plugins")]
+            sources: haste.is_some().then_some(sources),
             haste,
             account,
             metric_account,
-            #[cfg(feature = "plugins")]
-            sources,
+            ended: AtomicBool::new(false),
         };
         if settings.disabled {
             // A provider that is shut down makes no spans, and leaves calls as they are.
@@ -214,8 +218,8 @@ impl Otel {
         let until = Instant::now() + FLUSH;
         let metrics = self.haste.clone().map(|haste| {
             self.aside(move |metrics| {
-                let _flushing = haste.flush();
-                metrics.force_flush().is_ok()
+                let _flushing = haste.clone().flush();
+                metrics.force_flush().is_ok() && haste.is_well()
             })
         });
         let spans = self.batch.as_ref().is_none_or(|batch| batch.flush(FLUSH));
@@ -223,10 +227,13 @@ impl Otel {
         metrics.is_none_or(|done| done.recv_timeout(left()).unwrap_or(false)) && spans
     }
 
-    /// Sends what waits and ends. Blocks until that is done, at most for `wait` and half a second: spans that are left then
-    /// are dropped and counted, as are those that end later. From an async task, call it through
+    /// Sends what waits, with one attempt, and ends. Blocks until that is done, at most for `wait` and half a second: spans
+    /// that are left then are dropped and counted, as are those that end later. From an async task, call it through
     /// `tokio::task::spawn_blocking`. False if the collector did not take all of it, or it was shut down before.
     pub fn shutdown(&self, wait: Duration) -> bool {
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return false;
+        }
         let until = Instant::now() + wait.min(DAY);
         if let Some(haste) = &self.haste {
             haste.close(until);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics as OfResource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
@@ -50,10 +50,12 @@ impl Exporter {
         let mut rejected = self.send(&own, until)?;
         // Of the same resource.
         let resource = own.resource_metrics.into_iter().next().unwrap_or_default();
-        for scope_metrics in parts(self.sources.scopes()) {
+        let (scopes, ended) = self.sources.scopes();
+        for scope_metrics in parts(scopes) {
             let part = OfResource { scope_metrics, ..resource.clone() };
             rejected += self.send(&ExportMetricsServiceRequest { resource_metrics: vec![part] }, until)?;
         }
+        self.sources.forget(&ended);
         Ok(rejected)
     }
 
@@ -84,10 +86,12 @@ impl Exporter {
 }
 
 impl PushMetricExporter for Exporter {
-    /// Blocks: it is called on the reader's own thread.
+    /// Blocks: it is called on the reader's own thread. What fails is told here, and counted: the SDK would write a line of
+    /// its own about each time.
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         if self.haste.is_over() {
-            return Err(OTelSdkError::AlreadyShutdown);
+            self.haste.exported(false);
+            return Ok(());
         }
         self.account.began();
         let delivered = self.deliver(ExportMetricsServiceRequest::from(metrics));
@@ -95,20 +99,16 @@ impl PushMetricExporter for Exporter {
         match delivered {
             Ok(rejected) => {
                 self.account.delivered(rejected);
-                match rejected {
-                    0 => {
-                        self.trouble.is_over();
-                        Ok(())
-                    }
-                    _ => Err(OTelSdkError::InternalFailure(format!("the collector refused {rejected} data points"))),
+                if rejected == 0 {
+                    self.trouble.is_over();
                 }
             }
             Err(reason) => {
                 self.trouble.is(&reason, 1);
                 self.account.failed();
-                Err(OTelSdkError::InternalFailure(reason))
             }
         }
+        Ok(())
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -16,21 +16,23 @@ pub(crate) trait Source: Send + Sync {
 pub(crate) struct Sources(Arc<Mutex<Vec<Arc<dyn Source>>>>);
 
 impl Sources {
-    /// Its metrics are sent from now on. One that nobody else holds any more is sent once more, and then forgotten.
+    /// Its metrics are sent from now on, until it is held by nobody else and they have arrived once more.
     #[cfg(feature = "plugins")]
     pub(crate) fn add(&self, source: Arc<dyn Source>) {
         self.list().push(source);
     }
 
-    pub(super) fn scopes(&self) -> Vec<ScopeMetrics> {
+    /// What all of them have, and which of them nobody else holds any more: they have no more to say.
+    pub(super) fn scopes(&self) -> (Vec<ScopeMetrics>, Vec<Arc<dyn Source>>) {
         let all = self.list().clone();
         // One is the list's, one is ours.
-        let (ended, live): (Vec<_>, Vec<_>) = all.iter().partition(|source| Arc::strong_count(source) <= 2);
-        let scopes = ended.iter().chain(&live).flat_map(|source| source.scopes()).collect();
-        if !ended.is_empty() {
-            self.list().retain(|source| !ended.iter().any(|ended| Arc::ptr_eq(ended, source)));
-        }
-        scopes
+        let ended: Vec<_> = all.iter().filter(|source| Arc::strong_count(source) <= 2).cloned().collect();
+        (all.iter().flat_map(|source| source.scopes()).collect(), ended)
+    }
+
+    /// Their last words have arrived.
+    pub(super) fn forget(&self, ended: &[Arc<dyn Source>]) {
+        self.list().retain(|source| !ended.iter().any(|ended| Arc::ptr_eq(ended, source)));
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<Arc<dyn Source>>> {
