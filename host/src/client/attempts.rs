@@ -16,8 +16,10 @@ use crate::tracer::Call;
 /// Counts them. There is one for each call.
 pub(super) struct Attempts {
     journal: Option<Journal>,
-    /// An attempt is worth events and a row only where there may be others: else it is the call.
+    /// An attempt is worth events only where there may be others: else it is the call.
     retries: bool,
+    /// It is worth a row there, too, and where only it knows where it goes.
+    rows: bool,
     number: u16,
     /// The attempt of this number has not ended.
     open: bool,
@@ -25,8 +27,8 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    pub(super) fn new(journal: Option<Journal>, retries: bool) -> Self {
-        Self { journal, retries, number: 0, open: false, row: Row(None) }
+    pub(super) fn new(journal: Option<Journal>, retries: bool, one_origin: bool) -> Self {
+        Self { journal, retries, rows: retries || !one_origin, number: 0, open: false, row: Row(None) }
     }
 
     pub(super) fn journal(&self) -> Option<&Journal> {
@@ -41,8 +43,10 @@ impl Attempts {
     pub(super) fn attempt_started(&mut self, request: &mut Parts, endpoint: &Endpoint) {
         self.number = self.number.saturating_add(1);
         self.open = true;
-        let Some(journal) = self.journal.as_ref().filter(|_| self.retries) else { return };
-        journal.attempt_started(self.number);
+        let Some(journal) = self.journal.as_ref().filter(|_| self.rows) else { return };
+        if self.retries {
+            journal.attempt_started(self.number);
+        }
         self.row = Row(journal.attempt(self.number, &endpoint.peer, endpoint.origin()).map(Box::new));
         if let Row(Some(call)) = &self.row
             && let Some((trace, _)) = call.context().outgoing()

@@ -80,7 +80,8 @@ impl Sender {
         let until = parts.extensions.remove::<Until>().map(|Until(until)| until);
         let journal = parts.extensions.remove::<Journal>();
         let grpc = deadline::is_grpc(&parts.headers);
-        let mut call = Call { grpc, until, attempts: Attempts::new(journal, self.retry.is_some()) };
+        let mut call =
+            Call { grpc, until, attempts: Attempts::new(journal, self.retry.is_some(), self.has_one_origin) };
         let mut timer = until.map(|until| Box::pin(sleep_until(until)));
         let result = match &mut timer {
             None => self.attempts(&mut call, parts, body).await,

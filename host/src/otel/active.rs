@@ -6,8 +6,7 @@ use opentelemetry::trace::TraceContextExt;
 
 use super::attributes::Told;
 use super::parent;
-use crate::CallContext;
-use crate::rpc::TraceContext;
+use crate::rpc::{RpcInfo, TraceContext};
 
 /// A call's span, or what is around a call that has none by choice. Calls that are made in its handler inherit it.
 #[derive(Clone, Debug)]
@@ -34,17 +33,22 @@ impl ActiveSpan {
         Self { context, span_id, told: Told::All, recording: None, around: true }
     }
 
-    /// As whose child the other side sees a call, and the state that goes with it: as that of the span around a call that has
-    /// none by choice. None if nobody's.
-    pub(crate) fn outgoing(&self, call: &CallContext) -> Option<(TraceContext, Option<HeaderValue>)> {
-        let own = *call.info().trace();
-        if !(self.around && self.is_of(own.span_id)) {
-            return Some((own, call.tracestate.clone()));
+    /// As whose child the other side sees a call with this identity, and the state that goes with it: as that of the span
+    /// around a call that has none by choice, and as its call's where attempts have no spans. None if nobody's.
+    pub(crate) fn outgoing(
+        &self,
+        info: &RpcInfo,
+        tracestate: Option<&HeaderValue>,
+    ) -> Option<(TraceContext, Option<HeaderValue>)> {
+        let own = *info.trace();
+        let is_its_calls = info.attempt_of().is_some() && self.is_of(own.parent_span_id);
+        if !(is_its_calls || self.around && self.is_of(own.span_id)) {
+            return Some((own, tracestate.cloned()));
         }
         let span = self.context.span();
         let trace = parent::identity(span.span_context(), 0)?;
         let state = match trace.trace_id == own.trace_id {
-            true => call.tracestate.clone(),
+            true => tracestate.cloned(),
             false => parent::state(span.span_context()),
         };
         Some((trace, state))

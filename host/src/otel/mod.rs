@@ -26,9 +26,10 @@
 //! | attempts | `http.request.resend_count` or `hottap.attempt` of an attempt, `hottap.attempts` of the call | the same; HTTP: `http.resend_count` |
 //! | tags | under their keys, those of either end under `from.` and `to.` | the same |
 //!
-//! gRPC-web has the system `grpc`. What the request's head says is there where the call has one and HTTP is not what carries
-//! an RPC, of which only who is called is told; it is there from the start of the span, for samplers, and never in metrics,
-//! but for the scheme. No more than 2 KiB of each is kept.
+//! gRPC-web has the system `grpc`. What the request's head says is there where the call has one. Where HTTP carries an RPC that
+//! is who is called, and the name that a caller asked for and nobody knows. It is there from the start of the span, for
+//! samplers, but for that name. Metrics have of it a server's scheme and, of clients, who is called. No more than 2 KiB of each
+//! is kept.
 //!
 //! - **Scheme**: what the request says (`:scheme` of HTTP/2), else what the connection is, if the server runtime serves it;
 //!   else `http`, also where another server ends TLS and speaks HTTP/1.1. What proxies write into `forwarded` and

@@ -28,10 +28,11 @@ pub(super) fn of(call: &CallContext) -> Context {
     Context::current().with_remote_span_context(remote(trace, call.tracestate()))
 }
 
-/// The active context if there is a span in it: while a handler is polled, that is the handler's or one inside of it.
+/// The active context if there is a span in it: while a handler is polled, that is the handler's or one inside of it. So it is
+/// if there is a span in neither.
 fn innermost(around: &Context) -> Context {
-    let current = Context::current();
-    if current.span().span_context().is_valid() { current } else { around.clone() }
+    let (current, is_valid) = (Context::current(), |context: &Context| context.span().span_context().is_valid());
+    if is_valid(&current) || !is_valid(around) { current } else { around.clone() }
 }
 
 /// The caller's span.

@@ -25,8 +25,8 @@ pub(super) const SCOPE: &str = "hottap";
 /// The span is made when the call starts, and its identity is the call's: plugins, headers that go out and
 /// [`TraceContext::current`](crate::rpc::TraceContext::current) have the same ids. It is the active span while the call's
 /// handler runs and its response's body is produced, so that spans that the application makes there are its children: those
-/// of OpenTelemetry's API, and those of `tracing` with a `tracing_opentelemetry::layer()`, which needs no setting for it.
-/// In tasks that the handler spawns it is active if they are in the call's [scope](crate::rpc::RpcHandle::scope).
+/// of OpenTelemetry's API, and those of `tracing` with `tracing_opentelemetry::layer().with_tracer(…)`, which takes a tracer of
+/// the same provider ([`Otel::tracer_provider`](super::Otel::tracer_provider)) and needs nothing else for it. In tasks that the handler spawns it is active if they are in the call's [scope](crate::rpc::RpcHandle::scope).
 ///
 /// A call has one span: where two of these tracers see it, as one of the builder's and one of a layer's may, the first makes
 /// it.

@@ -74,6 +74,17 @@ impl Ambient {
         }
     }
 
+    /// As whose child a call goes out that nobody wants, and the state that goes with it; none as of [`trace`](Self::trace).
+    pub(super) fn outgoing(&self) -> Option<(TraceContext, Option<HeaderValue>)> {
+        #[cfg(feature = "otel")]
+        if let Self::Traced(rpc) = self
+            && let Some(span) = &rpc.extensions().span
+        {
+            return span.outgoing(rpc.info(), rpc.tracestate());
+        }
+        self.trace().map(|trace| (trace, self.tracestate().cloned()))
+    }
+
     /// The method that is being handled; none if it is not known yet, or not traced.
     pub(super) fn method(&self) -> Symbol {
         match self {

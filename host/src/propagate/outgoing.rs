@@ -84,7 +84,10 @@ impl Parent {
         headers: &mut HeaderMap,
     ) {
         if let Some((trace, tracestate)) = outgoing {
-            if self.orphan || (self.own && trace.trace_id != self.trace.trace_id) {
+            let is_stale = |headers: &HeaderMap| {
+                trace.trace_id != self.trace.trace_id || tracestate != tracestate::extract(headers)
+            };
+            if self.orphan || (self.own && is_stale(headers)) {
                 headers.remove(&TRACESTATE);
             }
             propagators.inject(&trace, self.debugged == Some(trace.trace_id), tracestate, headers);
@@ -128,7 +131,7 @@ pub(crate) fn identify(trace: &TraceContext, propagators: Propagators, headers: 
 pub(crate) fn forward(propagators: Propagators, headers: &mut HeaderMap) {
     let ambient = Ambient::with(|ambient| {
         let own = propagators.is_given(headers);
-        let trace = if own { None } else { ambient.trace().map(|trace| (trace, ambient.tracestate().cloned())) };
+        let trace = if own { None } else { ambient.outgoing() };
         (trace, ambient.debugged(), ambient.baggage())
     });
     let (trace, debugged, baggage) = ambient.unwrap_or_else(|| (None, None, active_baggage()));

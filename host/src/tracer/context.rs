@@ -84,7 +84,7 @@ impl CallContext {
     pub(crate) fn outgoing(&self) -> Option<(TraceContext, Option<HeaderValue>)> {
         #[cfg(feature = "otel")]
         if let Some(span) = &self.extensions.span {
-            return span.outgoing(self);
+            return span.outgoing(&self.info, self.tracestate.as_ref());
         }
         Some((self.info.trace, self.tracestate.clone()))
     }

@@ -20,9 +20,9 @@ use crate::rpc::{Level, Side};
 /// entered whenever the handler is polled and while its response's body is produced, and in tasks that are in the call's
 /// [scope](crate::rpc::RpcHandle::scope). Add it after tracers that give calls their identity, such as those of `otel`.
 ///
-/// Who uses `tracing-opentelemetry` needs none of this: with `tracing_subscriber::registry().with(
-/// tracing_opentelemetry::layer())` and `otel::SpanTracer`, spans of `tracing` are children of the call's span by themselves,
-/// and this one would be one more.
+/// Who uses `tracing-opentelemetry` needs none of this: beside `otel::SpanTracer`, with
+/// `tracing_opentelemetry::layer().with_tracer(otel.tracer_provider().tracer("checkout"))` as a layer, spans of `tracing` are
+/// children of the call's span by themselves, and this one would be one more between them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogSpans;
 
@@ -33,6 +33,9 @@ impl Tracer for LogSpans {
             // It has no handler, and what it inherits is its caller's.
             return;
         }
+        // To a subscriber that makes OpenTelemetry's spans of it, it is inside of the call's.
+        #[cfg(feature = "otel")]
+        let _inside = call.extensions.span.as_ref().map(|span| span.context().clone().attach());
         let span = tracing::info_span!(
             target: "hottap::call",
             "call",

@@ -95,8 +95,9 @@ impl RequestHead {
         self.version
     }
 
-    /// `http` or `https`: what the URI says (`:scheme` in HTTP/2), else what the server's connection is. None if neither is
-    /// known, or if a peer says something else. What proxies write into headers is not believed, and not looked at.
+    /// `http` or `https`: what the URI says (`:scheme` in HTTP/2), if it is one of the two; else, on servers, `https` where the
+    /// server runtime's connection has TLS and `http` where it has none, and under any other server. None on clients whose
+    /// URIs do not say it. What proxies write into headers is not believed, and not looked at.
     #[must_use]
     pub fn scheme(&self) -> Option<&'static str> {
         match self.uri.scheme() {

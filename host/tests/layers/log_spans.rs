@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use hottap::rpc::{RpcInfo, TraceContext};
-use hottap::{CallContext, Hottap, LogSpans, RequestBody, Tracer};
+use hottap::{Hottap, LogSpans, RequestBody};
 use http::{Request, Response};
 use http_body_util::Empty;
 use tower::{Layer as _, ServiceExt, service_fn};
@@ -89,26 +89,4 @@ async fn lines_of_a_handler_say_which_call_they_are_about() {
         " message=outside".to_owned(),
     ];
     assert_eq!(lines.all(), expected);
-}
-
-struct Broken;
-
-impl Tracer for Broken {
-    fn start(&self, _: &mut CallContext) {
-        panic!("it breaks");
-    }
-
-    fn finish(&self, _: &CallContext) {}
-}
-
-#[tokio::test]
-async fn a_line_of_the_host_during_a_call_says_which_it_is() {
-    let lines = Lines::default();
-    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let tap = Hottap::builder().tracer(Broken).start().expect("starts");
-    let call = tap.start_call(hottap::rpc::Side::Server, "shop.v1.Checkout/Place").expect("wanted");
-    let all = lines.all();
-    let line = all.iter().find(|line| line.contains("a native tracer panicked")).expect("it is told");
-    assert!(line.contains(&ids(call.info().trace())), "{line}");
-    call.finish();
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hottap::Hottap;
 use hottap::client::Retry;
 use hottap::otel::{Conventions, Names};
+use hottap::{CallContext, Hottap, Tracer};
 use http::{Request, StatusCode};
 use http_body_util::Empty;
 use opentelemetry::trace::SpanKind;
@@ -17,7 +17,7 @@ use tower::{Layer, ServiceExt};
 #[cfg(unix)]
 use crate::shop::router;
 use crate::shop::{Shop, ask, certificate, tap, the_one};
-use crate::spans::{Spans, assert_attributes, attribute, error};
+use crate::spans::{Spans, assert_attributes, assert_child, attribute, error};
 
 #[tokio::test]
 async fn a_clients_span_has_the_whole_url_of_where_the_call_went() {
@@ -120,6 +120,47 @@ async fn each_attempt_says_where_it_went() {
         assert_attributes(attempt, &[("network.peer.address", "127.0.0.1"), ("network.peer.port", &port)]);
     }
     assert_attributes(&attempts[1], &[("http.request.resend_count", "1"), ("hottap.attempt", "")]);
+}
+
+#[tokio::test]
+async fn a_call_to_one_of_several_says_by_an_attempt_where_it_went() {
+    let (calls, unseen) = (Spans::new(), tap(&Spans::new(), Names::Stable));
+    let shops = [Shop::open(&unseen, |server| server).await, Shop::open(&unseen, |server| server).await];
+    let [first, second] = [&shops[0], &shops[1]].map(|shop| format!("http://{}", shop.address));
+    let client = tap(&calls, Names::Stable).client(&first).endpoint(&second).build().expect("builds");
+    ask(&client, "/users/17").await;
+    for shop in shops {
+        shop.close().await;
+    }
+    let ended = calls.ended();
+    let [attempt, call] = &ended[..] else { panic!("{ended:#?}") };
+    assert_child(attempt, call);
+    assert_attributes(attempt, &[("server.address", "127.0.0.1")]);
+    assert!(attribute(attempt, "url.full").ends_with("/users/17"), "{attempt:?}");
+}
+
+/// Wants to know of attempts.
+struct Keen;
+
+impl Tracer for Keen {
+    fn start(&self, _: &mut CallContext) {}
+
+    fn finish(&self, _: &CallContext) {}
+
+    fn attempts(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_without_a_span_goes_out_as_its_call() {
+    let spans = Spans::new();
+    let tap = Hottap::builder().tracer(spans.tracer().without_attempts()).tracer(Keen).start().expect("starts");
+    let shop = Shop::open(&tap, |server| server).await;
+    let client = tap.client(format!("http://{}", shop.address)).retry(Retry::new(2)).build().expect("builds");
+    ask(&client, "/users/17").await;
+    shop.close().await;
+    assert_child(&the_one(&spans, &SpanKind::Server), &the_one(&spans, &SpanKind::Client));
 }
 
 #[tokio::test]

@@ -20,8 +20,12 @@ pub(crate) fn keep() {
 
 /// Those with this collector.
 pub(crate) fn lines(collector: &str) -> Vec<String> {
-    let own = format!(" collector={collector:?}");
-    LINES.lock().expect("not poisoned").iter().filter(|line| line.contains(&own)).cloned().collect()
+    with(&format!(" collector={collector:?}"))
+}
+
+/// Those in which this stands.
+pub(crate) fn with(text: &str) -> Vec<String> {
+    LINES.lock().expect("not poisoned").iter().filter(|line| line.contains(text)).cloned().collect()
 }
 
 struct Keeper;

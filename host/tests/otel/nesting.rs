@@ -1,11 +1,13 @@
-//! Users' own spans in handlers and endpoints, of OpenTelemetry's API and of `tracing`: whose children they are.
+//! Users' own spans in handlers and endpoints, of OpenTelemetry's API and of `tracing`: whose children they are; and which
+//! call the host's own lines say they are about.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
-use hottap::{Hottap, RequestBody};
+use hottap::rpc::Side;
+use hottap::{CallContext, Hottap, RequestBody};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
@@ -15,6 +17,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::log;
 use crate::spans::{Spans, assert_child, assert_root};
 
 type Answer = Result<Response<Empty<Bytes>>, Infallible>;
@@ -156,4 +159,26 @@ async fn a_call_outside_of_handlers_belongs_to_the_applications_span() {
     assert_child(&spans.named("PUT"), &spans.named("job"));
     let given = spans.named("GET");
     assert_eq!(given.parent_span_id.to_string(), "b7ad6b7169203331", "the application said whose child it is");
+}
+
+struct Broken;
+
+impl hottap::Tracer for Broken {
+    fn start(&self, _: &mut CallContext) {
+        panic!("it breaks");
+    }
+
+    fn finish(&self, _: &CallContext) {}
+}
+
+#[test]
+fn a_line_of_the_host_during_a_call_says_which_it_is() {
+    log::keep();
+    let tap = Hottap::builder().tracer(Broken).start().expect("starts");
+    let call = tap.start_call(Side::Server, "shop.v1.Checkout/Place").expect("wanted");
+    let trace = call.info().trace();
+    let ids = format!("trace_id={:032x} span_id={:016x}", trace.trace_id, trace.span_id);
+    let lines = log::with(&ids);
+    assert!(lines.len() == 1 && lines[0].contains("a native tracer panicked"), "{lines:?}");
+    call.finish();
 }

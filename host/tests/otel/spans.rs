@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use hottap::otel::SpanTracer;
 use opentelemetry::trace::{SpanId, Status};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, ShouldSample, SpanData, SpanExporter};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Spans {
@@ -28,7 +28,7 @@ impl Spans {
         Self::sampled(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
     }
 
-    pub(crate) fn sampled(sampler: Sampler) -> Self {
+    pub(crate) fn sampled(sampler: impl ShouldSample + 'static) -> Self {
         let kept = Kept::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).with_sampler(sampler).build();
         Self { kept, provider }

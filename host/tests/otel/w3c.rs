@@ -68,7 +68,9 @@ async fn the_cases_of_w3c_for_traceparent_hold() {
             assert!(found.len() <= 1, "{reason}: {found:?}");
             let goes_on = found.first().is_some_and(|value| {
                 let given = values.iter().flat_map(|given| given.trim().split('-'));
-                given.filter(|part| part.len() >= 31).any(|part| value.contains(part))
+                // However it was read: cut off, or in small letters.
+                let given = given.filter(|part| part.len() >= 31).map(str::to_ascii_lowercase);
+                given.map(|part| part.chars().take(32).collect::<String>()).any(|part| value.contains(&part))
             });
             assert_eq!(goes_on, continued, "{reason}: {sent:?}");
         }

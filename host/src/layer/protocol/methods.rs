@@ -28,7 +28,7 @@ pub(crate) fn method(method: &Method) -> &'static str {
 }
 
 impl Known {
-    /// Reads a list such as `GET,POST,PROPFIND`. What is no method is left out; a list that is empty says nothing.
+    /// Reads a list such as `GET,POST,PROPFIND`. What is no method is left out; a list without one says nothing.
     fn parse(list: &str) -> Self {
         if list.trim().is_empty() {
             return Self::Standard;
@@ -39,7 +39,12 @@ impl Known {
             OTHER => &*method.as_str().to_owned().leak(),
             standard => standard,
         });
-        Self::These(kept.collect())
+        let kept: Vec<_> = kept.collect();
+        if kept.is_empty() {
+            tracing::warn!("{VARIABLE} names no method; it is a list such as GET,POST,PROPFIND. It is not heeded");
+            return Self::Standard;
+        }
+        Self::These(kept)
     }
 
     #[inline]
@@ -95,7 +100,7 @@ mod tests {
             check(&known, text, expected);
         }
         check(&known, &"X".repeat(MAX_BYTES + 1), "_OTHER");
-        for nothing in ["", "  "] {
+        for nothing in ["", "  ", ",", "GET;POST"] {
             check(&Known::parse(nothing), "POST", "POST");
         }
         let many: Vec<String> = (0..MAX_METHODS + 1).map(|number| format!("M{number}")).collect();
