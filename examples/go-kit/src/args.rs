@@ -5,6 +5,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+/// What `go-kit --help` prints.
+pub(crate) const USAGE: &str = "\
+go-kit [--plugins DIR] [--port PORT]
+
+Answers GET /hello with Hello, World!, and makes two spans of each request: the router's, and the endpoint's in it.
+
+  --plugins DIR   by the modules in DIR instead of the native tracer
+  --port PORT     listens there; 0 takes a free one (default 8080)
+
+Spans go over OTLP to where the variables OTEL_* say: http://localhost:4318 unless OTEL_EXPORTER_OTLP_ENDPOINT says
+otherwise. Ctrl-C or SIGTERM ends it, and delivers what waits.";
+
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) plugins: Option<PathBuf>,

@@ -38,6 +38,10 @@ use args::Args;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args_os().skip(1).any(|argument| argument == "--help" || argument == "-h") {
+        println!("{}", args::USAGE);
+        return Ok(());
+    }
     // A collector that is not there is told of here, once.
     tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
     let args = Args::parse(std::env::args_os().skip(1))?;

@@ -69,7 +69,7 @@ pub(crate) use active::ActiveSpan;
 pub use business::BusinessErrors;
 pub use conventions::{Conventions, Names};
 #[cfg(feature = "plugins")]
-pub(crate) use export::{Account, ScopeMetrics, Source, Sources};
+pub(crate) use export::{Accounts, ScopeMetrics, Source, Sources};
 pub use export::{ConfigError, Counts, MetricCounts, Otel, init, init_as};
 pub use metrics::MetricTracer;
 pub use tracer::SpanTracer;

@@ -153,3 +153,15 @@ pub(super) fn spans(counts: &crate::otel::Counts, writer: &mut impl Families) {
         lost.sample([("reason", reason)], spans as f64);
     }
 }
+
+/// What became of the exports of metrics over OTLP.
+#[cfg(feature = "otel")]
+pub(super) fn metric_exports(counts: &crate::otel::MetricCounts, writer: &mut impl Families) {
+    let exports = writer.family("hottap_otel_metric_exports_total", Kind::Counter, "Exports of metrics, by result.");
+    for (result, count) in [("exported", counts.exported), ("failed", counts.failed)] {
+        exports.sample([("result", result)], count as f64);
+    }
+    let help = "Data points that the collector refused in exports that it took.";
+    let refused = writer.family("hottap_otel_metric_points_rejected_total", Kind::Counter, help);
+    refused.sample([], counts.rejected_points as f64);
+}

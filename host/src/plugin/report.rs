@@ -22,7 +22,7 @@ pub(crate) struct Reporter {
     plugins: Option<(Arc<Books>, Arc<Operator>)>,
     /// Whose losses are shown.
     #[cfg(feature = "otel")]
-    otel: Option<Arc<crate::otel::Account>>,
+    otel: Option<crate::otel::Accounts>,
     /// The Unix time at which the clock began, as it was when this was made: the start of what is counted does not move
     /// when the system's time is set.
     #[cfg(feature = "otel")]
@@ -46,9 +46,9 @@ impl Reporter {
         }
     }
 
-    /// Shows what became of these spans, too.
+    /// Shows what became of these spans and exports, too.
     #[cfg(feature = "otel")]
-    pub(crate) fn showing(self, otel: Option<Arc<crate::otel::Account>>) -> Self {
+    pub(crate) fn showing(self, otel: Option<crate::otel::Accounts>) -> Self {
         Self { otel, ..self }
     }
 
@@ -72,8 +72,9 @@ impl Reporter {
         #[cfg(feature = "server")]
         super::connections::write(&self.core.servers.snapshot(), writer);
         #[cfg(feature = "otel")]
-        if let Some(account) = &self.otel {
-            families::spans(&account.counts(), writer);
+        if let Some(accounts) = &self.otel {
+            families::spans(&accounts.spans(), writer);
+            families::metric_exports(&accounts.metrics(), writer);
         }
     }
 }

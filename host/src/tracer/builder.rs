@@ -33,7 +33,7 @@ pub struct Builder {
     #[cfg(feature = "plugins")]
     admin: Option<String>,
     #[cfg(all(feature = "plugins", feature = "otel"))]
-    otel: Option<(Arc<crate::otel::Account>, Option<crate::otel::Sources>)>,
+    otel: Option<(crate::otel::Accounts, Option<crate::otel::Sources>)>,
 }
 
 /// Why a Hottap did not start. The service can go on without it.
@@ -122,7 +122,7 @@ impl Builder {
     }
 
     /// Sends what tracers record, and what the host knows of them, with `otel`'s own metrics: to the same collector, of the
-    /// same resource. On the admin API's page of metrics stands then what became of `otel`'s spans.
+    /// same resource. On the admin API's page of metrics stands then what became of `otel`'s spans and exports.
     ///
     /// A tracer's metrics are in a scope with its name, in its own words; each point has the attribute `tracer`. What the
     /// host knows is in the scope `hottap`. All are totals since their start (cumulative). Two of them with one `otel` would
@@ -139,7 +139,7 @@ impl Builder {
     /// ```
     #[cfg(all(feature = "plugins", feature = "otel"))]
     pub fn otel(mut self, otel: &crate::otel::Otel) -> Self {
-        self.otel = Some((otel.account.clone(), otel.sources.clone()));
+        self.otel = Some((otel.accounts(), otel.sources.clone()));
         self
     }
 
@@ -184,7 +184,7 @@ impl Builder {
         };
         let report = Reporter::new(core.clone(), registry, plugins.as_ref());
         #[cfg(feature = "otel")]
-        let report = report.showing(self.otel.as_ref().map(|(account, _)| account.clone()));
+        let report = report.showing(self.otel.as_ref().map(|(accounts, _)| accounts.clone()));
         let report = Arc::new(report);
         #[cfg(feature = "otel")]
         if let Some((_, Some(sources))) = self.otel.take() {

@@ -99,6 +99,7 @@ fn what_plugins_record_goes_to_the_collector_of_the_service() {
     // The spans are on the page of metrics, too.
     assert_eq!(house.metric("hottap_otel_spans_exported_total"), Some(1_000.0));
     assert_eq!(house.metric("hottap_otel_spans_lost_total{reason=\"failed\"}"), Some(0.0));
+    assert_eq!(house.metric("hottap_otel_metric_exports_total{result=\"exported\"}"), Some(2.0));
 
     // What came last is sent when the service ends, even if Hottap is gone by then.
     house.call(Side::Server, "shop.v1.Checkout/Place", 0);

@@ -1,5 +1,7 @@
 //! What became of every span and of every export of metrics, each number counted on its own and none derived.
 
+#[cfg(feature = "plugins")]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What became of the spans that were sampled and have ended: at every moment
@@ -40,9 +42,28 @@ pub struct MetricCounts {
     pub rejected_points: u64,
 }
 
+/// Both, for who shows them.
+#[cfg(feature = "plugins")]
+#[derive(Clone, Debug)]
+pub(crate) struct Accounts {
+    pub(super) spans: Arc<Account>,
+    pub(super) metrics: Arc<MetricAccount>,
+}
+
+#[cfg(feature = "plugins")]
+impl Accounts {
+    pub(crate) fn spans(&self) -> Counts {
+        self.spans.counts()
+    }
+
+    pub(crate) fn metrics(&self) -> MetricCounts {
+        self.metrics.counts()
+    }
+}
+
 /// Counts, written by those who handle spans.
 #[derive(Debug, Default)]
-pub(crate) struct Account {
+pub(super) struct Account {
     ended: AtomicU64,
     exported: AtomicU64,
     rejected: AtomicU64,
@@ -52,7 +73,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> Counts {
         Counts {
             ended: self.ended.load(Relaxed),
             exported: self.exported.load(Relaxed),
@@ -96,6 +117,7 @@ impl Account {
     }
 }
 
+/// MetricCounts, written by those who export.
 #[derive(Debug, Default)]
 pub(super) struct MetricAccount {
     exports: AtomicU64,

@@ -10,6 +10,8 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
+#[cfg(feature = "plugins")]
+use super::account::Accounts;
 use super::account::{Account, Counts, MetricAccount, MetricCounts};
 use super::batch::{Batch, FLUSH, GRACE};
 use super::collector::Collector;
@@ -32,7 +34,7 @@ pub struct Otel {
     batch: Option<Batch>,
     metrics: SdkMeterProvider,
     haste: Option<Arc<Haste>>,
-    pub(crate) account: Arc<Account>,
+    account: Arc<Account>,
     metric_account: Arc<MetricAccount>,
     /// None if metrics go nowhere.
     #[cfg(feature = "plugins")]
@@ -210,6 +212,11 @@ impl Otel {
     #[must_use]
     pub fn metric_counts(&self) -> MetricCounts {
         self.metric_account.counts()
+    }
+
+    #[cfg(feature = "plugins")]
+    pub(crate) fn accounts(&self) -> Accounts {
+        Accounts { spans: self.account.clone(), metrics: self.metric_account.clone() }
     }
 
     /// Sends what waits, with one attempt. Blocks, for 30 seconds at most; from an async task, call it through

@@ -24,7 +24,7 @@ mod trouble;
 mod variables;
 
 #[cfg(feature = "plugins")]
-pub(crate) use account::Account;
+pub(crate) use account::Accounts;
 pub use account::{Counts, MetricCounts};
 pub use init::{Otel, init, init_as};
 #[cfg(feature = "plugins")]
