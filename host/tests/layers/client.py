@@ -42,7 +42,8 @@ def deadline(channel):
         channel.unary_unary("/test.Echo/Unary")(b"hang", metadata=TRACE, timeout=0.2)
         sys.exit("nobody should have answered")
     except grpc.RpcError as error:
-        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+        # The server was told how long it has, too, and tonic's answers CANCELLED if its clock is the first to say so.
+        assert error.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED), error
 
 
 def gzip(channel):
