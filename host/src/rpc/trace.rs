@@ -27,6 +27,11 @@ impl TraceContext {
     pub fn child(&self) -> Self {
         Self { span_id: span_id(), parent_span_id: self.span_id, ..*self }
     }
+
+    /// Trace id and span id in hexadecimal digits, as `traceparent` has them.
+    pub(crate) fn ids(&self) -> (String, String) {
+        (format!("{:032x}", self.trace_id), format!("{:016x}", self.span_id))
+    }
 }
 
 /// Anything but 0. A range would be asked for with a division.

@@ -4,8 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing::field::display;
-
 use super::{CallContext, Tracer};
 use crate::rpc::{Level, Side, TraceContext};
 
@@ -103,12 +101,11 @@ impl Natives {
     fn guard(&self, what: &'static str, call: Option<TraceContext>, run: impl FnOnce()) -> bool {
         let ok = catch_unwind(AssertUnwindSafe(run)).is_ok();
         if !ok && self.panics.fetch_add(1, Ordering::Relaxed) == 0 {
-            let trace_id = call.map(|call| display(format!("{:032x}", call.trace_id)));
-            let span_id = call.map(|call| display(format!("{:016x}", call.span_id)));
+            let (trace_id, span_id) = call.map(|call| call.ids()).unzip();
             tracing::error!(
                 what,
-                trace_id,
-                span_id,
+                trace_id = trace_id.map(display),
+                span_id = span_id.map(display),
                 "a native tracer panicked; the RPC goes on, further panics are only counted"
             );
         }

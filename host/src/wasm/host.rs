@@ -229,8 +229,8 @@ impl Host {
             return;
         }
         let tracer = &*self.name;
-        let trace_id = call.map(|call| tracing::field::display(format!("{:032x}", call.trace_id)));
-        let span_id = call.map(|call| tracing::field::display(format!("{:016x}", call.span_id)));
+        let (trace_id, span_id) = call.map(TraceContext::ids).unzip();
+        let (trace_id, span_id) = (trace_id.map(tracing::field::display), span_id.map(tracing::field::display));
         macro_rules! say {
             ($level:ident, $($rest:tt)+) => {
                 tracing::$level!(target: "hottap::tracer", tracer, trace_id, span_id, $($rest)+)

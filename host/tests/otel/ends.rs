@@ -6,18 +6,8 @@ use hottap::Hottap;
 use hottap::rpc::Side;
 
 use crate::collector::{Collector, Manner};
-use crate::export::{ON_DEMAND, assert_counts, at, calls, set_up};
+use crate::export::{ON_DEMAND, assert_counts, at, calls, set_up, until};
 use crate::log;
-
-/// Waits until it is so.
-#[track_caller]
-fn until(is: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(20);
-    while !is() {
-        assert!(Instant::now() < patience);
-        std::thread::yield_now();
-    }
-}
 
 #[test]
 fn a_batch_that_was_under_way_and_is_lost_is_told_of_by_who_waits_for_it() {

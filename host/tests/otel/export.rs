@@ -55,6 +55,16 @@ pub(crate) fn assert_counts(otel: &Otel, expected: &[(&str, u64)]) {
     }
 }
 
+/// Waits until it is so.
+#[track_caller]
+pub(crate) fn until(is: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !is() {
+        assert!(Instant::now() < patience);
+        std::thread::yield_now();
+    }
+}
+
 /// Waits until the counts are so.
 #[track_caller]
 pub(crate) fn settle(otel: &Otel, is: impl Fn(Counts) -> bool) {
@@ -181,11 +191,7 @@ fn a_collector_that_is_busy_is_asked_again_and_nothing_is_lost() {
     let collector = Collector::start(Manner::Answers(503));
     let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address))]).expect("valid");
     calls(&otel, 5);
-    let patience = Instant::now() + Duration::from_secs(20);
-    while collector.attempts() < 2 {
-        assert!(Instant::now() < patience);
-        std::thread::yield_now();
-    }
+    until(|| collector.attempts() >= 2);
     collector.behave(Manner::Takes);
     settle(&otel, |counts| counts.exported == 5);
     assert_counts(&otel, &[("ended", 5), ("exported", 5)]);
@@ -202,11 +208,7 @@ fn a_collector_that_hangs_fills_the_queue_and_the_rest_is_dropped_and_counted() 
     ])
     .expect("valid");
     calls(&otel, 8);
-    let patience = Instant::now() + Duration::from_secs(20);
-    while collector.attempts() == 0 {
-        assert!(Instant::now() < patience);
-        std::thread::yield_now();
-    }
+    until(|| collector.attempts() > 0);
     // The first batch, whatever is in it, is under way; as many as the queue holds wait beside it.
     let began = Instant::now();
     calls(&otel, 100);

@@ -12,23 +12,13 @@ use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Histogram,
 use prost::Message;
 
 use crate::collector::{Collector, Manner};
-use crate::export::{assert_counts, at, calls, set_up};
+use crate::export::{assert_counts, at, calls, set_up, until};
 
 const GRPC: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
 const HTTP: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
 const METRICS: (&str, &str) = ("OTEL_METRICS_EXPORTER", "otlp");
 /// `RetryInfo` of a tenth of a second.
 const SOON: &str = "CAgaMwoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIHCgUQgMLXLw";
-
-/// Waits until it is so.
-#[track_caller]
-fn until(is: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(20);
-    while !is() {
-        assert!(Instant::now() < patience);
-        std::thread::yield_now();
-    }
-}
 
 fn otel(collector: &Collector, more: &[(&str, &str)]) -> Otel {
     let endpoint = at(collector.address);

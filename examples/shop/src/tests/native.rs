@@ -24,12 +24,6 @@ client shop.v1.Checkout/Place OK
       client shop.v1.Pricing/Quote OK, attempt 2
         server shop.v1.Pricing/Quote OK
 ";
-const OUT_OF_STOCK: &str = "\
-client shop.v1.Checkout/Place FAILED_PRECONDITION
-  server shop.v1.Checkout/Place FAILED_PRECONDITION
-    client shop.v1.Inventory/Reserve FAILED_PRECONDITION
-      server shop.v1.Inventory/Reserve FAILED_PRECONDITION
-";
 
 /// Places the orders, with spans and metrics going to where these variables say, and waits until all is delivered.
 fn place(variables: &[(&str, &str)]) {
@@ -98,7 +92,7 @@ fn the_spans_of_an_order_are_one_tree_in_a_real_collector() {
         assert!(services.iter().all(|service| service == "shop"), "{protocol}: {services:?}");
         spans.iter().for_each(check);
         check_ports(&spans);
-        assert_eq!(drawn(spans), [ASKED_TWICE, OUT_OF_STOCK], "{protocol}");
+        assert_eq!(drawn(spans), [ASKED_TWICE, orders::OUT_OF_STOCK], "{protocol}");
     }
 }
 
@@ -115,7 +109,8 @@ fn phoenix_keeps_the_spans_of_an_order_as_one_tree() {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("OTEL_METRICS_EXPORTER", "none"),
         ]);
-        let expected = [ASKED_TWICE, OUT_OF_STOCK].map(|drawing| drawing.replace("client ", "").replace("server ", ""));
+        let expected =
+            [ASKED_TWICE, orders::OUT_OF_STOCK].map(|drawing| drawing.replace("client ", "").replace("server ", ""));
         let spans = phoenix.spans(project, expected.iter().map(|drawing| drawing.lines().count()).sum());
         spans.iter().for_each(check);
         assert_eq!(drawn(spans), expected, "{protocol}");

@@ -11,6 +11,14 @@ use crate::shop::Shop;
 /// The method of a call that is made last, so that whoever reads it has read all before.
 pub(crate) const LAST: &str = "shop.v1.Test/Last";
 
+/// The spans of the order that is out of stock, whoever makes them: no call of it is made twice.
+pub(crate) const OUT_OF_STOCK: &str = "\
+client shop.v1.Checkout/Place FAILED_PRECONDITION
+  server shop.v1.Checkout/Place FAILED_PRECONDITION
+    client shop.v1.Inventory/Reserve FAILED_PRECONDITION
+      server shop.v1.Inventory/Reserve FAILED_PRECONDITION
+";
+
 /// Opens the shop, places an order that is priced when Pricing is asked for the second time, then one that is out of stock,
 /// and ends the shop.
 pub(crate) fn place(tap: &Hottap) {

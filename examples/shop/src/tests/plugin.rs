@@ -19,12 +19,6 @@ client shop.v1.Checkout/Place OK
       server shop.v1.Pricing/Quote UNAVAILABLE
       server shop.v1.Pricing/Quote OK
 ";
-const OUT_OF_STOCK: &str = "\
-client shop.v1.Checkout/Place FAILED_PRECONDITION
-  server shop.v1.Checkout/Place FAILED_PRECONDITION
-    client shop.v1.Inventory/Reserve FAILED_PRECONDITION
-      server shop.v1.Inventory/Reserve FAILED_PRECONDITION
-";
 
 #[test]
 fn the_plugins_spans_of_an_order_are_one_tree_in_a_real_collector() {
@@ -48,7 +42,7 @@ fn the_plugins_spans_of_an_order_are_one_tree_in_a_real_collector() {
 
     orders::place(&tap);
     assert!(tap.shutdown(PATIENCE), "everything is flushed and delivered: {:#}", tap.destinations());
-    let expected = ASKED_TWICE.lines().count() + OUT_OF_STOCK.lines().count();
+    let expected = ASKED_TWICE.lines().count() + orders::OUT_OF_STOCK.lines().count();
     let tracer = tracer();
     assert_eq!(tracer["committed"], expected + 1, "a call of each side for each span: {tracer:#}");
     assert!(tracer["start"]["calls"].as_u64() > Some(0), "spans were opened: {tracer:#}");
@@ -59,5 +53,5 @@ fn the_plugins_spans_of_an_order_are_one_tree_in_a_real_collector() {
         assert_eq!((service.as_str(), span.name.as_str()), ("shop", name), "{span:#?}");
     }
     let spans = spans.into_iter().map(|(_, span)| span).collect();
-    assert_eq!(drawn(spans), [ASKED_TWICE, OUT_OF_STOCK]);
+    assert_eq!(drawn(spans), [ASKED_TWICE, orders::OUT_OF_STOCK]);
 }
