@@ -44,6 +44,8 @@ def deadline(channel):
     except grpc.RpcError as error:
         # The server was told how long it has, too, and tonic's answers CANCELLED if its clock is the first to say so.
         assert error.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED), error
+    # A server that has not looked at its connection since then would see it closed, and the call never.
+    sys.stdin.read()
 
 
 def gzip(channel):

@@ -47,8 +47,9 @@ impl Peer {
         self.next().await.expect("it goes on")
     }
 
-    /// All that it still prints; it has to end by itself, and to succeed.
+    /// All that it still prints, with its input at an end; it has to end by itself, and to succeed.
     pub(crate) async fn rest(mut self) -> Vec<String> {
+        drop(self.child.stdin.take());
         let mut rest = Vec::new();
         while let Some(line) = self.next().await {
             rest.push(line);

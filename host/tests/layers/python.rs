@@ -105,8 +105,9 @@ async fn a_python_client_is_recorded() {
 async fn the_deadline_of_a_python_client_is_recorded() {
     let Some(python) = python("the_deadline_of_a_python_client_is_recorded") else { return };
     let world = World::start().await;
-    call(&python, world.address, "deadline").await;
+    let client = run(&python, CLIENT, &[&world.address.to_string(), "deadline"]);
     let info = world.served.one().await;
+    done(client).await;
     // What the client has left of its 200 ms when it sends, rounded up.
     let deadline = info.config().deadline().expect("a deadline");
     assert!(Duration::ZERO < deadline && deadline <= Duration::from_millis(210), "{deadline:?}");

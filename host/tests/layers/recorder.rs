@@ -63,7 +63,11 @@ impl Recorder {
             };
             match tokio::time::timeout(PATIENCE, enough).await {
                 Ok(finished) => finished,
-                Err(_) => panic!("at {at}: {} of {count} calls have finished", recorder.state().finished.len()),
+                Err(_) => {
+                    let state = recorder.state();
+                    let (begun, over) = (state.finishes.len(), state.finished.len());
+                    panic!("at {at}: {over} of {count} calls have finished, and {begun} have begun")
+                }
             }
         }
     }

@@ -74,6 +74,8 @@ const scenarios = {
     // The server was told how long it has, too, and tonic's answers CANCELLED if its clock is the first to say so.
     const codes = [grpc.status.DEADLINE_EXCEEDED, grpc.status.CANCELLED];
     await assert.rejects(hanging, (error) => codes.includes(error.code));
+    // A server that has not looked at its connection since then would see it closed, and the call never.
+    await new Promise((resolve) => process.stdin.once("end", resolve).resume());
   },
 };
 
