@@ -171,20 +171,24 @@ async fn a_preface_is_enough_to_be_waited_for_as_an_idle_connection() {
 async fn a_call_of_grpc_ends_at_its_deadline_and_its_handler_with_it() {
     let house = House::start(|server| server).await;
     let mut two = Two::connect(&house).await;
-    let late = |stream, path| {
-        let kind = [frames::literal("content-type", "application/grpc"), frames::literal("grpc-timeout", "150m")];
+    let late = |stream, path, timeout| {
+        let kind = [frames::literal("content-type", "application/grpc"), frames::literal("grpc-timeout", timeout)];
         frame(HEADERS, frames::END_HEADERS, stream, &[frames::head("POST", path), kind.concat()].concat())
     };
-    two.send(late(1, "/hang")).await;
+    two.send(late(1, "/hang", "150m")).await;
     let answer = two.await_frame(|frame| frame.stream == 1).await;
     assert_eq!((answer.kind, answer.flags & frames::END_STREAM), (HEADERS, frames::END_STREAM), "trailers-only");
     // A response that has begun is ended by trailers.
-    two.send(late(3, "/echo")).await;
+    two.send(late(3, "/echo", "150m")).await;
     let head = two.await_frame(|frame| frame.stream == 3).await;
     assert_eq!((head.kind, head.flags & frames::END_STREAM), (HEADERS, 0));
     let trailers = two.await_frame(|frame| frame.stream == 3).await;
     assert_eq!((trailers.kind, trailers.flags & frames::END_STREAM), (HEADERS, frames::END_STREAM));
-    for call in house.served.finished(2).await {
+    // Who has no time left says 0: that is no call without a deadline.
+    two.send(late(5, "/hang", "0n")).await;
+    let answer = two.await_frame(|frame| frame.stream == 5).await;
+    assert_eq!((answer.kind, answer.flags & frames::END_STREAM), (HEADERS, frames::END_STREAM), "trailers-only");
+    for call in house.served.finished(3).await {
         let stats = call.stats();
         assert_eq!((stats.outcome(), stats.error_type().as_str()), (Outcome::TimedOut, "DEADLINE_EXCEEDED"));
     }

@@ -69,15 +69,15 @@ pub(super) fn codec(query: &str) -> Codec {
     codecs.next().unwrap_or_default()
 }
 
-/// A deadline in nanoseconds; 0 if it can't be read.
+/// A deadline in nanoseconds; 0 if it can't be read. What has passed already is the least there is.
 pub(super) fn deadline(value: &HeaderValue) -> u64 {
     const NANOS_PER_MILLI: u64 = 1_000_000;
     let digits = value.as_bytes();
-    if digits.len() > MAX_TIMEOUT_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || digits.len() > MAX_TIMEOUT_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
         return 0;
     }
     let millis = digits.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-    millis.saturating_mul(NANOS_PER_MILLI)
+    millis.saturating_mul(NANOS_PER_MILLI).max(1)
 }
 
 #[derive(Deserialize)]
@@ -168,6 +168,7 @@ mod tests {
     #[test]
     fn a_deadline_is_read_as_connect_has_it() {
         for (value, expected, reason) in [
+            ("0", 1, "it has passed"),
             ("1", 1_000_000, "a millisecond"),
             ("5000", 5_000_000_000, "seconds"),
             ("9999999999", 9_999_999_999_000_000, "ten digits"),

@@ -89,9 +89,9 @@ pub(crate) fn needs_no_method(status: u16) -> bool {
     matches!(status, 7 | 12 | 16)
 }
 
-/// A deadline in nanoseconds; 0 if it can't be read.
+/// A deadline in nanoseconds; 0 if it can't be read. What has passed already (grpc-go says `0n`) is the least there is.
 pub(crate) fn deadline(value: &HeaderValue) -> u64 {
-    parse_timeout(value).unwrap_or(0)
+    parse_timeout(value).map_or(0, |nanos| nanos.max(1))
 }
 
 /// At most eight digits and a unit, by gRPC's specification.
@@ -138,6 +138,8 @@ mod tests {
     #[test]
     fn a_deadline_is_read_as_grpc_has_it() {
         for (value, expected, reason) in [
+            ("0n", 1, "it has passed"),
+            ("0H", 1, "so it has in hours"),
             ("1n", 1, "nanoseconds"),
             ("1u", 1_000, "microseconds"),
             ("250m", 250_000_000, "milliseconds"),
