@@ -98,6 +98,12 @@ impl Collector {
     }
 }
 
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 fn run(core: &Core, shared: &Shared, max_delay: Duration) {
     let mut buffers = Vec::new();
     let (mut last_call, mut synced) = (Instant::now(), Instant::now());
@@ -109,9 +115,6 @@ fn run(core: &Core, shared: &Shared, max_delay: Duration) {
             deliver(core, shared, std::mem::take(&mut buffers));
         }
         let stop = barriers.iter().any(|barrier| barrier.stop);
-        if stop {
-            core.shards.close();
-        }
         for barrier in barriers {
             let _ = barrier.done.send(());
         }

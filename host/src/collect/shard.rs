@@ -168,17 +168,11 @@ impl Shard {
             self.shards.followed.store(true, Ordering::Relaxed);
         }
     }
-
-    /// Nobody collects it any more.
-    pub(crate) fn is_orphan(&self) -> bool {
-        self.shards.closed.load(Ordering::Relaxed)
-    }
 }
 
 #[derive(Default)]
 struct Wake {
     asleep: AtomicBool,
-    closed: AtomicBool,
     /// There has been a moment.
     followed: AtomicBool,
     collector: OnceLock<Thread>,
@@ -221,11 +215,6 @@ impl Shards {
 
     pub(crate) fn wake(&self) {
         self.wake.wake();
-    }
-
-    /// No more rows are collected.
-    pub(crate) fn close(&self) {
-        self.wake.closed.store(true, Ordering::Relaxed);
     }
 
     /// Takes what every shard holds: with a call that has finished all messages that it had before. Each lock is held for

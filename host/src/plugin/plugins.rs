@@ -101,6 +101,13 @@ impl Plugins {
     }
 }
 
+/// Who does not wait for the last flush gives it up. A Hottap waits; one that did not come to be has nothing to flush.
+impl Drop for Plugins {
+    fn drop(&mut self) {
+        self.shutdown(Duration::ZERO);
+    }
+}
+
 fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     // The loader runs canaries, so it needs a worker's stack; for the others it costs only addresses.
     std::thread::Builder::new().name(name.into()).stack_size(WORKER_STACK).spawn(run)

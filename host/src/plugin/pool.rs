@@ -1,7 +1,6 @@
 //! The few threads that run guests: a plugin runs on one of them at a time, whenever it has something to do.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -32,34 +31,15 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     ready: VecDeque<Arc<Worker>>,
-    later: BinaryHeap<Reverse<Alarm>>,
-    sequence: u64,
+    /// When who is to run next, each worker once: there are no more of them than plugins, so they are looked through.
+    later: Vec<(Instant, Arc<Worker>)>,
     stopped: bool,
 }
 
-struct Alarm {
-    at: Instant,
-    sequence: u64,
-    worker: Arc<Worker>,
-}
-
-impl PartialEq for Alarm {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Alarm {}
-
-impl PartialOrd for Alarm {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Alarm {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+impl Queue {
+    /// When the first of those is due who are to run later.
+    fn due(&self) -> Option<Instant> {
+        self.later.iter().map(|(at, _)| *at).min()
     }
 }
 
@@ -72,79 +52,89 @@ impl Handle {
         lock(&self.0.queue).ready.push_back(worker);
         self.0.changed.notify_one();
     }
+
+    /// Wakes a worker at `at`, or not at all; what was said before of it is void.
+    pub(crate) fn wake(&self, worker: &Arc<Worker>, at: Option<Instant>) {
+        let mut queue = lock(&self.0.queue);
+        queue.later.retain(|(_, other)| !Arc::ptr_eq(other, worker));
+        let Some(at) = at else { return };
+        // Another thread may be asleep until a later time, and this one may get a long turn before that.
+        let is_first = queue.due().is_none_or(|due| at < due);
+        queue.later.push((at, worker.clone()));
+        drop(queue);
+        if is_first {
+            self.0.changed.notify_one();
+        }
+    }
 }
 
 impl Pool {
     /// Threads for a quarter of the cores, at least one.
     pub(crate) fn start() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shared = Arc::new(Shared::default());
-        let threads = (0..(cores / 4).max(1))
-            .map(|i| {
-                let shared = shared.clone();
-                std::thread::Builder::new()
-                    .name(format!("hottap-work-{i}"))
-                    .stack_size(crate::wasm::WORKER_STACK)
-                    .spawn(move || {
-                        lower_priority(NICENESS);
-                        shared.work();
-                    })
-            })
-            .collect::<std::io::Result<_>>()?;
-        Ok(Self { shared, threads: Mutex::new(threads) })
+        let pool = Self { shared: Arc::default(), threads: Mutex::default() };
+        for i in 0..(cores / 4).max(1) {
+            let shared = pool.shared.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("hottap-work-{i}"))
+                .stack_size(crate::wasm::WORKER_STACK)
+                .spawn(move || {
+                    lower_priority(NICENESS);
+                    shared.work();
+                })?;
+            lock(&pool.threads).push(thread);
+        }
+        Ok(pool)
     }
 
     pub(crate) fn handle(&self) -> Handle {
         Handle(self.shared.clone())
     }
 
-    /// Ends the threads after the turns that they are in.
+    /// Ends the threads when nobody asks for a turn any more.
     pub(crate) fn stop(&self) {
-        lock(&self.shared.queue).stopped = true;
-        self.shared.changed.notify_all();
+        self.shared.stop();
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
         }
     }
 }
 
+/// Nobody waits for a plugin that has not ended in time: the threads end after it.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
 impl Shared {
     fn work(&self) {
         while let Some(worker) = self.next() {
-            if let Some(at) = worker.turn() {
-                let mut queue = lock(&self.queue);
-                queue.sequence += 1;
-                let sequence = queue.sequence;
-                queue.later.push(Reverse(Alarm { at, sequence, worker }));
-                // Another thread may be asleep until a later alarm, and this one may get a long turn before this alarm.
-                if queue.later.peek().is_some_and(|Reverse(first)| first.sequence == sequence) {
-                    self.changed.notify_one();
-                }
-            }
+            worker.turn();
         }
+    }
+
+    fn stop(&self) {
+        lock(&self.queue).stopped = true;
+        self.changed.notify_all();
     }
 
     /// Waits for somebody to run. None when the pool has stopped.
     fn next(&self) -> Option<Arc<Worker>> {
         let mut queue = lock(&self.queue);
         loop {
-            if queue.stopped {
-                return None;
-            }
             let now = Instant::now();
-            while let Some(Reverse(alarm)) = queue.later.peek()
-                && alarm.at <= now
-            {
-                if let Some(Reverse(alarm)) = queue.later.pop()
-                    && alarm.worker.alarm(alarm.at)
-                {
-                    queue.ready.push_back(alarm.worker);
-                }
-            }
+            let Queue { ready, later, .. } = &mut *queue;
+            let due = later.extract_if(.., |(at, _)| *at <= now).map(|(_, worker)| worker);
+            ready.extend(due.filter(|worker| worker.is_wanted()));
             if let Some(worker) = queue.ready.pop_front() {
                 return Some(worker);
             }
-            queue = match queue.later.peek().map(|Reverse(alarm)| alarm.at.saturating_duration_since(now)) {
+            if queue.stopped {
+                queue.later.clear();
+                return None;
+            }
+            queue = match queue.due().map(|due| due.saturating_duration_since(now)) {
                 Some(wait) => self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };

@@ -1,7 +1,7 @@
 //! One live plugin: its queue, its instance, and the turns in which it works them off.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -47,9 +47,6 @@ pub(crate) struct Worker {
     orders: Mutex<VecDeque<Order>>,
     runner: Mutex<Runner>,
     phase: AtomicU8,
-    /// The alarm that counts, in nanoseconds since `born`; older ones are ignored.
-    alarm: AtomicU64,
-    born: Instant,
     pool: Handle,
 }
 
@@ -99,8 +96,6 @@ impl Worker {
                     ended: false,
                 }),
                 phase: AtomicU8::new(phase::IDLE),
-                alarm: AtomicU64::new(0),
-                born: now,
                 pool,
             }
         })
@@ -113,35 +108,31 @@ impl Worker {
 
     /// Asks for a turn, unless one is coming anyway.
     pub(crate) fn schedule(self: &Arc<Self>) {
+        if self.is_wanted() {
+            self.pool.run(self.clone());
+        }
+    }
+
+    /// There is cause for a turn. True if none is coming anyway: then whoever asks sees to it.
+    pub(crate) fn is_wanted(&self) -> bool {
         let before = self.phase.fetch_update(Ordering::AcqRel, Ordering::Acquire, |phase| match phase {
             phase::IDLE => Some(phase::QUEUED),
             phase::RUNNING => Some(phase::AGAIN),
             _ => None,
         });
-        if before == Ok(phase::IDLE) {
-            self.pool.run(self.clone());
-        }
+        before == Ok(phase::IDLE)
     }
 
-    /// An alarm has gone off. True if it counts and the worker is to get a turn.
-    pub(crate) fn alarm(&self, at: Instant) -> bool {
-        let at = at.saturating_duration_since(self.born).as_nanos() as u64;
-        self.alarm.load(Ordering::Acquire) == at
-            && self.phase.compare_exchange(phase::IDLE, phase::QUEUED, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// One turn on a thread of the pool. Returns when the next one is due without further cause.
-    pub(crate) fn turn(self: &Arc<Self>) -> Option<Instant> {
+    /// One turn on a thread of the pool.
+    pub(crate) fn turn(self: &Arc<Self>) {
         self.phase.store(phase::RUNNING, Ordering::Release);
         let next = lock(&self.runner).turn(self);
-        if let Some(at) = next {
-            self.alarm.store(at.saturating_duration_since(self.born).as_nanos() as u64, Ordering::Release);
-        }
+        // Before anybody else may give it a turn, whose word counts then.
+        self.pool.wake(self, next);
         if self.phase.compare_exchange(phase::RUNNING, phase::IDLE, Ordering::AcqRel, Ordering::Acquire).is_err() {
             self.phase.store(phase::QUEUED, Ordering::Release);
             self.pool.run(self.clone());
         }
-        next
     }
 }
 

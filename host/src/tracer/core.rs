@@ -1,7 +1,7 @@
 //! What the layers, the guards and the plugins of one Hottap share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::LiveCell;
 use super::live::SIDES;
@@ -15,6 +15,8 @@ use crate::rpc::{Clock, Level, Symbol};
 pub(crate) struct Core {
     /// Tells the instances of Hottap in one process apart.
     pub(crate) id: u64,
+    /// The last handle has been dropped: what threads keep for themselves is kept for nobody.
+    pub(super) gone: Arc<AtomicBool>,
     /// `service.name`.
     pub(crate) service: Symbol,
     pub(crate) clock: &'static Clock,
@@ -42,6 +44,7 @@ impl Core {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            gone: Arc::default(),
             service,
             clock: Clock::get(),
             propagators,

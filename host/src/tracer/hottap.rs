@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -38,7 +39,6 @@ struct Inner {
 }
 
 /// How long dropping the last handle waits for tracers to flush.
-#[cfg(feature = "plugins")]
 const DROP_WAIT: Duration = Duration::from_secs(5);
 /// How long it waits for answers of the admin API that are in flight.
 #[cfg(feature = "plugins")]
@@ -185,11 +185,12 @@ impl Inner {
     }
 }
 
-#[cfg(feature = "plugins")]
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shutdown(DROP_WAIT);
+        #[cfg(feature = "plugins")]
         self.close_admin();
+        self.core.gone.store(true, Ordering::Relaxed);
     }
 }
 

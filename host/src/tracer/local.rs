@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Core;
 use super::live::{Live, MethodId};
@@ -18,6 +18,7 @@ static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
 /// A thread's own things, for one Hottap.
 pub(crate) struct Local {
     core: u64,
+    gone: Arc<AtomicBool>,
     live: Arc<Live>,
     ids: std::ops::Range<u64>,
     #[cfg(feature = "plugins")]
@@ -94,7 +95,7 @@ impl Local {
     /// The first call of this thread: it gets a place for itself, and those of Hottaps that are gone are given up.
     #[cold]
     fn add(locals: &mut Vec<Self>, core: &Core) -> usize {
-        locals.retain(|local| !local.is_orphan());
+        locals.retain(|local| !local.gone.load(Ordering::Relaxed));
         locals.push(Self::new(core));
         locals.len() - 1
     }
@@ -103,6 +104,7 @@ impl Local {
     fn new(core: &Core) -> Self {
         Self {
             core: core.id,
+            gone: core.gone.clone(),
             live: core.live.load(),
             ids: 0..0,
             #[cfg(feature = "plugins")]
@@ -110,14 +112,6 @@ impl Local {
             name: String::new(),
             recent: [None; RECENT],
         }
-    }
-
-    /// Its Hottap is gone.
-    fn is_orphan(&self) -> bool {
-        #[cfg(feature = "plugins")]
-        return self.shard.is_orphan();
-        #[cfg(not(feature = "plugins"))]
-        return false;
     }
 
     /// The current snapshot.
@@ -179,6 +173,28 @@ impl Local {
                 self.ids = block * ID_BLOCK + 1..(block + 1) * ID_BLOCK;
                 block * ID_BLOCK
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CallContext, Hottap, Tracer};
+
+    struct Everybody;
+
+    impl Tracer for Everybody {
+        fn start(&self, _: &mut CallContext) {}
+        fn finish(&self, _: &CallContext) {}
+    }
+
+    #[test]
+    fn a_thread_keeps_nothing_of_hottaps_that_are_gone() {
+        for _ in 0..100 {
+            let tap = Hottap::builder().tracer(Everybody).start().expect("starts");
+            tap.start_call(Side::Server, "a.B/C").expect("wanted").finish();
+            assert_eq!(LOCALS.with_borrow(Vec::len), 1, "this one's own");
         }
     }
 }

@@ -31,7 +31,7 @@ pub trait Tracer: Send + Sync + 'static {
 
     /// Whether it is called for each attempt of a call as well, where a client tries again: a call of its own between the
     /// start and the finish of the call that it belongs to ([`RpcInfo::attempt_of`](crate::rpc::RpcInfo::attempt_of)).
-    /// Default no. Asked often, so answer at once.
+    /// Default no. Asked once, when the tracer is added to a builder or a layer.
     fn attempts(&self) -> bool {
         false
     }

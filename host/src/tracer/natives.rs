@@ -14,9 +14,11 @@ pub(crate) struct Natives {
     panics: Arc<AtomicU64>,
     /// One of them looks at the heads of requests.
     heads: bool,
+    /// Those that are called for attempts, too.
+    attempts: Started,
 }
 
-/// Which of them were started for a call: bit i for tracer i; the 64th and later share the last bit.
+/// Some of them: bit i for tracer i; the 64th and later share the last bit.
 pub(crate) type Started = u64;
 
 impl Natives {
@@ -32,13 +34,13 @@ impl Natives {
     }
 
     fn asked(tracers: Vec<Arc<dyn Tracer>>, panics: Arc<AtomicU64>) -> Self {
-        let mut natives = Self { tracers, panics, heads: false };
-        let mut heads = false;
-        for tracer in &natives.tracers {
+        let natives = Self { tracers, panics, heads: false, attempts: 0 };
+        let (mut heads, mut attempts) = (false, 0);
+        for (i, tracer) in natives.tracers.iter().enumerate() {
             natives.guard("request_head", None, || heads |= tracer.request_head());
+            natives.guard("attempts", None, || attempts |= if tracer.attempts() { bit(i) } else { 0 });
         }
-        natives.heads = heads;
-        natives
+        Self { heads, attempts, ..natives }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -69,8 +71,9 @@ impl Natives {
     }
 
     /// One of them is called for attempts, too.
+    #[inline]
     pub(crate) fn want_attempts(&self) -> bool {
-        self.tracers.iter().any(|tracer| tracer.attempts())
+        self.attempts != 0
     }
 
     /// Starts them in order; for an attempt those that want attempts. One that panics is not finished.
@@ -78,7 +81,7 @@ impl Natives {
         let mut started = 0;
         let is_attempt = call.info.attempt_of().is_some();
         for (i, tracer) in self.tracers.iter().enumerate() {
-            if is_attempt && !tracer.attempts() {
+            if is_attempt && self.attempts & bit(i) == 0 {
                 continue;
             }
             let trace = call.info.trace;

@@ -24,6 +24,10 @@ impl Tracer for Panicking {
     fn finish(&self, _: &CallContext) {
         panic!("at every finish");
     }
+
+    fn attempts(&self) -> bool {
+        panic!("whenever it is asked");
+    }
 }
 
 #[tokio::test]

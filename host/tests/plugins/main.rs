@@ -3,6 +3,9 @@
 #![recursion_limit = "256"]
 #![cfg(test)]
 
+#[expect(dead_code, reason = "nobody here looks at the memory")]
+#[path = "../server/apart.rs"]
+mod apart;
 #[cfg(feature = "tonic")]
 mod chat;
 #[cfg(feature = "tonic")]
@@ -23,6 +26,7 @@ mod sink;
 
 mod accounting;
 mod bad_input;
+mod beginnings;
 mod columns;
 mod failures;
 mod influxdb;
