@@ -20,6 +20,4 @@ pub(crate) trait Report: Send + Sync + 'static {
     fn tracers(&self) -> serde_json::Value;
     /// An object with the list `destinations`, and what there is to say of the operator's configuration.
     fn destinations(&self) -> serde_json::Value;
-    /// An error says why this host is not well, and what to do.
-    fn healthy(&self) -> Result<(), String>;
 }

@@ -25,7 +25,7 @@ hottap
 /metrics           what the host and its tracers count, in Prometheus' text format
 /api/tracers       each tracer with its state, its accounting and its last error, as JSON
 /api/destinations  where payloads go: what was delivered, what waits, the last error, as JSON
-/healthz           200 as long as the host is well
+/healthz           200 as long as this is answered: no tracer makes a service unhealthy
 ";
 
 /// The admin API: a [`tower_service::Service`] to mount in a router or to serve as it is.
@@ -36,7 +36,7 @@ hottap
 /// | `/metrics` | the metrics of the host and of all tracers, in Prometheus' text format 0.0.4 |
 /// | `/api/tracers` | a JSON object with the list `tracers`: an object for each plugin |
 /// | `/api/destinations` | a JSON object with the list `destinations`, and errors of the operator's configuration |
-/// | `/healthz` | 200 as long as the host is well, else 503 and the reason |
+/// | `/healthz` | 200 as long as this is answered: no tracer makes a service unhealthy |
 ///
 /// It answers GET and HEAD, ignores queries, and never reads a request's body. It never fails and is always ready. It
 /// asks nobody who they are: mount it where only operators come.
@@ -61,10 +61,7 @@ impl AdminService {
             "/api/destinations" => {
                 |report| Page { kind: JSON, ..Page::text(StatusCode::OK, format!("{}\n", report.destinations())) }
             }
-            "/healthz" => |report| match report.healthy() {
-                Ok(()) => Page::text(StatusCode::OK, "ok\n".to_owned()),
-                Err(reason) => Page::text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-            },
+            "/healthz" => |_| Page::text(StatusCode::OK, "ok\n".to_owned()),
             _ => |_| Page::text(StatusCode::NOT_FOUND, format!("there is no such page; these are here:\n\n{INDEX}")),
         };
         if request.method() == Method::GET || request.method() == Method::HEAD {
@@ -129,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    struct Fixed(Result<(), String>);
+    struct Fixed;
 
     impl Report for Fixed {
         fn metrics(&self) -> String {
@@ -143,18 +140,14 @@ mod tests {
         fn destinations(&self) -> serde_json::Value {
             serde_json::json!({ "destinations": [] })
         }
-
-        fn healthy(&self) -> Result<(), String> {
-            self.0.clone()
-        }
     }
 
     /// A body that fails whoever reads it.
     struct Unread;
 
     #[track_caller]
-    fn ask(health: Result<(), &str>, method: &str, uri: &str) -> (u16, http::HeaderMap, String) {
-        let mut service = AdminService::new(Arc::new(Fixed(health.map_err(str::to_owned))));
+    fn ask(method: &str, uri: &str) -> (u16, http::HeaderMap, String) {
+        let mut service = AdminService::new(Arc::new(Fixed));
         let request = Request::builder().method(method).uri(uri).body(Unread).expect("a request");
         let Ok(response) = service.call(request).into_inner();
         let (head, body) = response.into_parts();
@@ -167,22 +160,15 @@ mod tests {
 
     #[test]
     fn each_page_answers_at_its_path() {
-        for (health, uri, status, kind, text) in [
-            (Ok(()), "/", 200, "text/plain; charset=utf-8", INDEX),
-            (Ok(()), "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
-            (Ok(()), "/metrics?name[]=x&y", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
-            (Ok(()), "http://host:1/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
-            (Ok(()), "/api/tracers", 200, "application/json", "[{\"name\":\"red-metrics\"}]\n"),
-            (Ok(()), "/healthz", 200, "text/plain; charset=utf-8", "ok\n"),
-            (
-                Err("the collector is gone; restart"),
-                "/healthz",
-                503,
-                "text/plain; charset=utf-8",
-                "the collector is gone; restart\n",
-            ),
+        for (uri, status, kind, text) in [
+            ("/", 200, "text/plain; charset=utf-8", INDEX),
+            ("/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
+            ("/metrics?name[]=x&y", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
+            ("http://host:1/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
+            ("/api/tracers", 200, "application/json", "[{\"name\":\"red-metrics\"}]\n"),
+            ("/healthz", 200, "text/plain; charset=utf-8", "ok\n"),
         ] {
-            let (got, headers, body) = ask(health, "GET", uri);
+            let (got, headers, body) = ask("GET", uri);
             assert_eq!(
                 (got, &headers[CONTENT_TYPE], body.as_str()),
                 (status, &HeaderValue::from_static(kind), text),
@@ -190,7 +176,7 @@ mod tests {
             );
             assert_eq!(headers[CONTENT_LENGTH], text.len().to_string());
             assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
-            let (got, head, body) = ask(health, "HEAD", uri);
+            let (got, head, body) = ask("HEAD", uri);
             assert_eq!((got, head, body.as_str()), (status, headers, ""), "HEAD {uri} is GET without the body");
         }
     }
@@ -209,11 +195,11 @@ mod tests {
             ("OPTIONS", "/", 405, Some("GET, HEAD")),
             ("get", "/", 405, Some("GET, HEAD")),
         ] {
-            let (got, headers, _) = ask(Ok(()), method, uri);
+            let (got, headers, _) = ask(method, uri);
             let got = (got, headers.get(ALLOW).and_then(|allow| allow.to_str().ok()));
             assert_eq!(got, (status, allow), "{method} {uri}");
         }
-        let (status, _, text) = ask(Ok(()), "GET", "/nothing");
+        let (status, _, text) = ask("GET", "/nothing");
         assert!(status == 404 && text.contains("/api/tracers"), "it says what is there: {text}");
     }
 }

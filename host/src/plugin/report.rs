@@ -110,8 +110,4 @@ impl Report for Reporter {
             None => serde_json::json!({ "destinations": [] }),
         }
     }
-
-    fn healthy(&self) -> Result<(), String> {
-        Ok(())
-    }
 }

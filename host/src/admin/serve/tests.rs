@@ -27,10 +27,6 @@ impl Report for Told {
     fn destinations(&self) -> serde_json::Value {
         serde_json::json!({ "destinations": [] })
     }
-
-    fn healthy(&self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 #[track_caller]
