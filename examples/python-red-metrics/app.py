@@ -30,6 +30,9 @@ STATUSES = [
     "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 ]  # fmt: skip
 
+# gRPC's statuses that say that the server failed; the others say that the caller asked for something it should not.
+SERVER_FAILED = {2, 4, 12, 13, 14, 15}
+
 # Ids of series are asked for again after this long. The host forgets a series an hour after its last value.
 ASK_AGAIN_NS = 300 * 1_000_000_000
 # Symbols asked for in one call; an answer has to stay below 1 MiB, and a symbol has at most 256 bytes.
@@ -99,13 +102,22 @@ class RedMetrics:
 
     def labels(self, side, method, protocol, status, error):
         """The instrument, and a value for each of its labels."""
-        method, error = self.texts[method], self.texts[error]
+        method, error = self.texts[method], failure(side, protocol, status, self.texts[error])
         if side not in (CLIENT, SERVER):
             return self.endpoint, [method, error]
         if protocol == HTTP:
             verb, _, route = method.partition(" ")
             return self.http[side], [verb, route, "" if status == NONE else str(status), error]
         return self.rpc[side], [SYSTEMS.get(protocol, "_OTHER"), method, status_name(protocol, status), error]
+
+
+def failure(side, protocol, status, error):
+    """The type of an error that is one to OpenTelemetry's conventions, which depends on the side; else nothing."""
+    if protocol == HTTP:
+        return "" if side == CLIENT and error == "cancelled" else error
+    asked_wrong = error == "cancelled" if status == NONE else status not in SERVER_FAILED
+    return "" if side == SERVER and asked_wrong and error != "panic" else error
+
 
 
 def count(durations):

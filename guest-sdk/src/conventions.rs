@@ -1,10 +1,15 @@
-//! Names that OpenTelemetry's semantic conventions give to RPC systems and statuses; which metric or span has them is a
+//! What OpenTelemetry's semantic conventions call RPC systems, statuses and errors; which metric or span has them is a
 //! tracer's own business.
 
 use std::borrow::Cow;
 
-use crate::kinds::Protocol;
-use crate::symbol::grpc_status_name;
+use crate::call::Call;
+use crate::kinds::{Outcome, Protocol, Side};
+use crate::symbol::{Symbol, grpc_status_name};
+
+/// gRPC's statuses that say that the server failed; the others say that the caller asked for something it should not, or
+/// went away.
+const SERVER_FAILED: [u16; 6] = [2, 4, 12, 13, 14, 15];
 
 /// The conventions' `rpc.system.name` of a protocol. gRPC-web is gRPC in another frame; what has no name there, plain
 /// HTTP above all, is `_OTHER`.
@@ -34,6 +39,30 @@ pub fn status_text(protocol: Protocol, status: Option<u16>) -> Cow<'static, str>
         (Protocol::Connect, None) => Cow::Borrowed("unknown"),
         _ => Cow::Owned(code.to_string()),
     }
+}
+
+/// The conventions' `error.type` of a call; [`Symbol::NONE`] where it is no error to them, which depends on the side: a
+/// server that answers NOT_FOUND has not failed, the call of whoever asked has. An outcome of the application's own is none.
+#[must_use]
+pub fn failure(call: Call<'_>) -> Symbol {
+    let error_type = call.error_type();
+    if error_type == Symbol::NONE {
+        return error_type;
+    }
+    let (is_server, is_http) = (call.side() == Side::Server, call.protocol() == Protocol::Http);
+    let failed = match call.outcome() {
+        Outcome::Ok | Outcome::BusinessError => false,
+        Outcome::Panicked => true,
+        // To stop a request of one's own is no error, and not to get a response to its end is one.
+        Outcome::Cancelled if is_http => is_server,
+        _ if !is_server => true,
+        outcome => match call.rpc_status() {
+            Some(status) if !is_http => SERVER_FAILED.contains(&status),
+            // Who went away had no answer, which is no failure of the server's.
+            _ => outcome != Outcome::Cancelled,
+        },
+    };
+    if failed { error_type } else { Symbol::NONE }
 }
 
 #[cfg(test)]

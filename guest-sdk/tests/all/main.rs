@@ -2,6 +2,7 @@
 
 mod contract;
 mod facts;
+mod failures;
 mod flush;
 mod macros;
 mod metrics;

@@ -4,7 +4,7 @@ use std::sync::Once;
 
 use http::{HeaderMap, HeaderValue};
 
-use super::baggage::{BAGGAGE, Baggage};
+use super::baggage::{self, BAGGAGE, Baggage};
 use super::traceparent::{self, Given, Remote, TRACEPARENT};
 use super::tracestate::TRACESTATE;
 use super::{b3, jaeger};
@@ -28,7 +28,8 @@ pub enum Propagator {
     B3Multi,
     /// Jaeger's own: `uber-trace-id`, whose flag for debugging is kept as in [`Self::B3`], and baggage, each member in a
     /// header `uberctx-KEY`. Keys are in lower case, as names of headers are; what came as W3C's baggage goes before what
-    /// came as Jaeger's, both within the bounds of W3C's. The header `jaeger-baggage` is not read.
+    /// came as Jaeger's, both within the bounds of W3C's. It is not written where it would be longer than 8 KiB, together
+    /// with W3C's if that is written, too. The header `jaeger-baggage` is not read.
     Jaeger,
 }
 
@@ -120,14 +121,16 @@ impl Propagators {
         if self.has(Propagator::Jaeger) { jaeger::extract_baggage(headers, baggage) } else { baggage }
     }
 
-    /// Sends baggage along, unless the application has given the request its own.
+    /// Sends baggage along, unless the application has given the request its own. In both formats together it is no more than
+    /// in W3C's alone: servers refuse requests whose headers are long, and callers decide how long these are.
     pub(super) fn inject_baggage(self, baggage: Option<Baggage>, headers: &mut HeaderMap) {
         let w3c = self.has(Propagator::Baggage);
         if self.has(Propagator::Jaeger) {
             let own = w3c && headers.contains_key(&BAGGAGE);
             let own = if own { Baggage::extract(headers) } else { baggage.clone() };
             if let Some(baggage) = own {
-                jaeger::inject_baggage(&baggage, headers);
+                let taken = if w3c { baggage.0.len() } else { 0 };
+                jaeger::inject_baggage(&baggage, baggage::BOUNDS.bytes.saturating_sub(taken), headers);
             }
         }
         if let Some(baggage) = baggage.filter(|_| w3c) {
@@ -262,6 +265,20 @@ mod tests {
                 let read = (remote.trace_id, remote.span_id, remote.sampled);
                 assert_eq!(read, (trace.trace_id, trace.span_id, trace.sampled), "{name}: {headers:?}");
             }
+        }
+    }
+
+    #[test]
+    fn nobody_makes_a_service_send_more_than_servers_take() {
+        let both = Propagators::new([Propagator::Baggage, Propagator::Jaeger]);
+        let (colons, long) = (format!("a={}", ":".repeat(6_000)), format!("a={}", "x".repeat(8_190)));
+        let many = |bytes: usize| (0..64).map(|i| format!("k{i}={}", "x".repeat(bytes))).collect::<Vec<_>>().join(",");
+        for (baggage, expected) in [("a=1,b=2", 3), (&colons, 1), (&long, 1), (&many(100), 1), (&many(20), 65)] {
+            let baggage = Baggage(HeaderValue::from_str(baggage).expect("visible"));
+            let mut headers = HeaderMap::new();
+            both.inject_baggage(Some(baggage), &mut headers);
+            let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+            assert!(headers.len() == expected && bytes <= 8_192 + 64, "{} headers of {bytes} bytes", headers.len());
         }
     }
 

@@ -16,6 +16,8 @@ const NAME: &str = "uber-trace-id";
 pub(super) const PREFIX: &str = "uberctx-";
 /// Bytes of the longest value there is, with its colons escaped; there is no need to look at longer ones.
 const MAX_BYTES: usize = 32 + 16 + 16 + 2 + 3 * 3;
+/// What HTTP/2 counts for a header beside its name and value (RFC 9113, 6.5.2).
+const HEADER_OVERHEAD: usize = 32;
 /// The flags that say that the trace is sampled, and that it is one for debugging.
 const SAMPLED: u128 = 1;
 const DEBUG: u128 = 2;
@@ -67,16 +69,20 @@ fn member<'a>(name: &'a HeaderName, value: &HeaderValue) -> Option<(&'a str, Str
 }
 
 /// Each member in a header of its own, without its properties, unless the application has given the request that header. A
-/// header's name knows no capitals.
-pub(super) fn inject_baggage(baggage: &Baggage, headers: &mut HeaderMap) {
-    for (key, value) in baggage.iter() {
-        let name = HeaderName::try_from(format!("{PREFIX}{key}"));
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&percent::encode(&value)))
-            && !headers.contains_key(&name)
-        {
-            // A request has room for 32,768 headers; one that is full goes out without it.
-            let _ = headers.try_insert(name, value);
-        }
+/// header's name knows no capitals. None of them if they are longer than `room` together: part of them would claim to be all.
+pub(super) fn inject_baggage(baggage: &Baggage, room: usize, headers: &mut HeaderMap) {
+    let members = baggage.iter().filter_map(|(key, value)| {
+        let name = HeaderName::try_from(format!("{PREFIX}{key}")).ok().filter(|name| !headers.contains_key(name))?;
+        Some((name, HeaderValue::from_str(&percent::encode(&value)).ok()?))
+    });
+    let members: Vec<_> = members.collect();
+    let lengths = members.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD);
+    if lengths.sum::<usize>() > room {
+        return;
+    }
+    for (name, value) in members {
+        // A request has room for 32,768 headers; one that is full goes out without it.
+        let _ = headers.try_insert(name, value);
     }
 }
 
@@ -171,11 +177,23 @@ mod tests {
     fn baggage_is_written_and_read_back() {
         let baggage = Baggage(HeaderValue::from_static("user=J%C3%BCrgen%20M;p=1,tenant=a+b,bad key=1,own=1"));
         let mut sent = headers(&[("uberctx-own", "the%20application's")]);
-        inject_baggage(&baggage, &mut sent);
+        inject_baggage(&baggage, 8_192, &mut sent);
         assert_eq!(sent.len(), 3, "{sent:?}");
         assert_eq!(sent.get("uberctx-user").map(HeaderValue::as_bytes), Some(&b"J%C3%BCrgen%20M"[..]));
         let read = extract_baggage(&sent, None).expect("some");
         let said = ["user", "tenant", "own"].map(|key| read.get(key));
         assert_eq!(said, ["Jürgen M", "a+b", "the application's"].map(|value| Some(value.to_owned())));
+    }
+
+    #[test]
+    fn baggage_that_has_no_room_is_not_written() {
+        let baggage = Baggage(HeaderValue::from_static("a=1,b=%2C"));
+        // uberctx-a 1, uberctx-b %2C, and what each costs beside.
+        let length = 9 + 1 + 9 + 3 + 2 * 32;
+        for (room, expected) in [(length, 2), (length - 1, 0), (0, 0)] {
+            let mut sent = HeaderMap::new();
+            inject_baggage(&baggage, room, &mut sent);
+            assert_eq!(sent.len(), expected, "{room} bytes");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! OpenTelemetry's semantic conventions: which metric a call belongs to, and what its labels say.
 
-use hottap_guest::conventions::{rpc_system, status_text};
+use hottap_guest::conventions::{failure, rpc_system, status_text};
 use hottap_guest::metrics::{DurationHistogram, DurationSeries};
 use hottap_guest::{Call, Protocol, Side};
 
@@ -44,7 +44,7 @@ impl Instruments {
     #[cold]
     #[inline(never)]
     pub(crate) fn series(&self, call: Call<'_>) -> DurationSeries {
-        let error_type = call.error_type().as_str();
+        let error_type = failure(call).as_str();
         let http = call.protocol() == Protocol::Http;
         match call.side() {
             Side::Server if http => http_series(&self.http_server, call, error_type),

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use hottap_guest::conventions::{rpc_system, status_text};
+use hottap_guest::conventions::{failure, rpc_system, status_text};
 use hottap_guest::metrics::{Counter, CounterSeries, Keyed};
-use hottap_guest::{Batch, Call, Element, Event, EventStatus, Field, Flush, Protocol, Side};
+use hottap_guest::{Batch, Call, Element, Event, EventStatus, Field, Flush, Protocol, Side, Symbol};
 
 use crate::decision::{Decision, Kind};
 use crate::otlp::{self, field};
@@ -18,7 +18,7 @@ const IN_PROCESS: u64 = Protocol::None.number() as u64;
 /// Tags that become attributes: as many as a call can carry, its own and those of either end, 32 each. Another host may
 /// know no bound, and a mistake of the application must not make a span of a megabyte.
 const MAX_TAGS: usize = 96;
-/// W3C's flag "sampled", and OTLP's "it is known whether the parent is in another process" and "it is".
+/// W3C's flag "sampled", and OTLP's "it is known whether the parent is in another process" and "there is one, and it is".
 const FLAGS: u32 = 0x101;
 const REMOTE_PARENT: u32 = 0x200;
 
@@ -124,6 +124,8 @@ impl Spans {
                 if parent != 0 {
                     bytes(span, field::PARENT_SPAN_ID, &parent.to_be_bytes());
                 }
+                let is_remote = parent != 0 && decision.kind == Kind::Server;
+                fixed32(span, field::FLAGS, if is_remote { FLAGS | REMOTE_PARENT } else { FLAGS });
                 fixed64(span, field::START, started);
                 fixed64(span, field::END, started.saturating_add(nanos));
                 span.extend_from_slice(common);
@@ -131,7 +133,7 @@ impl Spans {
                     encode_sizes(span, protocol == HTTP, decision.kind, sent, received);
                 }
                 span.extend_from_slice(peers.attributes(decision.kind, peer, || call.peer()));
-                if error_type != 0 {
+                if error_type != 0 && failure(call) != Symbol::NONE {
                     otlp::failed(span, call.error_message());
                 }
                 if business != 0 {
@@ -154,7 +156,7 @@ impl Spans {
     }
 }
 
-/// Name, kind, flags and the attributes that are made of names. Cold: the first call of its kind in some minutes.
+/// Name, kind and the attributes that are made of names. Cold: the first call of its kind in some minutes.
 #[cold]
 #[inline(never)]
 fn encode_common(call: Call<'_>, kind: Kind, method_names: bool) -> Box<[u8]> {
@@ -162,15 +164,13 @@ fn encode_common(call: Call<'_>, kind: Kind, method_names: bool) -> Box<[u8]> {
     let name = if method_names && !call.method().is_empty() { call.method() } else { kind.span_name() };
     bytes(&mut span, field::NAME, name.as_bytes());
     number(&mut span, field::KIND, kind as u64);
-    let remote = if kind == Kind::Server { REMOTE_PARENT } else { 0 };
-    fixed32(&mut span, field::FLAGS, FLAGS | remote);
 
     let mut attribute = |key: &str, value: &str| {
         if !value.is_empty() {
             otlp::text(&mut span, field::ATTRIBUTES, key, value);
         }
     };
-    attribute("error.type", call.error_type().as_str());
+    attribute("error.type", failure(call).as_str());
     if call.protocol() == Protocol::None {
         // Nothing went over a wire; the conventions have no name for what is called inside a process.
         attribute("endpoint.method", call.method());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hottap_guest::testing::{Harness, StarterHarness, TestCall};
-use hottap_guest::{Event, EventStatus, Level, Protocol, Side};
+use hottap_guest::{Event, EventStatus, Level, Outcome, Protocol, Side};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -108,11 +108,14 @@ fn a_failure_has_a_type_a_status_and_words() {
         .received(2, 1, 2)
         .business_status(-3)
         .tag("tenant", "acme");
-    let host = run(&json!({"method_names": true}), [call, TestCall::server("a.B/C").error("panic", "")]);
+    let host = run(
+        &json!({"method_names": true}),
+        [call, TestCall::server("a.B/C").outcome(Outcome::Panicked).error("panic", "")],
+    );
     let spans = spans(&host);
     assert_eq!(
         (&*spans[0].name, spans[0].kind, spans[0].flags),
-        ("shop.v1.Pricing/Quote", SpanKind::Server as i32, 0x301)
+        ("shop.v1.Pricing/Quote", SpanKind::Server as i32, 0x101)
     );
     assert!(spans[0].parent_span_id.is_empty(), "it is a root");
     let status = spans[0].status.as_ref().expect("it failed");
@@ -131,6 +134,17 @@ fn a_failure_has_a_type_a_status_and_words() {
         assert_eq!(attributes.get(key).map(String::as_str), Some(expected), "{key}");
     }
     assert_eq!(spans[1].status.as_ref().map(|status| (status.code(), &*status.message)), Some((StatusCode::Error, "")));
+}
+
+#[test]
+fn what_its_caller_did_wrong_is_no_failure_of_a_server() {
+    let asked = |call: TestCall| call.rpc_status(Some(5)).error("NOT_FOUND", "no such order");
+    let host = run(&json!({}), [asked(TestCall::server("a.B/C").span(2, 1)), asked(TestCall::client("a.B/C"))]);
+    let spans = spans(&host);
+    let told =
+        |span: &Span| (span.status.is_some(), attributes(&span.attributes).get("error.type").cloned(), span.flags);
+    assert_eq!(told(&spans[0]), (false, None, 0x301), "a server's, whose parent is in another process");
+    assert_eq!(told(&spans[1]), (true, Some("NOT_FOUND".to_owned()), 0x101), "a client's");
 }
 
 #[test]
