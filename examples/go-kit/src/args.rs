@@ -15,7 +15,8 @@ Answers GET /hello with Hello, World!, and makes two spans of each request: the 
   --port PORT     listens there; 0 takes a free one (default 8080)
 
 Spans go over OTLP to where the variables OTEL_* say: http://localhost:4318 unless OTEL_EXPORTER_OTLP_ENDPOINT says
-otherwise. Ctrl-C or SIGTERM ends it, and delivers what waits.";
+otherwise. The formats that traces travel in are W3C's, whatever OTEL_PROPAGATORS says: the
+example chooses them itself, as Go kit's does. Ctrl-C or SIGTERM ends it, and delivers what waits; a second one does not wait.";
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {

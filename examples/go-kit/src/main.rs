@@ -24,17 +24,20 @@
 mod args;
 mod hello;
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use hottap::otel::Otel;
 use hottap::{Hottap, Propagator, Propagators, otel};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use args::Args;
 
-/// How long the end waits for spans to be delivered.
+/// How long the end waits for requests that are under way, and then for spans to be delivered.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> anyhow::Result<()> {
@@ -74,17 +77,30 @@ fn trace(args: &Args) -> anyhow::Result<(Hottap, Option<Otel>)> {
     Ok((builder.start().context("cannot start Hottap")?, otel))
 }
 
-/// Serves until Ctrl-C or SIGTERM.
+/// Serves until Ctrl-C or SIGTERM, and then until all is answered; a second one, or too long a wait, cuts it short.
 async fn serve(tap: &Hottap, port: u16) -> anyhow::Result<()> {
+    // Before anybody learns that it runs.
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port} is not free"))?;
     println!("http://{}/hello", listener.local_addr().context("the listener has no address")?);
-    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
-    let until_told = async move {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    let serving = axum::serve(listener, hello::router(tap)).with_graceful_shutdown(until_told);
-    serving.await.context("the server failed")
+    let (tell, told) = oneshot::channel::<Infallible>();
+    // The spans tell who asked by the address that axum gives its services.
+    let service = hello::router(tap).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async { drop(told.await) });
+    tokio::select! {
+        ended = serving => ended.context("the server failed"),
+        () = async {
+            ending(&mut terminate).await;
+            drop(tell);
+            let _ = tokio::time::timeout(PATIENCE, ending(&mut terminate)).await;
+        } => Ok(()),
+    }
+}
+
+/// Returns on Ctrl-C or SIGTERM.
+async fn ending(terminate: &mut Signal) {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
 }

@@ -62,10 +62,14 @@ impl Program {
         (program, address.to_owned())
     }
 
-    /// Ends it as a supervisor does.
-    fn end(mut self) {
+    fn terminate(&self) {
         let id = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it still runs");
+    }
+
+    /// Ends it as a supervisor does.
+    fn end(mut self) {
+        self.terminate();
         assert!(self.0.wait().expect("it ends").success());
     }
 }
@@ -105,7 +109,29 @@ fn a_request_is_two_spans_at_a_collector() {
     let (program, address) = Program::start(&mut command);
     hello(&address);
     program.end();
-    assert_two(&collector.spans());
+    let spans = collector.spans();
+    assert_two(&spans);
+    let has = |key| spans.iter().flat_map(|span| &span.attributes).any(|attribute| attribute.key == key);
+    assert!(has("client.address") && has("network.peer.port"), "{spans:#?}");
+}
+
+#[test]
+fn a_request_that_does_not_come_to_its_end_does_not_keep_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_go-kit"));
+    command.env("OTEL_TRACES_EXPORTER", "none").env("OTEL_METRICS_EXPORTER", "none");
+    let (mut program, address) = Program::start(&mut command);
+    let mut half = TcpStream::connect(address).expect("it listens");
+    half.write_all(b"GET /hello HTTP/1.1\r\nHost:").expect("sent");
+    let began = Instant::now();
+    let status = loop {
+        program.terminate();
+        if let Some(status) = program.0.try_wait().expect("it is ours") {
+            break status;
+        }
+        assert!(began.elapsed() < PATIENCE, "it goes on");
+        std::thread::park_timeout(Duration::from_millis(2));
+    };
+    assert!(status.success(), "{status}");
 }
 
 #[cfg(feature = "plugins")]

@@ -21,8 +21,9 @@ use crate::rpc::{Level, Side};
 /// [scope](crate::rpc::RpcHandle::scope). Add it after tracers that give calls their identity, such as those of `otel`.
 ///
 /// Who uses `tracing-opentelemetry` needs none of this: beside `otel::SpanTracer`, with
-/// `tracing_opentelemetry::layer().with_tracer(otel.tracer_provider().tracer("checkout"))` as a layer, spans of `tracing` are
-/// children of the call's span by themselves, and this one would be one more between them.
+/// `tracing_opentelemetry::layer().with_tracer(otel.tracer_provider().tracer("checkout")).with_filter(LevelFilter::INFO)` as a
+/// layer (HTTP/2 has many spans of its own below that level), spans of `tracing` are children of the call's span by themselves,
+/// and this one would be one more between them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogSpans;
 
