@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use hottap::{ClientService, Hottap};
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Channel, Endpoint, Server, Uri};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tower::Layer;
@@ -43,10 +43,11 @@ async fn serve(tap: Hottap, incoming: TcpIncoming, stop: impl Future<Output = ()
     server.serve_with_incoming_shutdown(incoming, stop).await.context("the server failed")
 }
 
-/// A client whose calls are traced.
+/// A client whose calls are traced. The origin tells the tracers where they go: the channel keeps that to itself.
 async fn connect(tap: &Hottap, address: SocketAddr) -> anyhow::Result<HealthClient<ClientService<Channel>>> {
-    let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
-    Ok(HealthClient::new(tap.client_layer().callee("health").layer(channel)))
+    let origin = Uri::try_from(format!("http://{address}"))?;
+    let channel = Endpoint::from(origin.clone()).connect().await?;
+    Ok(HealthClient::with_origin(tap.client_layer().callee("health").layer(channel), origin))
 }
 
 #[cfg(test)]
@@ -59,9 +60,9 @@ mod tests {
 
     use super::*;
 
-    /// Keeps side and method of each call.
+    /// Keeps side and method of each call, and whom its request names.
     #[derive(Clone, Default)]
-    struct Keeper(Arc<Mutex<Vec<(Side, String)>>>);
+    struct Keeper(Arc<Mutex<Vec<(Side, String, String)>>>);
 
     impl Tracer for Keeper {
         fn start(&self, _: &mut CallContext) {}
@@ -69,7 +70,12 @@ mod tests {
         fn finish(&self, call: &CallContext) {
             let info = call.info();
             let method = info.invocation().method().as_str().to_owned();
-            self.0.lock().expect("not poisoned").push((info.side(), method));
+            let authority = call.request().and_then(|head| head.authority()).expect("it names somebody");
+            self.0.lock().expect("not poisoned").push((info.side(), method, authority.to_string()));
+        }
+
+        fn request_head(&self) -> bool {
+            true
         }
     }
 
@@ -86,8 +92,8 @@ mod tests {
         drop((client, stop));
         server.await.expect("no panic").expect("it ends");
         let mut seen = keeper.0.lock().expect("not poisoned").clone();
-        seen.sort_by_key(|(side, _)| *side as u8);
-        let method = "grpc.health.v1.Health/Check".to_owned();
-        assert_eq!(seen, [(Side::Client, method.clone()), (Side::Server, method)]);
+        seen.sort_by_key(|(side, ..)| *side as u8);
+        let call = |side| (side, "grpc.health.v1.Health/Check".to_owned(), address.to_string());
+        assert_eq!(seen, [call(Side::Client), call(Side::Server)]);
     }
 }
