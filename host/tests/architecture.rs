@@ -45,7 +45,14 @@ fn only_in(word: &str, allowed: &[&str]) {
 
 #[track_caller]
 fn never_in(room: &str, words: &[&str]) {
-    for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with(room)) {
+    never_in_but(&[], room, words);
+}
+
+/// The same with files that may say it.
+#[track_caller]
+fn never_in_but(allowed: &[&str], room: &str, words: &[&str]) {
+    let is_meant = |path: &Path| path.starts_with(room) && !allowed.iter().any(|allowed| path == Path::new(allowed));
+    for (path, text) in sources().into_iter().filter(|(path, _)| is_meant(path)) {
         for word in words {
             let found = code(&text).find(|line| line.contains(word));
             assert!(found.is_none(), "{} says {word:?}: {}", path.display(), found.unwrap_or_default());
@@ -71,10 +78,66 @@ fn only_the_supervisor_and_the_handle_change_the_live_set() {
 
 #[test]
 fn what_is_known_of_an_rpc_knows_nothing_of_who_reads_it() {
-    let others = ["crate::collect", "crate::plugin", "crate::wasm", "crate::layer", "crate::tracer", "crate::metrics"];
+    let others =
+        ["collect", "plugin", "wasm", "layer", "tracer", "metrics", "client", "server", "outbox", "config", "admin"];
+    let others = others.map(|room| format!("crate::{room}"));
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
     never_in("rpc", &others);
     never_in("propagate", &others);
     never_in("rpc", &["hyper", "tokio"]);
+    // A call keeps the span that is active for it, and the ambient call makes it active on a thread.
+    never_in_but(&["rpc/extensions.rs"], "rpc", &["crate::otel"]);
+    never_in_but(&["propagate/ambient.rs"], "propagate", &["crate::otel"]);
+}
+
+#[test]
+fn opentelemetry_knows_nothing_of_plugins() {
+    never_in("otel", &["crate::plugin", "crate::wasm", "crate::collect", "crate::outbox"]);
+}
+
+#[test]
+fn what_collects_and_what_delivers_know_nothing_of_plugins() {
+    never_in("collect", &["crate::plugin", "crate::wasm"]);
+    never_in("outbox", &["crate::plugin", "crate::wasm"]);
+}
+
+#[test]
+fn what_calls_itself_pure_reads_no_clock() {
+    // The server's wish may be a date, which is read there.
+    const ALLOWED: &str = "client/retry.rs";
+    let mut pure = 0;
+    for (path, text) in sources() {
+        let says = text.lines().take_while(|line| line.starts_with("//!")).collect::<String>().to_lowercase();
+        if (!says.contains("pure") && !says.contains("knows no clock")) || path == Path::new(ALLOWED) {
+            continue;
+        }
+        pure += 1;
+        let (lived, _) = text.split_once("#[cfg(test)]\nmod tests").unwrap_or((&text, ""));
+        let read = ["Instant::now", "SystemTime::now", "clock.now", ".elapsed()"];
+        let found = code(lived).find(|line| read.iter().any(|read| line.contains(read)));
+        assert!(found.is_none(), "{} reads a clock: {}", path.display(), found.unwrap_or_default());
+    }
+    assert!(pure > 10, "the pure files say so in the words that are looked for");
+}
+
+#[test]
+fn every_thread_stands_in_the_table_of_threads() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md");
+    let table = fs::read_to_string(path).expect("readable");
+    let mut names = 0;
+    for (path, text) in sources() {
+        for line in code(&text) {
+            let Some((before, name)) = line.split_once("\"hottap-") else { continue };
+            if !["name(", "name(format!(", "thread("].iter().any(|way| before.ends_with(way)) {
+                continue;
+            }
+            names += 1;
+            let (name, _) = name.split_once('"').expect("a text ends");
+            let row = format!("| `hottap-{}` |", name.replace("{i}", "N"));
+            assert!(table.contains(&row), "{} starts a thread that has no row {row}", path.display());
+        }
+    }
+    assert!(names > 10, "threads are named in the ways that are looked for");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::layer::deadline as given;
+use crate::layer::{Media, deadline as given};
 use crate::propagate;
 
 static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -18,11 +18,7 @@ const MAX_MILLIS: u128 = 9_999_999_999;
 
 /// The request is one of gRPC, which is HTTP/2 and has deadlines; gRPC-web is not.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
-    match value.as_bytes().strip_prefix(b"application/grpc") {
-        Some(rest) => matches!(rest.first(), None | Some(b'+' | b';')),
-        None => false,
-    }
+    headers.get(CONTENT_TYPE).is_some_and(|value| Media::of(value) == Media::Grpc)
 }
 
 /// How long the call may take; none if nobody says. `own` is what the client gives each call. It is told to the server, if
@@ -130,6 +126,8 @@ mod tests {
             ("application/grpc", true),
             ("application/grpc+proto", true),
             ("application/grpc;v=1", true),
+            ("Application/gRPC", true),
+            ("application/grpcx", false),
             ("application/grpc-web", false),
             ("application/grpc-web+proto", false),
             ("application/json", false),

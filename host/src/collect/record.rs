@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::arena::Rest;
 use super::row::{NO_STATUS, Row};
 use super::view::View;
-use crate::rpc::{Codec, Interaction, Level, Outcome, Protocol, Side, Streaming, Symbol, Transport};
+use crate::rpc::{Codec, EventStatus, Interaction, Outcome, Protocol, Side, Streaming, Symbol, Transport};
 
 /// The JSON shape of a call, the same wherever a call is shown.
 #[derive(Serialize)]
@@ -81,17 +81,13 @@ impl View {
         let (mut peer, mut local) = (String::new(), String::new());
         let mut events = Vec::new();
         self.each_event(index, |kind, nanos, status, info| {
-            let status = match status {
-                2 => "warn",
-                3 => "error",
-                _ => "info",
-            };
+            let status = EventStatus::from_number(status).unwrap_or_default().as_str();
             events.push(Event { kind: symbol(kind), nanos, status, info: info.to_owned() });
         });
         let token = Some(row.tokens.of(self.slot)).filter(|&token| token != 0);
         let (peer, local) = (rest.peer(&mut peer), rest.local(&mut local));
         // Both bound the events: what the row has, and what the plugin is shown of it.
-        let level = if row.level.min(self.level(row)) == Level::Detailed { "detailed" } else { "base" };
+        let level = row.level.min(self.level(row)).as_str();
         let record = Record { peer, local, level, token, events, ..Record::new(row, rest) };
         serde_json::to_string(&record).ok()
     }
@@ -158,6 +154,7 @@ fn symbol(id: u32) -> &'static str {
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::rpc::Level;
     use crate::tracer::Shown;
 
     #[test]

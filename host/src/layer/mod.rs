@@ -26,6 +26,8 @@ mod server;
 #[cfg(feature = "server")]
 pub(crate) use protocol::grpc::deadline as grpc_deadline;
 
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) use protocol::Media;
 #[cfg(feature = "otel")]
 pub(crate) use protocol::method as http_method;
 

@@ -1,6 +1,6 @@
-//! What happens during a call, and how much of it is recorded.
+//! What happens during a call: the events, of which the first and the last are kept.
 
-use super::{Symbol, cut};
+use super::{EventStatus, Symbol, cut};
 
 /// Events kept from the start of a call.
 const FIRST: usize = 24;
@@ -8,17 +8,6 @@ const FIRST: usize = 24;
 const LAST: usize = 8;
 /// Bytes kept of an event's words.
 const MAX_INFO_BYTES: usize = 256;
-
-/// How much is recorded of a call (Kitex's stats level).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-#[repr(u8)]
-pub enum Level {
-    /// Start and finish, sizes, status.
-    #[default]
-    Base = 1,
-    /// Every event that the layer can see.
-    Detailed = 2,
-}
 
 /// What happened: a built-in event or one of the application's own.
 ///
@@ -43,9 +32,9 @@ pub enum Level {
 /// | `attempt_failed` | | client runtime: an attempt has failed, where more than one may be made | whoever tries again says so |
 /// | `rpc_finish` | the response has passed as a whole, or nobody wants the rest | the same | the answer is there |
 ///
-/// `rpc_start` and `rpc_finish` are recorded at every level, the others at [`Level::Detailed`]. A body that nobody reads
-/// has no `read_start`, a response without a body no `write_start`. Where the RPC's protocol has no messages, as plain
-/// HTTP and Connect's unary calls, there are no `stream_*` events.
+/// `rpc_start` and `rpc_finish` are recorded at every level, the others at [`Level::Detailed`](super::Level::Detailed). A
+/// body that nobody reads has no `read_start`, a response without a body no `write_start`. Where the RPC's protocol has no
+/// messages, as plain HTTP and Connect's unary calls, there are no `stream_*` events.
 ///
 /// A tower layer alone does not observe `client_conn_*` (the service that it wraps has its connections to itself) and
 /// `wait_read_*` (a layer cannot know whether a body waits for its peer or for something in between): those come from the
@@ -123,19 +112,6 @@ impl EventKind {
     pub fn as_str(self) -> &'static str {
         self.0.as_str()
     }
-}
-
-/// How serious an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum EventStatus {
-    /// Nothing special.
-    #[default]
-    Info = 1,
-    /// Worth a look.
-    Warn = 2,
-    /// An error.
-    Error = 3,
 }
 
 /// One event of a call.

@@ -20,14 +20,14 @@ mod trace;
 
 pub use config::RpcConfig;
 pub use endpoint::{EndpointInfo, Peer};
-pub use event::{Event, EventKind, EventStatus, Events, Level};
+pub use event::{Event, EventKind, Events};
 pub use handle::RpcHandle;
 pub use info::RpcInfo;
 pub use invocation::Invocation;
 pub use method::Method;
 pub use notes::RpcNotes;
 pub use stats::{RpcStats, Traffic};
-pub use status::{Codec, Interaction, Outcome, Protocol, Side, Streaming, Transport};
+pub use status::{Codec, EventStatus, Interaction, Level, Outcome, Protocol, Side, Streaming, Transport};
 pub use symbol::Symbol;
 pub use tags::Tags;
 pub use trace::TraceContext;

@@ -1,12 +1,12 @@
-//! The small enumerations of a call: which side, which protocol, how it streamed, how it ended.
+//! The small enumerations of a call: which side, which protocol, how it streamed, how much is recorded, how it ended.
 
-macro_rules! numbered {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal, $text:literal;)* }) => {
-        $(#[$doc])*
+/// Values with a word for each, in configuration, metrics and JSON.
+macro_rules! worded {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $number:literal, $text:literal;)* }) => {
+        $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
-        #[non_exhaustive]
-        pub enum $name { $($(#[$vdoc])* $variant = $number,)* }
+        pub enum $name { $($(#[$vmeta])* $variant = $number,)* }
 
         impl $name {
             /// The word for it in configuration, metrics and JSON.
@@ -14,9 +14,18 @@ macro_rules! numbered {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
             }
+        }
+    };
+}
 
+/// The same, where columns have the numbers.
+macro_rules! numbered {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $number:literal, $text:literal;)* }) => {
+        worded! { $(#[$meta])* $name { $($(#[$vmeta])* $variant = $number, $text;)* } }
+
+        #[cfg(feature = "plugins")]
+        impl $name {
             /// What a column's number stands for.
-            #[cfg(feature = "plugins")]
             pub(crate) const fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }
@@ -26,6 +35,7 @@ macro_rules! numbered {
 
 numbered! {
     /// Where a call is observed.
+    #[non_exhaustive]
     Side {
         /// By the one who calls.
         Client = 0, "client";
@@ -38,6 +48,7 @@ numbered! {
 
 numbered! {
     /// The RPC protocol.
+    #[non_exhaustive]
     Protocol {
         /// Plain HTTP.
         Http = 0, "http";
@@ -58,6 +69,7 @@ numbered! {
     /// Which sides of a call stream.
     ///
     /// A layer that sees only HTTP bodies knows it from the messages that it counted: more than one message is a stream.
+    #[non_exhaustive]
     Streaming {
         /// One message each way.
         Unary = 0, "unary";
@@ -75,6 +87,7 @@ numbered! {
 numbered! {
     /// What carries a call (Kitex's TransportProtocol).
     #[derive(Default)]
+    #[non_exhaustive]
     Transport {
         /// Not known.
         #[default]
@@ -91,6 +104,7 @@ numbered! {
 numbered! {
     /// How messages are encoded (Kitex's PayloadCodec).
     #[derive(Default)]
+    #[non_exhaustive]
     Codec {
         /// Not known.
         #[default]
@@ -107,6 +121,7 @@ numbered! {
 numbered! {
     /// How the two sides take turns (Kitex's InteractionMode).
     #[derive(Default)]
+    #[non_exhaustive]
     Interaction {
         /// One request, one response.
         #[default]
@@ -118,8 +133,35 @@ numbered! {
     }
 }
 
+worded! {
+    /// How much is recorded of a call (Kitex's stats level).
+    #[derive(PartialOrd, Ord, Default)]
+    Level {
+        /// Start and finish, sizes, status.
+        #[default]
+        Base = 1, "base";
+        /// Every event that the layer can see.
+        Detailed = 2, "detailed";
+    }
+}
+
+numbered! {
+    /// How serious an event is.
+    #[derive(Default)]
+    EventStatus {
+        /// Nothing special.
+        #[default]
+        Info = 1, "info";
+        /// Worth a look.
+        Warn = 2, "warn";
+        /// An error.
+        Error = 3, "error";
+    }
+}
+
 numbered! {
     /// How a call ended.
+    #[non_exhaustive]
     Outcome {
         /// It succeeded.
         Ok = 0, "ok";

@@ -6,7 +6,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use super::settings::bounded;
-use crate::layer::grpc_deadline;
+use crate::layer::{Media, grpc_deadline};
 
 /// Which words the caller understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,25 +44,24 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let (mut kind, mut timeout) = (&b""[..], None);
+        let (mut content_type, mut timeout) = (None, None);
         for (name, value) in headers {
             match name.as_str() {
-                "content-type" => kind = value.as_bytes(),
-                "grpc-timeout" => timeout = Some(value),
+                "content-type" => _ = content_type.get_or_insert(value),
+                "grpc-timeout" => _ = timeout.get_or_insert(value),
                 _ => {}
             }
         }
-        let speech = if kind.starts_with(b"application/grpc-web") {
-            Speech::GrpcWeb
-        } else if kind.starts_with(b"application/grpc") {
-            Speech::Grpc
-        } else {
-            Speech::Http
+        let media = content_type.map_or(Media::Other, Media::of);
+        let speech = match media {
+            Media::Grpc => Speech::Grpc,
+            Media::GrpcWeb | Media::GrpcWebText => Speech::GrpcWeb,
+            Media::ConnectStream | Media::JsonOrProto | Media::Other => Speech::Http,
         };
         let timeout = timeout.filter(|_| speech != Speech::Http).map_or(0, grpc_deadline);
         Self {
             speech,
-            may_be_silent: speech != Speech::Http || kind.starts_with(b"application/connect+"),
+            may_be_silent: speech != Speech::Http || media == Media::ConnectStream,
             timeout: (timeout > 0).then(|| bounded(Duration::from_nanos(timeout))),
         }
     }
@@ -137,6 +136,10 @@ mod tests {
             ("application/grpc-web+proto", Trouble::Broken, 200, Some("13")),
             ("application/grpc", Trouble::Late, 200, Some("4")),
             ("text/plain", Trouble::NoHost, 400, None),
+            ("Application/gRPC", Trouble::Busy, 200, Some("8")),
+            ("application/GRPC-Web-Text", Trouble::Busy, 200, Some("8")),
+            ("application/grpcx", Trouble::Busy, 503, None),
+            ("application/grpc-website", Trouble::Busy, 503, None),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -151,7 +154,10 @@ mod tests {
         for (kind, may_be_silent, timeout) in [
             ("application/grpc", true, Some(Duration::from_millis(20))),
             ("application/grpc-web", true, Some(Duration::from_millis(20))),
+            ("application/GRPC+proto", true, Some(Duration::from_millis(20))),
             ("application/connect+proto", true, None),
+            ("application/Connect+json", true, None),
+            ("application/grpcx", false, None),
             ("application/json", false, None),
         ] {
             let mut headers = HeaderMap::new();

@@ -65,6 +65,6 @@ impl Attempts {
         let request = context.request.clone();
         let mut context = CallContext { info, extensions, tracestate, request };
         place(&mut context);
-        Call::of_attempt(core.clone(), *method, own.clone(), context)
+        Call::start(core.clone(), *method, own.clone(), context, |_| {})
     }
 }

@@ -1,6 +1,7 @@
 //! Tracers and the set of those that are live: the native trait, the guard around a call, Hottap itself.
 
 mod attempts;
+mod begun;
 mod builder;
 mod call;
 mod cell;
@@ -29,7 +30,7 @@ pub use request::RequestHead;
 
 #[cfg(feature = "client")]
 pub(crate) use attempts::Attempts;
-pub(crate) use call::Begun;
+pub(crate) use begun::Begun;
 pub(crate) use cell::LiveCell;
 pub(crate) use core::Core;
 pub(crate) use follow::Follower;

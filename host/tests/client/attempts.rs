@@ -7,8 +7,8 @@ use hottap::client::Retry;
 use hottap::rpc::{Outcome, RpcInfo};
 use hottap::{CallContext, Hottap, Tracer};
 
+use crate::counted::check;
 use crate::script::{Handler, answer, get};
-use crate::world::check;
 
 /// Keeps what has finished, attempts among it, in the order in which it did.
 #[derive(Clone, Default)]

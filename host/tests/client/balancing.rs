@@ -9,9 +9,9 @@ use hottap::rpc::Outcome;
 use tokio::task::JoinSet;
 
 use crate::broken::nobody;
+use crate::counted::{self, check};
 use crate::recorder::Recorder;
 use crate::script::{Handler, answer, get};
-use crate::world::{self, check};
 
 async fn server(at: SocketAddr) -> Handler {
     Handler::at(at, None, |_, _| async { answer(200, &[], "ok") }).await
@@ -141,10 +141,10 @@ async fn if_none_is_left_one_is_asked_all_the_same() {
 async fn a_call_of_grpc_finds_the_one_that_lives() {
     let sent = Recorder::default();
     let served = Recorder::default();
-    let running = world::Running::start(&served.start("echo"), crate::echo::Echo::default()).await;
+    let running = counted::Running::start(&served.start("echo"), crate::echo::Echo::default()).await;
     let builder = sent.start("shop").client(format!("http://{}", nobody().await));
     let builder = builder.endpoint(format!("http://{}", running.address)).retry(Retry::new(3));
-    let client = world::Client::of(builder);
+    let client = counted::client(builder);
     for _ in 0..20 {
         client.unary("echo").await.expect("succeeds");
     }

@@ -10,9 +10,11 @@ use http_body_util::{BodyExt, Full};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
+use crate::counted::check;
+use crate::frame::frame;
 use crate::recorder::Recorder;
-use crate::script::{OK, Script, Wire, frame, get};
-use crate::world::{self, check};
+use crate::script::{OK, Script, Wire, get};
+use crate::world;
 
 /// A port where nobody listens.
 pub(crate) async fn nobody() -> std::net::SocketAddr {

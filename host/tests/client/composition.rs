@@ -6,10 +6,11 @@ use hottap::Hottap;
 use http::HeaderMap;
 use tonic::Request;
 
+use crate::counted::{Running, client};
 use crate::echo::Echo;
 use crate::recorder::Recorder;
 use crate::script::{Handler, answer};
-use crate::world::{Client, Running};
+use crate::world::Client;
 
 /// What the last of three saw of a call that the second made while it handled the first one's.
 async fn passed_on(traced: bool, baggage: &'static str) -> (HeaderMap, Recorder, Recorder) {
@@ -23,13 +24,13 @@ async fn passed_on(traced: bool, baggage: &'static str) -> (HeaderMap, Recorder,
     .await;
     let tap =
         if traced { served.start("middle") } else { Hottap::builder().service("middle").start().expect("starts") };
-    let downstream = Some(Client::of(tap.client(last.url())));
+    let downstream = Some(client(tap.client(last.url())));
     let middle = Running::start(&tap, Echo { downstream, ..Echo::default() }).await;
     let first = Client::new(&sent.start("first"), middle.address);
     let mut request = Request::new("call echo".into());
     request.metadata_mut().insert("baggage", baggage.parse().expect("ASCII"));
     request.set_timeout(std::time::Duration::from_secs(60));
-    first.send(request).await.expect_err("as the last one says");
+    first.send("/test.Echo/Unary", request).await.expect_err("as the last one says");
     middle.stop().await;
     let seen = seen.lock().expect("no panic").take();
     (seen.expect("the last was called"), sent, served)

@@ -7,10 +7,11 @@ use hottap::Hottap;
 use hottap::client::{ErrorKind, Phase};
 use hottap::rpc::{Outcome, RpcInfo};
 
+use crate::counted::{Running, World, check};
 use crate::echo::Echo;
 use crate::recorder::Recorder;
 use crate::script::{OK, Script, get};
-use crate::world::{Client, Running, World, check, collect};
+use crate::world::{Client, collect};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -12,9 +12,10 @@ use http_body_util::{BodyExt, Full};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use crate::counted::{World, check};
 use crate::recorder::Recorder;
 use crate::script::{Handler, Script, answer, get};
-use crate::world::{World, check, collect};
+use crate::world::collect;
 
 /// When a test gives up: long, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -113,7 +114,7 @@ async fn pings_without_a_pause_are_not_sent() {
         let count = count.clone();
         async move {
             wire.preface().await;
-            wire.write(&crate::script::frame(4, 0, 0, &[])).await;
+            wire.write(&crate::frame::frame(4, 0, 0, &[])).await;
             let mut head = [0; 9];
             while tokio::io::AsyncReadExt::read_exact(&mut wire.0, &mut head).await.is_ok() {
                 let [a, b, c, kind, flags, ..] = head;
@@ -122,7 +123,7 @@ async fn pings_without_a_pause_are_not_sent() {
                     break;
                 }
                 if kind == PING && flags == 0 {
-                    wire.write(&crate::script::frame(PING, 1, 0, &payload)).await;
+                    wire.write(&crate::frame::frame(PING, 1, 0, &payload)).await;
                     count.fetch_add(1, Ordering::Relaxed);
                 }
             }

@@ -3,9 +3,10 @@
 use hottap::rpc::{Level, RpcInfo};
 
 use crate::broken::nobody;
+use crate::counted::World;
 use crate::recorder::Recorder;
 use crate::script::{OK, Script, get};
-use crate::world::{World, collect};
+use crate::world::collect;
 
 fn kinds(info: &RpcInfo) -> Vec<&'static str> {
     let events = info.stats().events();

@@ -14,9 +14,9 @@ use http_body_util::{BodyExt, Full};
 use tokio::net::{TcpListener, UnixListener};
 use tower::ServiceExt;
 
+use crate::counted::check;
 use crate::recorder::Recorder;
 use crate::script::{get, send};
-use crate::world::check;
 
 fn app(served: &Hottap) -> Router {
     Router::new()

@@ -11,9 +11,9 @@ use hottap::rpc::Outcome;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::counted::{self, check};
 use crate::recorder::Recorder;
 use crate::script::{Handler, answer, get};
-use crate::world::{self, check};
 
 async fn server() -> Handler {
     Handler::start(|_, _| async { answer(200, &[], "ok") }).await
@@ -77,7 +77,7 @@ async fn calls_that_wait_for_the_same_connection_fail_with_it() {
         std::future::pending()
     };
     let builder = sent.start("shop").client("http://inventory:8080").connect_timeout(Duration::from_secs(2));
-    let client = world::Client::of(builder.resolver(hangs));
+    let client = counted::client(builder.resolver(hangs));
     let began = Instant::now();
     let mut calls = JoinSet::new();
     for _ in 0..100 {

@@ -15,9 +15,10 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{Full, StreamBody};
 
 use crate::broken::nobody;
+use crate::counted::{self, World, check};
+use crate::frame::frame;
 use crate::recorder::Recorder;
-use crate::script::{Handler, OK, Script, answer, frame, get, send};
-use crate::world::{self, World, check};
+use crate::script::{Handler, OK, Script, answer, get, send};
 
 /// So short that no test waits.
 fn retry(attempts: u16) -> Retry {
@@ -284,7 +285,7 @@ async fn a_call_of_grpc_that_nobody_was_available_for_is_tried_again() {
     for (in_trailers, words) in [(false, "1: UNAVAILABLE no!"), (true, "1: UNAVAILABLE ")] {
         let sent = Recorder::default();
         let (server, before) = unavailable(in_trailers).await;
-        let client = world::Client::of(sent.start("shop").client(server.url()).retry(retry(3)));
+        let client = counted::client(sent.start("shop").client(server.url()).retry(retry(3)));
         assert_eq!(client.unary("echo").await.expect("succeeds"), "ok");
         let expected = [None, Some("1".to_owned()), Some("2".to_owned())];
         assert_eq!(before.lock().expect("no panic")[..], expected);

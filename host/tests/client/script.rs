@@ -64,12 +64,6 @@ impl Drop for Script {
 /// One connection.
 pub(crate) struct Wire(pub(crate) TcpStream);
 
-/// A frame of HTTP/2.
-pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
 /// An HTTP/1.1 response of two bytes.
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 

@@ -19,9 +19,9 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tower::ServiceExt;
 
+use crate::counted::{World, client};
 use crate::recorder::Recorder;
 use crate::script::{Handler, OK, Script, answer, get};
-use crate::world::{Client, World};
 
 /// When a test gives up: long, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -42,7 +42,7 @@ async fn a_call_that_gives_up_on_a_connection_does_not_fail_those_that_wait_for_
         }
     };
     let endpoint = format!("http://inventory:{}", world.server.address.port());
-    let client = Client::of(sent.start("shop").client(endpoint).resolver(resolve));
+    let client = client(sent.start("shop").client(endpoint).resolver(resolve));
     let impatient = client.clone();
     let impatient = tokio::spawn(async move { impatient.unary_within("echo", Duration::from_millis(300)).await });
     first.notified().await;

@@ -12,9 +12,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
+use crate::counted::{self, check};
 use crate::recorder::Recorder;
 use crate::script::{Handler, OK, Script, answer, get};
-use crate::world::{self, check};
 
 /// Signs certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -92,7 +92,7 @@ async fn what_both_prefer_is_spoken() {
         let builder = client(&tap, &server, Tls::new().ca_pem(authority.pem()));
         let before = sent.finished(0).await.len();
         if grpc {
-            let status = world::Client::of(builder).unary("echo").await.expect_err("as the server says");
+            let status = counted::client(builder).unary("echo").await.expect_err("as the server says");
             assert_eq!(status.code(), tonic::Code::NotFound);
         } else {
             let client = builder.build().expect("builds");
@@ -129,7 +129,7 @@ async fn a_certificate_that_is_not_good_is_told_by_what_is_wrong_with_it() {
         let server = serve(acceptor(certificate, None, BOTH)).await;
         let error = get(&client(&tap, &server, tls.clone()).build().expect("builds"), "/").await.expect_err("refused");
         assert_eq!((error.kind(), error.phase()), (kind, Phase::Handshake), "{error:?}");
-        let status = world::Client::of(client(&tap, &server, tls)).unary("echo").await.expect_err("refused");
+        let status = counted::client(client(&tap, &server, tls)).unary("echo").await.expect_err("refused");
         assert_eq!(status.code(), tonic::Code::Unavailable);
         for info in sent.finished(2).await {
             check(&info, Outcome::Error, "certificate");

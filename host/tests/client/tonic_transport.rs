@@ -7,9 +7,10 @@ use hottap::rpc::{Outcome, Protocol, Streaming, Transport};
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
+use crate::counted::{Running, World, check, client};
 use crate::echo::Echo;
 use crate::recorder::Recorder;
-use crate::world::{Client, Running, World, check, collect};
+use crate::world::{Client, collect};
 
 fn messages(count: usize) -> impl tokio_stream::Stream<Item = Bytes> + Send {
     tokio_stream::iter((0..count).map(|number| Bytes::from(format!("message {number}"))))
@@ -71,7 +72,7 @@ async fn grpc_goes_over_a_unix_socket() {
     let server = tonic::transport::Server::builder().layer(layer).add_service(Echo::default());
     tokio::spawn(server.serve_with_incoming(incoming));
     let endpoint = format!("unix:{}", path.display());
-    let client = Client::of(sent.start("shop").client(endpoint.clone()));
+    let client = client(sent.start("shop").client(endpoint.clone()));
     assert_eq!(client.unary("echo").await.expect("succeeds"), "echo");
     let info = sent.one().await;
     check(&info, Outcome::Ok, "");

@@ -162,7 +162,13 @@ impl Running {
 
     /// Of whatever serves on a listener until it is told to stop.
     pub(crate) async fn of(serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> JoinHandle<()>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        Self::on(TcpListener::bind("127.0.0.1:0").await.expect("binds"), serve)
+    }
+
+    pub(crate) fn on(
+        listener: TcpListener,
+        serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> JoinHandle<()>,
+    ) -> Self {
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel::<()>();
         Self { address, stop, task: serve(listener, stopped) }

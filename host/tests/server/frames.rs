@@ -1,5 +1,6 @@
 //! HTTP/2 by hand: frames as bytes, so that they can be wrong.
 
+pub(crate) use crate::frame::frame;
 use crate::house::House;
 use crate::raw::Raw;
 
@@ -19,11 +20,6 @@ pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
-
-pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
 
 /// A header that is neither indexed nor compressed.
 pub(crate) fn literal(name: &str, value: &str) -> Vec<u8> {

@@ -14,6 +14,7 @@ mod stand;
 mod world;
 
 mod apart;
+mod frame;
 mod frames;
 mod house;
 mod raw;

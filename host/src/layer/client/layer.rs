@@ -29,10 +29,11 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
 pub struct ClientLayer {
-    tap: Hottap,
-    own: Option<Arc<Natives>>,
-    callee: Symbol,
-    classify: Option<Arc<dyn Classify>>,
+    pub(super) tap: Hottap,
+    /// The tracers of this layer alone.
+    pub(super) own: Option<Arc<Natives>>,
+    pub(super) callee: Symbol,
+    pub(super) classify: Option<Arc<dyn Classify>>,
 }
 
 impl ClientLayer {
@@ -68,7 +69,7 @@ impl<S> Layer<S> for ClientLayer {
     type Service = ClientService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientService::new(inner, self.tap.clone(), self.own.clone(), self.callee, self.classify.clone())
+        ClientService { inner, layer: self.clone() }
     }
 }
 

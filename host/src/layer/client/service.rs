@@ -2,44 +2,26 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Extensions, Method, Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
-use super::ClientBody;
+use super::{ClientBody, ClientLayer};
 use crate::layer::active::{Active, Start};
-use crate::layer::business::Classify;
 use crate::layer::owner::Owner;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
-use crate::rpc::{Peer, RpcInfo, RpcNotes, Side, Symbol};
-use crate::tracer::{Begun, Core, Hottap, Natives, RequestHead};
+use crate::rpc::{Peer, RpcInfo, RpcNotes, Side};
+use crate::tracer::{Begun, RequestHead};
 
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
 #[derive(Clone)]
 pub struct ClientService<S> {
-    inner: S,
-    tap: Hottap,
-    /// The tracers of this layer alone.
-    own: Option<Arc<Natives>>,
-    callee: Symbol,
-    classify: Option<Arc<dyn Classify>>,
-}
-
-impl<S> ClientService<S> {
-    pub(super) fn new(
-        inner: S,
-        tap: Hottap,
-        own: Option<Arc<Natives>>,
-        callee: Symbol,
-        classify: Option<Arc<dyn Classify>>,
-    ) -> Self {
-        Self { inner, tap, own, callee, classify }
-    }
+    pub(super) inner: S,
+    pub(super) layer: ClientLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientService<S>
@@ -81,15 +63,15 @@ impl<S> ClientService<S> {
         B: ClientBody,
         R: Body,
     {
-        let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
-            propagate::forward(self.tap.core().propagators, request.headers_mut());
+        let core = self.layer.tap.core();
+        let Some((begun, head)) = begin(&self.layer, &request) else {
+            propagate::forward(core.propagators, request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
-        let classify = self.classify.clone();
-        let begun = begun.requested(self.tap.core(), || place(RequestHead::of(&request)));
-        let (mut active, parent) = observe(self.tap.core(), self.callee, classify, begun, &head, &request, fill);
-        parent.inject(active.call().context().outgoing(), self.tap.core().propagators, request.headers_mut());
+        let begun = begun.requested(core, || place(RequestHead::of(&request)));
+        let (mut active, parent) = observe(&self.layer, begun, &head, &request, fill);
+        parent.inject(active.call().context().outgoing(), core.propagators, request.headers_mut());
         active.start_plugins(request.headers_mut());
         join(&active, request.extensions_mut());
         let probe = Probe::new(active.request_tap());
@@ -102,7 +84,8 @@ impl<S> ClientService<S> {
 
 /// None if nobody wants the call.
 #[inline]
-fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
+fn begin<'a, B>(layer: &ClientLayer, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
+    let (core, own) = (layer.tap.core(), layer.own.as_ref());
     if !Begun::may_be_wanted(core, Side::Client, own) {
         return None;
     }
@@ -122,9 +105,7 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
 
 /// Starts the call; the last is what the request's headers have to say of it.
 fn observe<B>(
-    core: &Arc<Core>,
-    callee: Symbol,
-    classify: Option<Arc<dyn Classify>>,
+    layer: &ClientLayer,
     begun: Begun,
     head: &Head<'_>,
     request: &Request<B>,
@@ -134,11 +115,12 @@ fn observe<B>(
     let tracestate = parent.take_tracestate(request.headers());
     let begun = begun.inherit(std::mem::take(&mut parent.extensions), tracestate);
     let (wire, trace) = (head.wire, parent.trace);
-    let start = Start { side: Side::Client, wire, trace, to_head: request.method() == Method::HEAD, classify };
-    let active = Active::start(core, begun, start, |info| {
+    let (to_head, classify) = (request.method() == Method::HEAD, layer.classify.clone());
+    let start = Start { side: Side::Client, wire, trace, to_head, classify };
+    let active = Active::start(layer.tap.core(), begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
-        info.to.service = callee;
+        info.to.service = layer.callee;
         info.from.method = parent.caller;
         info.set_peer(peer(request.uri()));
         fill(info);
@@ -169,7 +151,7 @@ fn peer(uri: &Uri) -> Peer {
 
 impl<S> fmt::Debug for ClientService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientService").field("callee", &self.callee).finish_non_exhaustive()
+        f.debug_struct("ClientService").field("callee", &self.layer.callee).finish_non_exhaustive()
     }
 }
 

@@ -20,10 +20,9 @@ pub(crate) use methods::method;
 pub(crate) use payload::transport;
 pub(crate) use reader::Reader;
 pub(crate) use verdict::{End, Verdict};
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Media, Wire};
 
 use self::base64::Base64;
 use self::encoding::{Encoding, Opened};
 use self::envelopes::Envelopes;
 use self::frames::Frames;
-use self::wire::Media;

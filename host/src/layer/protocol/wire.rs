@@ -106,9 +106,9 @@ fn is_literally(route: &str, path: &str) -> bool {
     !path.is_empty() && route.ends_with(path)
 }
 
-/// What a content type says of a body.
+/// What a content type says of a body. The layers and both runtimes ask this alone, so that all take a call for the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Media {
+pub(crate) enum Media {
     Grpc,
     GrpcWeb,
     GrpcWebText,
@@ -119,7 +119,7 @@ pub(super) enum Media {
 
 impl Media {
     #[inline]
-    pub(super) fn of(content_type: &HeaderValue) -> Self {
+    pub(crate) fn of(content_type: &HeaderValue) -> Self {
         // As nearly all have it.
         if content_type.as_bytes() == grpc::CONTENT_TYPE {
             return Self::Grpc;

@@ -30,9 +30,10 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
 pub struct ServerLayer {
-    tap: Hottap,
-    own: Option<Arc<Natives>>,
-    classify: Option<Arc<dyn Classify>>,
+    pub(super) tap: Hottap,
+    /// The tracers of this layer alone.
+    pub(super) own: Option<Arc<Natives>>,
+    pub(super) classify: Option<Arc<dyn Classify>>,
 }
 
 impl ServerLayer {
@@ -66,7 +67,7 @@ impl<S> Layer<S> for ServerLayer {
     type Service = ServerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ServerService::new(inner, self.tap.clone(), self.own.clone(), self.classify.clone())
+        ServerService { inner, layer: self.clone() }
     }
 }
 

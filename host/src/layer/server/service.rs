@@ -1,38 +1,27 @@
 //! The service that observes the calls that the one inside handles.
 
 use std::fmt;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::peer;
+use super::{ServerLayer, peer};
 use crate::layer::active::{Active, Start};
-use crate::layer::business::Classify;
 use crate::layer::exchange::Tap;
 use crate::layer::owner::Owner;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{self, Ambient, Remote};
 use crate::rpc::{EventKind, RpcHandle, Side, TraceContext};
-use crate::tracer::{Begun, Core, Hottap, Natives, RequestHead};
+use crate::tracer::{Begun, RequestHead};
 
 /// A service whose calls are observed. Made by a [`ServerLayer`](super::ServerLayer).
 #[derive(Clone)]
 pub struct ServerService<S> {
-    inner: S,
-    tap: Hottap,
-    /// The tracers of this layer alone.
-    own: Option<Arc<Natives>>,
-    classify: Option<Arc<dyn Classify>>,
-}
-
-impl<S> ServerService<S> {
-    pub(super) fn new(inner: S, tap: Hottap, own: Option<Arc<Natives>>, classify: Option<Arc<dyn Classify>>) -> Self {
-        Self { inner, tap, own, classify }
-    }
+    pub(super) inner: S,
+    pub(super) layer: ServerLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for ServerService<S>
@@ -53,9 +42,10 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some((begun, head)) = begin(self.tap.core(), self.own.as_ref(), &request) else {
+        let Some((begun, head)) = begin(&self.layer, &request) else {
             let headers = request.headers();
-            let mut ambient = Ambient::passing(self.tap.core().propagators, headers, || protocol::deadline(headers));
+            let mut ambient =
+                Ambient::passing(self.layer.tap.core().propagators, headers, || protocol::deadline(headers));
             let request = request.map(|body| RequestBody::new(body, None));
             let inner = {
                 let _entered = Ambient::enter(&mut ambient);
@@ -63,7 +53,7 @@ where
             };
             return ResponseFuture::new(inner, Owner::default(), ambient);
         };
-        let (mut active, tap, rpc) = observe(self.tap.core(), begun, &head, self.classify.clone(), &request);
+        let (mut active, tap, rpc) = observe(&self.layer, begun, &head, &request);
         active.start_plugins(request.headers_mut());
         let mut owner = Owner::new(active);
         if !rpc.extensions().is_empty() {
@@ -82,7 +72,8 @@ where
 
 /// None if nobody wants the call.
 #[inline]
-fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
+fn begin<'a, B>(layer: &ServerLayer, request: &'a Request<B>) -> Option<(Begun, Head<'a>)> {
+    let (core, own) = (layer.tap.core(), layer.own.as_ref());
     if !Begun::may_be_wanted(core, Side::Server, own) {
         return None;
     }
@@ -108,12 +99,12 @@ fn begin<'a, B>(core: &Core, own: Option<&Arc<Natives>>, request: &'a Request<B>
 
 /// Starts the call, and prepares all that will watch it; the last is what the handler sees of it.
 fn observe<B>(
-    core: &Arc<Core>,
+    layer: &ServerLayer,
     begun: Begun,
     head: &Head<'_>,
-    classify: Option<Arc<dyn Classify>>,
     request: &Request<B>,
 ) -> (Box<Active>, Tap, RpcHandle) {
+    let core = layer.tap.core();
     let (wire, remote) = (head.wire, head.given.remote());
     let (extensions, tracestate) = propagate::incoming(core.propagators, head.given, request.headers());
     let begun = begun.inherit(extensions, tracestate).requested(core, || {
@@ -121,7 +112,8 @@ fn observe<B>(
         RequestHead::of(request).over(tls)
     });
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
-    let start = Start { side: Side::Server, wire, trace, to_head: request.method() == Method::HEAD, classify };
+    let (to_head, classify) = (request.method() == Method::HEAD, layer.classify.clone());
+    let start = Start { side: Side::Server, wire, trace, to_head, classify };
     let mut active = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
