@@ -32,13 +32,14 @@ pub struct Counts {
 pub struct MetricCounts {
     /// All of them.
     pub exports: u64,
-    /// The collector has taken them, in whole or in part.
+    /// The collector has taken all their messages, each in whole or in part.
     pub exported: u64,
-    /// They could not be delivered: nobody answered in time, or what answered is no collector, or it wants them not.
+    /// A message of them could not be delivered: nobody answered in time, or what answered is no collector, or it wants it
+    /// not. The others of the same export may have arrived.
     pub failed: u64,
     /// They are being sent.
     pub pending: u64,
-    /// Data points that the collector has refused in exports that it has taken (OTLP's partial success).
+    /// Data points that the collector has refused in messages that it has taken (OTLP's partial success).
     pub rejected_points: u64,
 }
 
@@ -103,9 +104,9 @@ impl Account {
         self.pending.fetch_sub(spans as u64, Relaxed);
     }
 
+    /// No more of them are rejected than there are.
     pub(super) fn delivered(&self, spans: usize, rejected: u64) {
         let spans = spans as u64;
-        let rejected = rejected.min(spans);
         self.exported.fetch_add(spans - rejected, Relaxed);
         self.rejected.fetch_add(rejected, Relaxed);
         self.pending.fetch_sub(spans, Relaxed);
@@ -143,9 +144,13 @@ impl MetricAccount {
         self.pending.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn delivered(&self, rejected_points: u64) {
+    /// Of a message that was taken.
+    pub(super) fn rejected(&self, points: u64) {
+        self.rejected_points.fetch_add(points, Relaxed);
+    }
+
+    pub(super) fn delivered(&self) {
         self.exported.fetch_add(1, Relaxed);
-        self.rejected_points.fetch_add(rejected_points, Relaxed);
         self.pending.fetch_sub(1, Relaxed);
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem::take;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
@@ -18,7 +20,7 @@ use super::account::Account;
 use super::answer::Verdict;
 use super::backoff::Backoff;
 use super::collector::{Closer, Collector};
-use super::pieces::{MAX_BYTES, pieces};
+use super::parts::{Part, parts, room, share};
 use super::settings::BatchSettings;
 use super::trouble::Trouble;
 use super::variables::DAY;
@@ -232,13 +234,29 @@ impl Sender {
             return self.give_up(batch.len());
         }
         batch.iter_mut().for_each(|span| self.shared.settings.limits.cut(span));
-        let request =
-            ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) };
-        pieces(request, MAX_BYTES).into_iter().map(|(piece, count)| self.deliver_piece(&piece, count, &mut until)).sum()
+        let mut requests = Vec::new();
+        for mut of_resource in group_spans_by_resource_and_scope(batch, &self.resource) {
+            let scopes = take(&mut of_resource.scope_spans);
+            let request = |of_resource| ExportTraceServiceRequest { resource_spans: vec![of_resource] };
+            let whole = request(of_resource.clone());
+            let parts = parts(scopes, room(&whole)).into_iter();
+            requests.extend(parts.map(|Part { scopes: scope_spans, count }| {
+                (request(ResourceSpans { scope_spans, ..of_resource.clone() }), count)
+            }));
+        }
+        let (mut lost, all) = (0, requests.len());
+        for (index, (request, count)) in requests.into_iter().enumerate() {
+            let now = Instant::now();
+            let share = now + share(self.limit(until).saturating_duration_since(now), all - index);
+            let mut own = share;
+            lost += self.deliver_part(&request, count, &mut own);
+            until += own - share;
+        }
+        lost
     }
 
     /// Tries until the request is delivered, refused, or its time is over. How many spans were lost.
-    fn deliver_piece(&mut self, request: &ExportTraceServiceRequest, count: usize, until: &mut Instant) -> u64 {
+    fn deliver_part(&mut self, request: &ExportTraceServiceRequest, count: usize, until: &mut Instant) -> u64 {
         let packed = self.collector.pack(&request.encode_to_vec());
         let mut backoff = Backoff::new();
         loop {
@@ -255,6 +273,7 @@ impl Sender {
                     return 0;
                 }
                 Verdict::Taken { rejected, reason } => {
+                    let rejected = rejected.min(count as u64);
                     trouble.is(&reason, rejected);
                     account.delivered(count, rejected);
                     return rejected;
