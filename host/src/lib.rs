@@ -13,6 +13,8 @@ pub mod client;
 mod collect;
 #[cfg(feature = "plugins")]
 mod config;
+#[cfg(any(feature = "otel", feature = "plugins"))]
+mod dial;
 #[cfg(feature = "drive")]
 #[doc(hidden)]
 pub mod drive;

@@ -1,0 +1,9 @@
+//! What the clients inside the host have in common, whomever they talk to. Knows nothing of what is sent.
+
+#[cfg(any(feature = "otel", feature = "plugins"))]
+mod connect;
+
+#[cfg(feature = "plugins")]
+pub(crate) use connect::ConnectError;
+#[cfg(any(feature = "otel", feature = "plugins"))]
+pub(crate) use connect::connect;
