@@ -31,6 +31,8 @@ pub(super) enum Protocol {
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) protocol: Protocol,
+    /// The variable that says where, or would.
+    pub(super) variable: String,
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: bool,
@@ -138,7 +140,7 @@ impl Target {
         let (uri, host, port) =
             parsed.ok_or_else(|| ConfigError::invalid(&name, "an address such as http://localhost:4318"))?;
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        Ok(Self { protocol, host, port, tls, uri, headers, timeout, gzip, certificate, client })
+        Ok(Self { protocol, variable: name, host, port, tls, uri, headers, timeout, gzip, certificate, client })
     }
 }
 
