@@ -142,12 +142,12 @@ impl SpanProcessor for Batch {
         account.ended();
         let mut state = self.0.state();
         if state.closed.is_some() {
-            account.dropped();
+            account.shut_down();
             return;
         }
         if state.waiting.len() >= settings.queue {
             drop(state);
-            account.dropped();
+            account.queue_full();
             trouble.is(&format_args!("{} spans wait already (OTEL_BSP_MAX_QUEUE_SIZE)", settings.queue), 1);
             return;
         }
@@ -258,11 +258,14 @@ impl Sender {
     /// Tries until the request is delivered, refused, or its time is over. How many spans were lost.
     fn deliver_part(&mut self, request: &ExportTraceServiceRequest, count: usize, until: &mut Instant) -> u64 {
         let packed = self.collector.pack(&request.encode_to_vec());
-        let mut backoff = Backoff::new();
+        let (mut backoff, mut last) = (Backoff::new(), None::<String>);
         loop {
             let left = self.limit(*until).saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return self.give_up(count);
+                return match last {
+                    Some(reason) => self.fail(&reason, count),
+                    None => self.give_up(count),
+                };
             }
             let verdict = self.collector.send(&packed, left);
             let Shared { account, trouble, .. } = &*self.shared;
@@ -278,30 +281,32 @@ impl Sender {
                     account.delivered(count, rejected);
                     return rejected;
                 }
-                Verdict::Never { reason } => {
-                    trouble.is(&reason, count as u64);
-                    account.failed(count);
-                    return count as u64;
-                }
+                Verdict::Never { reason } => return self.fail(&reason, count),
                 Verdict::Later { reason, after } => (reason, after),
             };
             let wait = backoff.next(after);
             // The time for which the collector asks is not the batch's: the queue holds what comes meanwhile.
             *until += after.unwrap_or_default();
-            let is_last = Instant::now() + wait >= *until || self.is_hurried();
-            trouble.is(&reason, if is_last { count as u64 } else { 0 });
-            if is_last {
-                account.failed(count);
-                return count as u64;
+            if Instant::now() + wait >= *until || self.is_hurried() {
+                return self.fail(&reason, count);
             }
+            trouble.is(&reason, 0);
+            last = Some(reason);
             self.pause(wait);
         }
     }
 
-    /// There is no time left for a batch.
+    /// So many were tried in vain.
+    fn fail(&self, reason: &str, count: usize) -> u64 {
+        self.shared.trouble.is(&reason, count as u64);
+        self.shared.account.failed(count);
+        count as u64
+    }
+
+    /// There is no time left for so many, which were not tried.
     fn give_up(&self, count: usize) -> u64 {
         self.shared.trouble.is(&"there is no time left", count as u64);
-        self.shared.account.given_up(count);
+        self.shared.account.timed_out(count);
         count as u64
     }
 
