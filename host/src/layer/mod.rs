@@ -27,7 +27,7 @@ mod server;
 pub(crate) use protocol::grpc::deadline as grpc_deadline;
 
 #[cfg(feature = "otel")]
-pub(crate) use protocol::method as http_method;
+pub(crate) use protocol::{Base64, method as http_method};
 
 pub use body::{RequestBody, ResponseBody};
 pub use business::{BusinessStatus, Classify, ResponseHead};
