@@ -13,7 +13,7 @@ pub mod client;
 mod collect;
 #[cfg(feature = "plugins")]
 mod config;
-#[cfg(any(feature = "otel", feature = "plugins"))]
+#[cfg(any(feature = "client", feature = "otel", feature = "plugins"))]
 mod dial;
 #[cfg(feature = "drive")]
 #[doc(hidden)]

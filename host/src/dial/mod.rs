@@ -2,8 +2,10 @@
 
 #[cfg(any(feature = "otel", feature = "plugins"))]
 mod connect;
+mod retry_after;
 
 #[cfg(feature = "plugins")]
 pub(crate) use connect::ConnectError;
 #[cfg(any(feature = "otel", feature = "plugins"))]
 pub(crate) use connect::connect;
+pub(crate) use retry_after::retry_after;
