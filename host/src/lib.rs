@@ -13,7 +13,6 @@ pub mod client;
 mod collect;
 #[cfg(feature = "plugins")]
 mod config;
-#[cfg(any(feature = "client", feature = "otel", feature = "plugins"))]
 mod dial;
 #[cfg(feature = "drive")]
 #[doc(hidden)]
