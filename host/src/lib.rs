@@ -13,6 +13,7 @@ pub mod client;
 mod collect;
 #[cfg(feature = "plugins")]
 mod config;
+mod dial;
 #[cfg(feature = "drive")]
 #[doc(hidden)]
 pub mod drive;

@@ -15,6 +15,7 @@ use super::balance::Health;
 use super::connect::{Connector, LastFailure, Offer, Queue, Resolve, Tls};
 use super::outgoing::Outgoing;
 use super::{BuildError, Error, ErrorKind, Phase};
+use crate::dial::bare;
 use crate::rpc::Peer;
 
 /// The port that an `https` endpoint has when it names none.
@@ -70,7 +71,7 @@ impl Target {
         let default = if scheme == Scheme::HTTPS { HTTPS_PORT } else { HTTP_PORT };
         let host = authority.host();
         let port = authority.port_u16().unwrap_or(default);
-        let peer = match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        let peer = match bare(host).parse::<IpAddr>() {
             Ok(ip) => Peer::Socket((ip, port).into()),
             Err(_) => Peer::text(&format!("{host}:{port}")),
         };
@@ -78,7 +79,7 @@ impl Target {
     }
 
     fn host(&self) -> &str {
-        self.authority.host().trim_start_matches('[').trim_end_matches(']')
+        bare(self.authority.host())
     }
 }
 

@@ -1,12 +1,13 @@
 //! Whether a call is tried again, and when: pure decisions, and the settings that they follow.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method, Response, StatusCode};
 use tower::retry::budget::{Budget, TpsBudget};
 
 use super::{Error, ErrorKind, Phase};
+use crate::dial::retry_after;
 use crate::layer::grpc;
 
 /// A status of gRPC.
@@ -156,12 +157,12 @@ impl Failed {
         })
     }
 
-    /// None if the response's head is nothing to try again for.
-    pub(super) fn of_response<B>(response: &Response<B>, grpc: bool) -> Option<Self> {
+    /// None if the response's head, which came at `now`, is nothing to try again for.
+    pub(super) fn of_response<B>(response: &Response<B>, grpc: bool, now: SystemTime) -> Option<Self> {
         match response.status() {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Some(Self {
                 is_harmless: false,
-                server_says: retry_after(response.headers()),
+                server_says: wish(response.headers(), now),
                 is_unavailable: response.status() == StatusCode::SERVICE_UNAVAILABLE,
             }),
             _ if grpc => Self::of_grpc(response.headers()),
@@ -179,18 +180,10 @@ impl Failed {
     }
 }
 
-/// `retry-after`, in seconds or as a date.
-fn retry_after(headers: &HeaderMap) -> ServerSays {
-    let Some(text) = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()) else {
-        return ServerSays::Nothing;
-    };
-    if let Ok(seconds) = text.trim().parse() {
-        return ServerSays::After(Duration::from_secs(seconds));
-    }
-    match httpdate::parse_http_date(text) {
-        Ok(date) => ServerSays::After(date.duration_since(std::time::SystemTime::now()).unwrap_or_default()),
-        Err(_) => ServerSays::Nothing,
-    }
+/// `retry-after`; what can't be read says nothing.
+fn wish(headers: &HeaderMap, now: SystemTime) -> ServerSays {
+    let text = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    text.and_then(|text| retry_after(text, now)).map_or(ServerSays::Nothing, ServerSays::After)
 }
 
 /// gRPC's own (<https://github.com/grpc/proposal/blob/master/A6-client-retries.md>): what can't be read, or is negative,
@@ -237,16 +230,20 @@ mod tests {
         check(error(ErrorKind::Protocol, Phase::Head), get, None, "it would answer the same again");
         check(error(ErrorKind::Request, Phase::Start), get, None, "it is no better the next time");
         check(error(ErrorKind::RequestBody, Phase::Head), get, None, "the application's own");
-        let http = |status, headers: &[_]| Failed::of_response(&response(status, headers), false);
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let http = |status, headers: &[_]| Failed::of_response(&response(status, headers), false, now);
         check(http(200, &[]), get, None, "it is good");
         check(http(500, &[]), get, None, "nobody says that it helps");
         check(http(503, &[]), get, Some(100), "not available");
         check(http(503, &[]), post, None, "it may have been done");
         check(http(503, &[("retry-after", "2")]), get, Some(2_000), "the server says when");
         check(http(429, &[("retry-after", "0")]), get, Some(100), "but not at once");
-        check(http(429, &[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")]), get, Some(100), "a date that is over");
+        check(http(429, &[("retry-after", "Sun, 06 Nov 1994 08:49:27 GMT")]), get, Some(100), "a date that is over");
+        check(http(429, &[("retry-after", " Sun, 06 Nov 1994 08:49:40 GMT")]), get, Some(3_000), "a date");
+        check(http(503, &[("retry-after", "61")]), get, None, "longer than anybody waits");
         check(http(429, &[("retry-after", "soon")]), get, Some(100), "what cannot be read");
-        let grpc = |headers: &[_]| Failed::of_response(&response(200, headers), true);
+        let grpc = |headers: &[_]| Failed::of_response(&response(200, headers), true, now);
         check(grpc(&[]), post, None, "no status yet");
         check(grpc(&[("grpc-status", "14")]), post, Some(100), "UNAVAILABLE");
         check(grpc(&[("grpc-status", "13")]), post, None, "INTERNAL");

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
@@ -211,7 +211,7 @@ impl Sender {
                 }
                 let mut answer = Answer { response, first: None, refused: false, pick, watch };
                 let failed = match self.retry {
-                    None => Failed::of_response(&answer.response, call.grpc),
+                    None => Failed::of_response(&answer.response, call.grpc, SystemTime::now()),
                     Some(_) => answer.failed(call.grpc).await,
                 };
                 answer.refused = failed.is_some();
@@ -260,7 +260,7 @@ impl Answer {
     /// Whether another attempt could be better. Looks at the first piece of the body of a response of gRPC, if all of the
     /// request has been handed over: before that, the server may well wait for more of it.
     async fn failed(&mut self, grpc: bool) -> Option<Failed> {
-        let failed = Failed::of_response(&self.response, grpc);
+        let failed = Failed::of_response(&self.response, grpc, SystemTime::now());
         if failed.is_some() || !grpc || grpc::status(self.response.headers()).is_some() {
             return failed;
         }

@@ -58,7 +58,7 @@ impl Place {
                 "it has a user or a password in it; give them as headers = { authorization = { env = \"NAME\" } }",
             ));
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = crate::dial::bare(authority.host()).to_owned();
         // Whether there is a colon after the host: `http://host:` and `http://host:99999` are mistakes, not defaults.
         let port = match authority.port_u16() {
             None if authority.as_str().len() > authority.host().len() => {

@@ -29,7 +29,7 @@ pub(crate) use protocol::grpc::deadline as grpc_deadline;
 #[cfg(any(feature = "client", feature = "server"))]
 pub(crate) use protocol::Media;
 #[cfg(feature = "otel")]
-pub(crate) use protocol::method as http_method;
+pub(crate) use protocol::{Base64, method as http_method};
 
 pub use body::{RequestBody, ResponseBody};
 pub use business::{BusinessStatus, Classify, ResponseHead};

@@ -29,6 +29,7 @@ pub struct MetricTracer {
     conventions: Conventions,
     business: BusinessErrors,
     further: Option<Further>,
+    endpoint: Histogram<f64>,
     stable: Durations,
     old: Option<Durations>,
     meter: Meter,
@@ -36,11 +37,10 @@ pub struct MetricTracer {
 
 type Further = Box<dyn Fn(&RpcInfo) -> Vec<KeyValue> + Send + Sync>;
 
-/// One histogram for each kind of call.
+/// One histogram for each kind of call that goes over the network.
 struct Durations {
     rpc: [Histogram<f64>; 2],
     http: [Histogram<f64>; 2],
-    endpoint: Histogram<f64>,
 }
 
 impl MetricTracer {
@@ -61,6 +61,7 @@ impl MetricTracer {
             conventions: Conventions::default(),
             business: BusinessErrors::default(),
             further: None,
+            endpoint: in_seconds(&meter, "endpoint.call.duration", "Duration of calls inside the process."),
             stable: Durations::stable(&meter),
             old: None,
             meter,
@@ -111,8 +112,7 @@ impl MetricTracer {
 
 impl Durations {
     fn stable(meter: &Meter) -> Self {
-        let seconds = |name: &'static str| meter.f64_histogram(name).with_unit("s").with_boundaries(BOUNDS.to_vec());
-        let of = |name, words| seconds(name).with_description(words).build();
+        let of = |name, words| in_seconds(meter, name, words);
         Self {
             rpc: [
                 of("rpc.client.call.duration", "Duration of RPCs that were made."),
@@ -122,7 +122,6 @@ impl Durations {
                 of("http.client.request.duration", "Duration of HTTP requests that were made."),
                 of("http.server.request.duration", "Duration of HTTP requests that were served."),
             ],
-            endpoint: of("endpoint.call.duration", "Duration of calls inside the process."),
         }
     }
 
@@ -131,18 +130,19 @@ impl Durations {
         Self {
             rpc: [of("rpc.client.duration"), of("rpc.server.duration")],
             http: [of("http.client.duration"), of("http.server.duration")],
-            endpoint: Self::stable(meter).endpoint,
         }
     }
 
-    fn of(&self, kind: Kind, side: Side) -> &Histogram<f64> {
-        let [client, server] = match kind {
-            Kind::Endpoint => return &self.endpoint,
-            Kind::Rpc => &self.rpc,
-            Kind::Http => &self.http,
-        };
+    /// Of RPCs, or of plain HTTP.
+    fn of(&self, is_http: bool, side: Side) -> &Histogram<f64> {
+        let [client, server] = if is_http { &self.http } else { &self.rpc };
         if side == Side::Client { client } else { server }
     }
+}
+
+fn in_seconds(meter: &Meter, name: &'static str, words: &'static str) -> Histogram<f64> {
+    let histogram = meter.f64_histogram(name).with_unit("s").with_boundaries(BOUNDS.to_vec());
+    histogram.with_description(words).build()
 }
 
 impl Tracer for MetricTracer {
@@ -152,11 +152,16 @@ impl Tracer for MetricTracer {
         let info = call.info();
         let kind = Kind::of(info);
         let (names, seconds) = (kind.names(self.conventions), info.stats().duration().as_secs_f64());
-        if names.stable() || kind == Kind::Endpoint {
-            self.stable.of(kind, info.side()).record(seconds, &self.list(kind, Names::Stable, call));
+        if kind == Kind::Endpoint {
+            // It has one name, whatever the conventions.
+            return self.endpoint.record(seconds, &self.list(kind, Names::Stable, call));
         }
-        if let Some(old) = self.old.as_ref().filter(|_| names.old() && kind != Kind::Endpoint) {
-            old.of(kind, info.side()).record(seconds * 1_000.0, &self.list(kind, Names::Old, call));
+        let (is_http, side) = (kind == Kind::Http, info.side());
+        if names.stable() {
+            self.stable.of(is_http, side).record(seconds, &self.list(kind, Names::Stable, call));
+        }
+        if let Some(old) = self.old.as_ref().filter(|_| names.old()) {
+            old.of(is_http, side).record(seconds * 1_000.0, &self.list(kind, Names::Old, call));
         }
     }
 

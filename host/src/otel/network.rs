@@ -5,6 +5,7 @@ use http::Version;
 use super::address;
 use super::attributes::{Attributes, Kind};
 use crate::CallContext;
+use crate::dial::bare;
 use crate::rpc::{Peer, RpcInfo, Side, Transport};
 
 /// Host and port.
@@ -61,6 +62,9 @@ impl Attributes {
 
     /// Which version of HTTP carried it; known of a client's call when there is a response.
     pub(super) fn carried(&mut self, kind: Kind, call: &CallContext) {
+        if kind != Kind::Http {
+            return;
+        }
         let came_with_1_0 = || {
             let head = call.request().filter(|_| call.info().side() == Side::Server);
             head.is_some_and(|head| head.version() == Version::HTTP_10)
@@ -72,10 +76,8 @@ impl Attributes {
             Transport::Http3 => ("3", "3.0"),
             Transport::Unknown => return,
         };
-        if kind == Kind::Http {
-            self.push_stable("network.protocol.version", version);
-            self.push_old("net.protocol.version", old);
-        }
+        self.push_stable("network.protocol.version", version);
+        self.push_old("net.protocol.version", old);
     }
 }
 
@@ -124,11 +126,6 @@ fn split(peer: &str) -> (&str, Option<u16>) {
         _ => (peer, None),
     };
     (bare(host), port)
-}
-
-/// An IPv6 address without its brackets.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]

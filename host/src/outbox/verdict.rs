@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
+use crate::dial::retry_after;
+
 /// What becomes of a payload after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -16,25 +18,16 @@ pub(super) enum Verdict {
     Rejected,
 }
 
-/// Judges an answer by its status and its `retry-after` (seconds, or a date).
-pub(super) fn judge(status: StatusCode, retry_after: Option<&str>, now: SystemTime) -> Verdict {
+/// Judges an answer by its status and its `retry-after`.
+pub(super) fn judge(status: StatusCode, wish: Option<&str>, now: SystemTime) -> Verdict {
     match status.as_u16() {
         200..=299 => Verdict::Delivered,
         401 | 403 => Verdict::Denied,
         // The server does not know the method or the protocol, and will not learn it.
         501 | 505 => Verdict::Rejected,
-        408 | 425 | 429 | 500..=599 => Verdict::Retry(retry_after.and_then(|text| wish(text, now))),
+        408 | 425 | 429 | 500..=599 => Verdict::Retry(wish.and_then(|wish| retry_after(wish, now))),
         _ => Verdict::Rejected,
     }
-}
-
-fn wish(text: &str, now: SystemTime) -> Option<Duration> {
-    let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// What the operator can do about an answer that is no success.

@@ -29,6 +29,10 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) enum Manner {
     Takes,
     Refuses(i64),
+    /// No message that is longer than so many bytes, as servers of gRPC do by default.
+    TakesUpTo(usize),
+    /// The same, but it says that it will be able to.
+    IsBusyFrom(usize),
     /// With a status of HTTP.
     Answers(u16),
     /// With gRPC's RESOURCE_EXHAUSTED, and what stands in `grpc-status-details-bin`.
@@ -154,18 +158,24 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         let mut state = state.lock().expect("not poisoned");
         state.attempts += 1;
         state.heads.push((head.uri.path().to_owned(), head.headers));
-        if matches!(state.manner, Manner::Takes | Manner::Refuses(_)) {
+        let manner = match state.manner {
+            Manner::TakesUpTo(most) if message.len() > most => Manner::IsFull(""),
+            Manner::IsBusyFrom(most) if message.len() > most => Manner::Answers(503),
+            Manner::TakesUpTo(_) | Manner::IsBusyFrom(_) => Manner::Takes,
+            other => other,
+        };
+        if matches!(manner, Manner::Takes | Manner::Refuses(_)) {
             if is_traces {
                 state.traces.push(ExportTraceServiceRequest::decode(message).expect("a request"));
             } else {
                 state.metrics.push(ExportMetricsServiceRequest::decode(message).expect("a request"));
             }
         }
-        state.manner
+        manner
     };
     let said = match manner {
         Manner::Hangs => std::future::pending().await,
-        Manner::Takes => Vec::new(),
+        Manner::Takes | Manner::TakesUpTo(_) | Manner::IsBusyFrom(_) => Vec::new(),
         Manner::Babbles => b"<html>welcome</html>".to_vec(),
         Manner::Refuses(rejected_spans) => {
             let partial = ExportTracePartialSuccess { rejected_spans, error_message: "too old".into() };

@@ -31,6 +31,18 @@ fn a_batch_that_was_under_way_and_is_lost_is_told_of_by_who_waits_for_it() {
 }
 
 #[test]
+fn a_span_that_was_tried_has_failed_however_little_time_is_left_for_it() {
+    log::keep();
+    let collector = Collector::start(Manner::Answers(503));
+    let otel = set_up(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &at(collector.address))]).expect("valid");
+    calls(&otel, 1);
+    // It was tried, and waits for its next turn.
+    until(|| !log::lines(&collector.address.to_string()).is_empty());
+    assert!(!otel.shutdown(Duration::ZERO));
+    assert_counts(&otel, &[("ended", 1), ("failed", 1)]);
+}
+
+#[test]
 fn metrics_that_are_never_sent_are_told_of_whatever_was_sent_before() {
     let collector = Collector::start(Manner::Takes);
     let variables = [("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_TRACES_EXPORTER", "none")];

@@ -33,6 +33,7 @@ mod metrics;
 mod nesting;
 mod options;
 mod propagation;
+mod sizes;
 mod specification;
 mod tls;
 mod w3c;

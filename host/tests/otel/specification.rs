@@ -9,18 +9,17 @@ use opentelemetry::trace::{Span, SpanContext, Tracer, TracerProvider};
 use opentelemetry::{KeyValue, trace};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Histogram, metric::Data};
-use prost::Message;
 
 use crate::collector::{Collector, Manner};
 use crate::export::{assert_counts, at, calls, set_up, until};
 
-const GRPC: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+pub(crate) const GRPC: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
 const HTTP: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
-const METRICS: (&str, &str) = ("OTEL_METRICS_EXPORTER", "otlp");
+pub(crate) const METRICS: (&str, &str) = ("OTEL_METRICS_EXPORTER", "otlp");
 /// `RetryInfo` of a tenth of a second.
 const SOON: &str = "CAgaMwoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIHCgUQgMLXLw";
 
-fn otel(collector: &Collector, more: &[(&str, &str)]) -> Otel {
+pub(crate) fn otel(collector: &Collector, more: &[(&str, &str)]) -> Otel {
     let endpoint = at(collector.address);
     set_up(&[&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())], more].concat()).expect("valid")
 }
@@ -108,7 +107,7 @@ fn metrics_have_the_temporality_that_is_preferred() {
 
 /// Each term is its own, and together they are all.
 #[track_caller]
-fn assert_metric_counts(otel: &Otel, expected: [u64; 4]) {
+pub(crate) fn assert_metric_counts(otel: &Otel, expected: [u64; 4]) {
     let counts = otel.metric_counts();
     let MetricCounts { exports, exported, failed, pending, rejected_points, .. } = counts;
     assert_eq!(exports, exported + failed + pending, "{counts:?}");
@@ -212,24 +211,6 @@ fn a_span_holds_no_more_than_its_limits() {
         let value = attribute.value.as_ref().and_then(|value| value.value.clone());
         assert_eq!(value, Some(Value::StringValue("ÄÖÜä".to_owned())));
     }
-}
-
-#[test]
-fn a_batch_that_is_too_long_for_a_collector_goes_in_pieces() {
-    let collector = Collector::start(Manner::Takes);
-    let otel = otel(&collector, &[]);
-    let tracer = otel.tracer_provider().tracer("test");
-    for number in 0..5 {
-        let mut span = tracer.start(number.to_string());
-        span.set_attribute(KeyValue::new("long", "x".repeat(1 << 20)));
-        span.end();
-    }
-    assert!(otel.shutdown(Duration::from_secs(10)));
-    let mut spans = collector.spans();
-    spans.sort_unstable();
-    assert_eq!(spans, ["0", "1", "2", "3", "4"]);
-    assert!(collector.traces().iter().all(|request| request.encoded_len() <= 4 << 20));
-    assert_counts(&otel, &[("ended", 5), ("exported", 5)]);
 }
 
 #[test]

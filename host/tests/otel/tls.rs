@@ -14,6 +14,7 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
 use crate::collector::Collector;
+use crate::export::set_up;
 use crate::log;
 
 /// A collector for `localhost`, and its certificate in a file.
@@ -176,5 +177,15 @@ fn a_key_that_is_none_or_anothers_is_an_error_that_names_variable_and_file() {
             }
             (other, _) => panic!("{other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_host_that_no_certificate_can_name_is_told_of_by_the_variable_that_named_it() {
+    let all = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    for wrong in [all, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"] {
+        let variables = [("OTEL_METRICS_EXPORTER", "otlp"), (wrong, "https://a..b:4318"), (all, "http://localhost:1")];
+        let error = set_up(&variables).expect_err(wrong).to_string();
+        assert!(error.contains(&format!(" {wrong} ")) && error.contains("certificate"), "{error}");
     }
 }

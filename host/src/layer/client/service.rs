@@ -141,7 +141,7 @@ fn peer(uri: &Uri) -> Peer {
         Some("http") => Some(80),
         _ => None,
     });
-    let ip = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse::<IpAddr>();
+    let ip = crate::dial::bare(host).parse::<IpAddr>();
     match (ip, port) {
         (Ok(ip), Some(port)) => Peer::Socket(SocketAddr::new(ip, port)),
         (_, Some(port)) => Peer::text(&format!("{host}:{port}")),

@@ -5,7 +5,7 @@ const CHUNK: usize = 384;
 
 /// Where in a group it is. It keeps three characters, never text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Base64 {
+pub(crate) struct Base64 {
     bits: u32,
     /// Characters of the current group that were seen, and how many of them were padding.
     seen: u8,
@@ -16,7 +16,7 @@ pub(super) struct Base64 {
 
 impl Base64 {
     /// Decodes the next characters and hands the bytes on in pieces.
-    pub(super) fn feed(&mut self, text: &[u8], mut bytes: impl FnMut(&[u8])) {
+    pub(crate) fn feed(&mut self, text: &[u8], mut bytes: impl FnMut(&[u8])) {
         let mut decoded = [0; CHUNK];
         for piece in text.chunks(CHUNK) {
             let mut filled = 0;
@@ -73,12 +73,12 @@ impl Base64 {
         (0, [0; 3])
     }
 
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
 
     /// A group has begun and is not complete.
-    pub(super) fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         self.seen > 0
     }
 }

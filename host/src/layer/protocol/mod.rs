@@ -15,6 +15,7 @@ mod reader;
 mod verdict;
 mod wire;
 
+pub(crate) use base64::Base64;
 pub(crate) use head::{Head, deadline};
 pub(crate) use methods::method;
 pub(crate) use payload::transport;
@@ -22,7 +23,6 @@ pub(crate) use reader::Reader;
 pub(crate) use verdict::{End, Verdict};
 pub(crate) use wire::{Media, Wire};
 
-use self::base64::Base64;
 use self::encoding::{Encoding, Opened};
 use self::envelopes::Envelopes;
 use self::frames::Frames;

@@ -17,7 +17,7 @@ pub struct Counts {
     pub rejected: u64,
     /// They could not be delivered: nobody answered, or what answered is no collector, or it wants them not.
     pub failed: u64,
-    /// They were not tried: too many waited, or there was no time left at shutdown.
+    /// They were not tried: too many waited, they ended after the shutdown, or there was no time left.
     pub dropped: u64,
     /// They wait, or are being sent.
     pub pending: u64,
@@ -32,13 +32,14 @@ pub struct Counts {
 pub struct MetricCounts {
     /// All of them.
     pub exports: u64,
-    /// The collector has taken them, in whole or in part.
+    /// The collector has taken all their messages, each in whole or in part.
     pub exported: u64,
-    /// They could not be delivered: nobody answered in time, or what answered is no collector, or it wants them not.
+    /// A message of them could not be delivered: nobody answered in time, or what answered is no collector, or it wants it
+    /// not. The others of the same export may have arrived.
     pub failed: u64,
     /// They are being sent.
     pub pending: u64,
-    /// Data points that the collector has refused in exports that it has taken (OTLP's partial success).
+    /// Data points that the collector has refused in messages that it has taken (OTLP's partial success).
     pub rejected_points: u64,
 }
 
@@ -68,7 +69,12 @@ pub(super) struct Account {
     exported: AtomicU64,
     rejected: AtomicU64,
     failed: AtomicU64,
-    dropped: AtomicU64,
+    /// Dropped: too many waited.
+    queue_full: AtomicU64,
+    /// Dropped: they ended after the shutdown.
+    shut_down: AtomicU64,
+    /// Dropped: there was no time left.
+    timed_out: AtomicU64,
     pending: AtomicU64,
 }
 
@@ -79,9 +85,18 @@ impl Account {
             exported: self.exported.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
             failed: self.failed.load(Relaxed),
-            dropped: self.dropped.load(Relaxed),
+            dropped: self.drops().into_iter().map(|(_, spans)| spans).sum(),
             pending: self.pending.load(Relaxed),
         }
+    }
+
+    /// Spans that were dropped, each with the reason that OpenTelemetry's conventions have for it, as far as they have one.
+    pub(super) fn drops(&self) -> [(&'static str, u64); 3] {
+        [
+            ("queue_full", self.queue_full.load(Relaxed)),
+            ("already_shutdown", self.shut_down.load(Relaxed)),
+            ("timeout", self.timed_out.load(Relaxed)),
+        ]
     }
 
     pub(super) fn ended(&self) {
@@ -92,20 +107,25 @@ impl Account {
         self.pending.fetch_add(1, Relaxed);
     }
 
-    /// One that never waited.
-    pub(super) fn dropped(&self) {
-        self.dropped.fetch_add(1, Relaxed);
+    /// One for which there was no room, so that it never waited.
+    pub(super) fn queue_full(&self) {
+        self.queue_full.fetch_add(1, Relaxed);
     }
 
-    /// Some of those that waited.
-    pub(super) fn given_up(&self, spans: usize) {
-        self.dropped.fetch_add(spans as u64, Relaxed);
+    /// One that ended after the shutdown.
+    pub(super) fn shut_down(&self) {
+        self.shut_down.fetch_add(1, Relaxed);
+    }
+
+    /// Some of those that waited and were not tried.
+    pub(super) fn timed_out(&self, spans: usize) {
+        self.timed_out.fetch_add(spans as u64, Relaxed);
         self.pending.fetch_sub(spans as u64, Relaxed);
     }
 
+    /// No more of them are rejected than there are.
     pub(super) fn delivered(&self, spans: usize, rejected: u64) {
         let spans = spans as u64;
-        let rejected = rejected.min(spans);
         self.exported.fetch_add(spans - rejected, Relaxed);
         self.rejected.fetch_add(rejected, Relaxed);
         self.pending.fetch_sub(spans, Relaxed);
@@ -143,9 +163,13 @@ impl MetricAccount {
         self.pending.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn delivered(&self, rejected_points: u64) {
+    /// Of a message that was taken.
+    pub(super) fn rejected(&self, points: u64) {
+        self.rejected_points.fetch_add(points, Relaxed);
+    }
+
+    pub(super) fn delivered(&self) {
         self.exported.fetch_add(1, Relaxed);
-        self.rejected_points.fetch_add(rejected_points, Relaxed);
         self.pending.fetch_sub(1, Relaxed);
     }
 

@@ -10,6 +10,7 @@ use prost::Message;
 
 use super::details::retry_delay;
 use super::target::{Protocol, Signal};
+use crate::dial::retry_after;
 use crate::rpc::cut;
 
 /// How long a collector may make us wait.
@@ -58,8 +59,8 @@ fn http(signal: Signal, answer: &Answer, now: SystemTime) -> Verdict {
     match answer.status.as_u16() {
         200..=299 => taken(signal, &answer.body),
         429 | 502 | 503 | 504 => {
-            let after =
-                answer.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
+            let wish = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let after = wish.and_then(|wish| retry_after(wish, now)).map(|after| after.min(MAX_WAIT));
             Verdict::Later { reason: format!("it answers {}", answer.status), after }
         }
         300..=399 => {
@@ -67,15 +68,6 @@ fn http(signal: Signal, answer: &Answer, now: SystemTime) -> Verdict {
         }
         _ => Verdict::never(format!("it answers {}: look at the endpoint and its path", answer.status)),
     }
-}
-
-/// Seconds, or a date as HTTP has it; one that is over is now.
-fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let wait = match value.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value.trim()).ok()?.duration_since(now).unwrap_or_default(),
-    };
-    Some(wait.min(MAX_WAIT))
 }
 
 fn grpc(signal: Signal, answer: &Answer) -> Verdict {

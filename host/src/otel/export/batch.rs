@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem::take;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
@@ -18,7 +20,7 @@ use super::account::Account;
 use super::answer::Verdict;
 use super::backoff::Backoff;
 use super::collector::{Closer, Collector};
-use super::pieces::{MAX_BYTES, pieces};
+use super::parts::{Part, parts, room, share};
 use super::settings::BatchSettings;
 use super::trouble::Trouble;
 use super::variables::DAY;
@@ -140,12 +142,12 @@ impl SpanProcessor for Batch {
         account.ended();
         let mut state = self.0.state();
         if state.closed.is_some() {
-            account.dropped();
+            account.shut_down();
             return;
         }
         if state.waiting.len() >= settings.queue {
             drop(state);
-            account.dropped();
+            account.queue_full();
             trouble.is(&format_args!("{} spans wait already (OTEL_BSP_MAX_QUEUE_SIZE)", settings.queue), 1);
             return;
         }
@@ -232,19 +234,38 @@ impl Sender {
             return self.give_up(batch.len());
         }
         batch.iter_mut().for_each(|span| self.shared.settings.limits.cut(span));
-        let request =
-            ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) };
-        pieces(request, MAX_BYTES).into_iter().map(|(piece, count)| self.deliver_piece(&piece, count, &mut until)).sum()
+        let mut requests = Vec::new();
+        for mut of_resource in group_spans_by_resource_and_scope(batch, &self.resource) {
+            let scopes = take(&mut of_resource.scope_spans);
+            let request = |of_resource| ExportTraceServiceRequest { resource_spans: vec![of_resource] };
+            let whole = request(of_resource.clone());
+            let parts = parts(scopes, room(&whole)).into_iter();
+            requests.extend(parts.map(|Part { scopes: scope_spans, count }| {
+                (request(ResourceSpans { scope_spans, ..of_resource.clone() }), count)
+            }));
+        }
+        let (mut lost, all) = (0, requests.len());
+        for (index, (request, count)) in requests.into_iter().enumerate() {
+            let now = Instant::now();
+            let share = now + share(self.limit(until).saturating_duration_since(now), all - index);
+            let mut own = share;
+            lost += self.deliver_part(&request, count, &mut own);
+            until += own - share;
+        }
+        lost
     }
 
     /// Tries until the request is delivered, refused, or its time is over. How many spans were lost.
-    fn deliver_piece(&mut self, request: &ExportTraceServiceRequest, count: usize, until: &mut Instant) -> u64 {
+    fn deliver_part(&mut self, request: &ExportTraceServiceRequest, count: usize, until: &mut Instant) -> u64 {
         let packed = self.collector.pack(&request.encode_to_vec());
-        let mut backoff = Backoff::new();
+        let (mut backoff, mut last) = (Backoff::new(), None::<String>);
         loop {
             let left = self.limit(*until).saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return self.give_up(count);
+                return match last {
+                    Some(reason) => self.fail(&reason, count),
+                    None => self.give_up(count),
+                };
             }
             let verdict = self.collector.send(&packed, left);
             let Shared { account, trouble, .. } = &*self.shared;
@@ -255,34 +276,37 @@ impl Sender {
                     return 0;
                 }
                 Verdict::Taken { rejected, reason } => {
+                    let rejected = rejected.min(count as u64);
                     trouble.is(&reason, rejected);
                     account.delivered(count, rejected);
                     return rejected;
                 }
-                Verdict::Never { reason } => {
-                    trouble.is(&reason, count as u64);
-                    account.failed(count);
-                    return count as u64;
-                }
+                Verdict::Never { reason } => return self.fail(&reason, count),
                 Verdict::Later { reason, after } => (reason, after),
             };
             let wait = backoff.next(after);
             // The time for which the collector asks is not the batch's: the queue holds what comes meanwhile.
             *until += after.unwrap_or_default();
-            let is_last = Instant::now() + wait >= *until || self.is_hurried();
-            trouble.is(&reason, if is_last { count as u64 } else { 0 });
-            if is_last {
-                account.failed(count);
-                return count as u64;
+            if Instant::now() + wait >= *until || self.is_hurried() {
+                return self.fail(&reason, count);
             }
+            trouble.is(&reason, 0);
+            last = Some(reason);
             self.pause(wait);
         }
     }
 
-    /// There is no time left for a batch.
+    /// So many were tried in vain.
+    fn fail(&self, reason: &str, count: usize) -> u64 {
+        self.shared.trouble.is(&reason, count as u64);
+        self.shared.account.failed(count);
+        count as u64
+    }
+
+    /// There is no time left for so many, which were not tried.
     fn give_up(&self, count: usize) -> u64 {
         self.shared.trouble.is(&"there is no time left", count as u64);
-        self.shared.account.given_up(count);
+        self.shared.account.timed_out(count);
         count as u64
     }
 

@@ -19,7 +19,6 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout_at};
@@ -28,6 +27,7 @@ use super::answer::{Answer, Verdict, weigh};
 use super::target::{Protocol, Signal, Target};
 use super::tls::Tls;
 use super::variables::ConfigError;
+use crate::dial::connect;
 
 /// Bytes of an answer's body that are read: a collector says next to nothing.
 const MAX_ANSWER: usize = 64 << 10;
@@ -93,9 +93,10 @@ impl Collector {
     pub(super) fn send(&mut self, message: &Packed, most: Duration) -> Verdict {
         let Some(runtime) = self.runtime.take() else { return Verdict::later("it is shut down") };
         let began = Instant::now();
-        let expired = expired(self.closing.subscribe(), began + most.min(self.target.timeout));
+        let limit = began + most.min(self.target.timeout);
+        let expired = expired(self.closing.subscribe(), limit);
         let answer = runtime.block_on(async {
-            let (mut expired, mut answer) = (pin!(expired), pin!(self.exchange(message)));
+            let (mut expired, mut answer) = (pin!(expired), pin!(self.exchange(message, limit)));
             let first = std::future::poll_fn(|context| match answer.as_mut().poll(context) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
                 Poll::Pending => expired.as_mut().poll(context).map(|()| None),
@@ -114,7 +115,7 @@ impl Collector {
         verdict
     }
 
-    async fn exchange(&mut self, message: &Packed) -> Result<Answer, Box<dyn Error + Send + Sync>> {
+    async fn exchange(&mut self, message: &Packed, limit: Instant) -> Result<Answer, Box<dyn Error + Send + Sync>> {
         if let Some(mut kept) = self.connection.take()
             && kept.is_ready().await
         {
@@ -128,7 +129,7 @@ impl Collector {
             }
         }
         // One that was kept may have been closed in the meantime, which shows only when it is used.
-        let mut fresh = self.connect().await?;
+        let mut fresh = self.connect(limit).await?;
         let answer = fresh.post(self.request(message)?).await?;
         self.connection = Some(fresh);
         Ok(answer)
@@ -167,9 +168,8 @@ impl Collector {
         request.uri(uri).body(Full::new(message.body.clone()))
     }
 
-    async fn connect(&self) -> Result<Connection, Box<dyn Error + Send + Sync>> {
-        let stream = TcpStream::connect((self.target.host.as_str(), self.target.port)).await?;
-        stream.set_nodelay(true)?;
+    async fn connect(&self, limit: Instant) -> Result<Connection, Box<dyn Error + Send + Sync>> {
+        let stream = connect(&self.target.host, self.target.port, limit.into()).await?;
         match &self.tls {
             None => self.shake_hands(stream).await,
             Some(tls) => self.shake_hands(tls.handshake(stream).await?).await,

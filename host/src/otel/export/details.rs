@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use prost::Message;
 
+use crate::layer::Base64;
+
 /// Characters of the header that are looked at: a time is some dozens, beside it may be words.
 const MAX_BYTES: usize = 8 << 10;
 
@@ -52,29 +54,12 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
     if text.len() > MAX_BYTES {
         return None;
     }
-    let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for four in text.chunks(4) {
-        let mut word = 0u32;
-        for character in four {
-            word = word << 6 | digit(*character)?;
-        }
-        // Characters that are left out count as zeros, and have no bytes of their own.
-        let [_, whole @ ..] = (word << (6 * (4 - four.len()))).to_be_bytes();
-        bytes.extend(whole.iter().take(four.len() - 1));
+    let (mut state, mut bytes) = (Base64::default(), Vec::new());
+    state.feed(text, |piece| bytes.extend_from_slice(piece));
+    while state.is_inside() && !state.is_broken() {
+        state.feed(b"=", |piece| bytes.extend_from_slice(piece));
     }
-    Some(bytes)
-}
-
-fn digit(character: u8) -> Option<u32> {
-    Some(u32::from(match character {
-        b'A'..=b'Z' => character - b'A',
-        b'a'..=b'z' => character - b'a' + 26,
-        b'0'..=b'9' => character - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    }))
+    (!state.is_broken()).then_some(bytes)
 }
 
 #[cfg(test)]

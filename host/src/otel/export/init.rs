@@ -87,7 +87,8 @@ pub struct Otel {
 /// A metric has 2000 series at most, the SDK's own limit: calls with further attributes are counted together in one series
 /// with the attribute `otel.metric.overflow`.
 ///
-/// A batch of spans that is longer than 4 MiB goes in several requests: collectors take no more by default.
+/// Spans or metrics that are longer than 4 MiB go in several messages: collectors take no more by default. Each of them has its
+/// share of the time, and one that does not arrive keeps no other from being sent.
 ///
 /// What a collector answers counts as OTLP has it. It is tried again after pauses of half a second that double, or as long as
 /// the collector asks for (`Retry-After` in seconds or as a date, gRPC's `RetryInfo`; half a minute at most), after HTTP's

@@ -1,6 +1,7 @@
 //! The exporter of metrics, the SDK's and those of other sources: each export is tried until the collector has it or its time
 //! is over.
 
+use std::mem::take;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use super::answer::Verdict;
 use super::backoff::Backoff;
 use super::collector::Collector;
 use super::haste::Haste;
-use super::parts::parts;
+use super::parts::{Part, parts, room, share};
 use super::settings::MetricSettings;
 use super::sources::Sources;
 use super::trouble::Trouble;
@@ -43,24 +44,42 @@ impl Exporter {
         Self { collector: Mutex::new(collector), settings, sources, account, haste, trouble }
     }
 
-    /// Sends one message after the other. Whoever does not answer to one does not get to see the others. Tells how many
-    /// points were refused.
-    fn deliver(&self, own: ExportMetricsServiceRequest) -> Result<u64, String> {
+    /// Sends one message after the other: each has its share of the time, and the others go out whatever becomes of it. True
+    /// if everything was taken. Why a message did not arrive, if one did not.
+    fn deliver(&self, metrics: &ResourceMetrics) -> Result<bool, String> {
         let until = Instant::now() + self.settings.timeout;
-        let mut rejected = self.send(&own, until)?;
+        let mut own = ExportMetricsServiceRequest::from(metrics);
+        let scopes =
+            own.resource_metrics.iter_mut().flat_map(|of_resource| take(&mut of_resource.scope_metrics)).collect();
+        let (others, ended) = self.sources.scopes();
+        let most = room(&own);
+        let (scopes, others) = (parts(scopes, most), parts(others, most));
         // Of the same resource.
         let resource = own.resource_metrics.into_iter().next().unwrap_or_default();
-        let (scopes, ended) = self.sources.scopes();
-        for scope_metrics in parts(scopes) {
-            let part = OfResource { scope_metrics, ..resource.clone() };
-            rejected += self.send(&ExportMetricsServiceRequest { resource_metrics: vec![part] }, until)?;
+        let (first_other, all) = (scopes.len(), scopes.len() + others.len());
+        let (mut is_whole, mut have_arrived, mut failure) = (true, true, None);
+        for (index, Part { scopes: scope_metrics, count }) in scopes.into_iter().chain(others).enumerate() {
+            let message = ExportMetricsServiceRequest {
+                resource_metrics: vec![OfResource { scope_metrics, ..resource.clone() }],
+            };
+            let now = Instant::now();
+            match self.send(&message, count, now + share(until.saturating_duration_since(now), all - index)) {
+                Ok(rejected) => is_whole &= rejected == 0,
+                Err(reason) => {
+                    have_arrived &= index < first_other;
+                    failure.get_or_insert(reason);
+                }
+            }
         }
-        self.sources.forget(&ended);
-        Ok(rejected)
+        if have_arrived {
+            self.sources.forget(&ended);
+        }
+        failure.map_or(Ok(is_whole), Err)
     }
 
-    /// Tries until the message is taken, refused, or its time is over: what is left out of a delta is lost.
-    fn send(&self, message: &ExportMetricsServiceRequest, until: Instant) -> Result<u64, String> {
+    /// Tries until the message is taken, refused, or its time is over: what is left out of a delta is lost. Tells how many of
+    /// so many points were refused.
+    fn send(&self, message: &ExportMetricsServiceRequest, points: usize, until: Instant) -> Result<u64, String> {
         let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
         let packed = collector.pack(&message.encode_to_vec());
         let mut backoff = Backoff::new();
@@ -70,6 +89,8 @@ impl Exporter {
                 Verdict::Taken { rejected: 0, .. } => return Ok(0),
                 Verdict::Taken { rejected, reason } => {
                     self.trouble.is(&reason, 0);
+                    let rejected = rejected.min(points as u64);
+                    self.account.rejected(rejected);
                     return Ok(rejected);
                 }
                 Verdict::Never { reason } => return Err(reason),
@@ -94,12 +115,12 @@ impl PushMetricExporter for Exporter {
             return Ok(());
         }
         self.account.began();
-        let delivered = self.deliver(ExportMetricsServiceRequest::from(metrics));
-        self.haste.exported(delivered == Ok(0));
+        let delivered = self.deliver(metrics);
+        self.haste.exported(delivered == Ok(true));
         match delivered {
-            Ok(rejected) => {
-                self.account.delivered(rejected);
-                if rejected == 0 {
+            Ok(is_whole) => {
+                self.account.delivered();
+                if is_whole {
                     self.trouble.is_over();
                 }
             }

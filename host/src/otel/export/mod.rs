@@ -13,7 +13,6 @@ mod metrics;
 mod own;
 mod parts;
 mod percent;
-mod pieces;
 mod resource;
 mod sampler;
 mod settings;

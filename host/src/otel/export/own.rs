@@ -32,7 +32,9 @@ pub(super) fn observe(meter: &Meter, account: &Arc<Account>, settings: BatchSett
         .with_callback(move |observer| {
             let counts = kept.counts();
             observer.observe(counts.exported + counts.rejected + counts.failed, &[]);
-            observer.observe(counts.dropped, &[failed("queue_full")]);
+            for (reason, spans) in kept.drops() {
+                observer.observe(spans, &[failed(reason)]);
+            }
         })
         .build();
     let kept = account.clone();
@@ -49,4 +51,81 @@ pub(super) fn observe(meter: &Meter, account: &Arc<Account>, settings: BatchSett
         .with_description("Spans that can wait; more are dropped.")
         .with_callback(move |observer| observer.observe(capacity, &[]))
         .build();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, PoisonError};
+    use std::time::Duration;
+
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+    use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+    use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+
+    use super::*;
+    use crate::otel::export::settings::Settings;
+    use crate::otel::export::variables::Variables;
+
+    /// The points of counters, by name and attributes.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<BTreeMap<String, u64>>>);
+
+    impl PushMetricExporter for Kept {
+        async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+                let AggregatedMetrics::U64(MetricData::Sum(sum)) = metric.data() else { continue };
+                for point in sum.data_points() {
+                    let attributes: Vec<_> = point.attributes().map(|pair| pair.value.to_string()).collect();
+                    kept.insert([metric.name(), &attributes.concat()].join(" "), point.value());
+                }
+            }
+            Ok(())
+        }
+
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn temporality(&self) -> Temporality {
+            Temporality::Cumulative
+        }
+    }
+
+    #[test]
+    fn spans_that_were_dropped_have_their_reason() {
+        let kept = Kept::default();
+        let reader = PeriodicReader::builder(kept.clone()).with_interval(Duration::from_secs(3_600)).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let (account, settings) =
+            (Arc::<Account>::default(), Settings::read(&Variables(&|_| None), None).expect("valid"));
+        observe(&provider.meter("test"), &account, settings.batch);
+        (0..12).for_each(|_| account.waits());
+        account.delivered(6, 2);
+        account.failed(1);
+        account.timed_out(5);
+        (0..3).for_each(|_| account.queue_full());
+        (0..7).for_each(|_| account.shut_down());
+        provider.force_flush().expect("flushes");
+        let kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let expected = [
+            ("exporter.span.exported ", 4),
+            ("exporter.span.exported _OTHER", 1),
+            ("exporter.span.exported rejected", 2),
+            ("processor.span.processed ", 7),
+            ("processor.span.processed already_shutdown", 7),
+            ("processor.span.processed queue_full", 3),
+            ("processor.span.processed timeout", 5),
+        ];
+        let expected = expected.map(|(name, value)| (format!("otel.sdk.{name}"), value));
+        assert_eq!(*kept, BTreeMap::from(expected));
+        assert_eq!((account.counts().dropped, account.counts().pending), (15, 0));
+    }
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::percent;
 use super::variables::{ConfigError, Variables};
+use crate::dial::bare;
 
 /// How long one attempt to send may take, by the specification.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,6 +32,8 @@ pub(super) enum Protocol {
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) protocol: Protocol,
+    /// The variable that says where, or would.
+    pub(super) variable: String,
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: bool,
@@ -138,7 +141,7 @@ impl Target {
         let (uri, host, port) =
             parsed.ok_or_else(|| ConfigError::invalid(&name, "an address such as http://localhost:4318"))?;
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        Ok(Self { protocol, host, port, tls, uri, headers, timeout, gzip, certificate, client })
+        Ok(Self { protocol, variable: name, host, port, tls, uri, headers, timeout, gzip, certificate, client })
     }
 }
 
@@ -178,15 +181,12 @@ fn parse(
         _ => return None,
     };
     let host = uri.host().filter(|host| !host.is_empty())?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned();
+    let host = bare(host).to_owned();
     let authority = uri.authority()?;
     if authority.as_str().contains('@') {
         return None;
     }
-    let port = uri.port_u16().unwrap_or(match (protocol, tls) {
-        (_, true) => 443,
-        (_, false) => 80,
-    });
+    let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
     let path = match protocol {
         Protocol::Grpc => signal.grpc_path().to_owned(),
         Protocol::Http if is_own => uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned(),

@@ -26,13 +26,12 @@ impl Tls {
         if !target.tls {
             return Ok(None);
         }
+        let invalid = || ConfigError::invalid(&target.variable, "an address whose host a certificate can name");
+        let name = ServerName::try_from(target.host.clone()).map_err(|_| invalid())?;
         let roots = match &target.certificate {
             Some(file) => named(&file.path).map_err(|source| file.no_certificate(source))?,
             None => platform()?,
         };
-        let invalid =
-            || ConfigError::invalid("OTEL_EXPORTER_OTLP_ENDPOINT", "an address whose host a certificate can name");
-        let name = ServerName::try_from(target.host.clone()).map_err(|_| invalid())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

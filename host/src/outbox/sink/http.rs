@@ -17,11 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::connect::connect;
 #[cfg(feature = "https")]
 use super::tls::Tls;
 use super::{Outcome, Trust};
 use crate::config::{Header, HttpPlace};
+use crate::dial::{ConnectError, connect};
 use crate::outbox::answer::Redaction;
 use crate::outbox::parcel::Payload;
 use crate::outbox::secrets;
@@ -157,7 +157,7 @@ impl Http {
     }
 
     async fn connect(&self, deadline: Instant) -> Result<Connection, Fault> {
-        let stream = connect(&self.place.host, self.place.port, deadline).await?;
+        let stream = connect(&self.place.host, self.place.port, deadline).await.map_err(unconnected)?;
         #[cfg(feature = "https")]
         if let Some(tls) = &self.tls {
             return self.handshake(tls.handshake(stream).await?).await;
@@ -230,6 +230,14 @@ impl Http {
         };
         Fault::new(format!("no answer from {}:{}: {reasons}", self.place.host, self.place.port), what_to_do)
     }
+}
+
+fn unconnected(error: ConnectError) -> Fault {
+    let (reason, what_to_do) = match &error {
+        ConnectError::Unknown { source, .. } => (source, "check the host in `url`, and the name server"),
+        ConnectError::Unreachable { source, .. } => (source, "start the server, or correct host and port in `url`"),
+    };
+    Fault::new(format!("{error}: {reason}"), what_to_do)
 }
 
 /// Reads files where that may take its time.

@@ -1,7 +1,6 @@
 //! Where payloads go, behind one face: HTTP, datagrams, files and standard output.
 
 mod append;
-mod connect;
 mod http;
 #[cfg(feature = "https")]
 mod tls;

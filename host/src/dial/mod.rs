@@ -1,0 +1,15 @@
+//! What the clients inside the host have in common, whomever they talk to. Knows nothing of what is sent.
+
+#[cfg(any(feature = "otel", feature = "plugins"))]
+mod connect;
+mod host;
+#[cfg(any(feature = "client", feature = "otel", feature = "plugins"))]
+mod retry_after;
+
+#[cfg(feature = "plugins")]
+pub(crate) use connect::ConnectError;
+#[cfg(any(feature = "otel", feature = "plugins"))]
+pub(crate) use connect::connect;
+pub(crate) use host::bare;
+#[cfg(any(feature = "client", feature = "otel", feature = "plugins"))]
+pub(crate) use retry_after::retry_after;
