@@ -1,5 +1,8 @@
 //! OpenTelemetry natively: spans and metrics of real calls, their export, and who is whose child.
 
+#[expect(dead_code, reason = "nobody here looks at the memory")]
+#[path = "../server/apart.rs"]
+mod apart;
 #[path = "../layers/codec.rs"]
 mod codec;
 #[path = "../layers/echo.rs"]
@@ -33,6 +36,7 @@ mod metrics;
 mod nesting;
 mod options;
 mod propagation;
+mod quiet;
 mod sizes;
 mod specification;
 mod tls;

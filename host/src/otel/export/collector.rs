@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout_at};
+use tracing::{Dispatch, dispatcher};
 
 use super::answer::{Answer, Verdict, weigh};
 use super::target::{Protocol, Signal, Target};
@@ -95,14 +96,17 @@ impl Collector {
         let began = Instant::now();
         let limit = began + most.min(self.target.timeout);
         let expired = expired(self.closing.subscribe(), limit);
-        let answer = runtime.block_on(async {
+        let sent = async {
             let (mut expired, mut answer) = (pin!(expired), pin!(self.exchange(message, limit)));
             let first = std::future::poll_fn(|context| match answer.as_mut().poll(context) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
                 Poll::Pending => expired.as_mut().poll(context).map(|()| None),
             });
             first.await
-        });
+        };
+        // HTTP/2 has spans of its own. Where the application exports those of `tracing`, each export would be spans that
+        // have to be exported.
+        let answer = dispatcher::with_default(&Dispatch::none(), || runtime.block_on(sent));
         let verdict = match answer {
             Some(Ok(answer)) => weigh(self.target.protocol, self.signal, &answer, SystemTime::now()),
             Some(Err(error)) if is_endless(&*error) => {
