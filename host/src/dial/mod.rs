@@ -5,6 +5,8 @@ mod connect;
 mod host;
 #[cfg(any(feature = "client", feature = "otel", feature = "plugins"))]
 mod retry_after;
+#[cfg(any(feature = "client", feature = "https", feature = "otel"))]
+mod tls;
 
 #[cfg(feature = "plugins")]
 pub(crate) use connect::ConnectError;
@@ -13,3 +15,9 @@ pub(crate) use connect::connect;
 pub(crate) use host::bare;
 #[cfg(any(feature = "client", feature = "otel", feature = "plugins"))]
 pub(crate) use retry_after::retry_after;
+#[cfg(feature = "https")]
+pub(crate) use tls::NoRoots;
+#[cfg(any(feature = "client", feature = "https", feature = "otel"))]
+pub(crate) use tls::{Handshake, system_roots};
+#[cfg(any(feature = "client", feature = "otel"))]
+pub(crate) use tls::{certificates, key, roots};
