@@ -4,7 +4,6 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -79,70 +78,9 @@ pub(crate) fn system_roots() -> Result<Arc<RootCertStore>, NoRoots> {
     Ok(ROOTS.get_or_init(|| Arc::new(roots)).clone())
 }
 
-/// Why a text is no PEM of certificates or of a key.
-#[cfg(any(feature = "client", feature = "otel"))]
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PemError {
-    #[error("there is no certificate in it")]
-    Empty,
-    #[error(transparent)]
-    Unreadable(#[from] pem::Error),
-    #[error(transparent)]
-    Unusable(#[from] rustls::Error),
-}
-
-/// The certificates of a PEM text, one at least.
-#[cfg(any(feature = "client", feature = "otel"))]
-pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()?;
-    if found.is_empty() { Err(PemError::Empty) } else { Ok(found) }
-}
-
-/// The private key of a PEM text, which is not encrypted.
-#[cfg(any(feature = "client", feature = "otel"))]
-pub(crate) fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
-    Ok(PrivateKeyDer::from_pem_slice(pem)?)
-}
-
-/// The certificates of PEM texts as the only ones to believe; one at least in each.
-#[cfg(any(feature = "client", feature = "otel"))]
-pub(crate) fn roots<'a>(pems: impl IntoIterator<Item = &'a [u8]>) -> Result<Arc<RootCertStore>, PemError> {
-    let mut roots = RootCertStore::empty();
-    for pem in pems {
-        for certificate in certificates(pem)? {
-            roots.add(certificate)?;
-        }
-    }
-    Ok(Arc::new(roots))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn made() -> (String, String) {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("makes one");
-        (made.cert.pem(), made.signing_key.serialize_pem())
-    }
-
-    #[test]
-    fn a_text_has_a_certificate_at_least_or_it_is_none() {
-        let ((first, private), (second, _)) = (made(), made());
-        let chain = format!("{first}{second}");
-        let broken = "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n";
-        for (pem, expected, reason) in [
-            (&*first, Some(1), "one"),
-            (&*chain, Some(2), "two"),
-            (&*private, None, "a key alone"),
-            ("", None, "nothing"),
-            (broken, None, "no base64"),
-        ] {
-            assert_eq!(certificates(pem.as_bytes()).ok().map(|found| found.len()), expected, "{reason}");
-            assert_eq!(roots([pem.as_bytes()]).ok().map(|roots| roots.len()), expected, "{reason}");
-        }
-        assert!(roots([first.as_bytes(), b""]).is_err(), "each text has one");
-        assert!(key(private.as_bytes()).is_ok() && key(first.as_bytes()).is_err());
-    }
 
     #[test]
     fn the_systems_roots_are_read_once() {
@@ -151,18 +89,6 @@ mod tests {
             // Nobody is trusted here, and what is not there is not kept.
             (Err(first), Err(second)) => assert_eq!(first.to_string(), second.to_string()),
             other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn an_identity_whose_key_is_anothers_is_an_error() {
-        let ((certificate, private), (_, other)) = (made(), made());
-        let name = || ServerName::try_from("localhost").expect("a name");
-        for (pem, fits) in [(&private, true), (&other, false)] {
-            let identity =
-                (certificates(certificate.as_bytes()).expect("a certificate"), key(pem.as_bytes()).expect("a key"));
-            let roots = roots([certificate.as_bytes()]).expect("a root");
-            assert_eq!(Handshake::new(name(), roots, Some(identity), &[b"h2"]).is_ok(), fits);
         }
     }
 }
