@@ -12,7 +12,7 @@ pub use tls::{Tls, TlsError};
 pub(super) use fault::ConnectFault;
 pub(super) use queue::Queue;
 pub(super) use stream::Stream;
-pub(super) use tls::{Handshake, Offer};
+pub(super) use tls::Offer;
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -33,6 +33,7 @@ use self::stream::Socket;
 use super::balance::Health;
 use super::endpoint::Place;
 use super::{Error, ErrorKind, Phase};
+use crate::dial::Handshake;
 
 /// How long the first address of a name is tried alone before one of the other family is tried beside it; RFC 8305
 /// recommends 250 ms, and hyper's default is this.

@@ -1,16 +1,10 @@
 //! TLS towards servers: whom the client believes, who it is itself, and by which name it expects the server.
 
 use std::fmt;
-use std::io;
-use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use rustls::pki_types::ServerName;
 
-use super::stream::Socket;
+use crate::dial::{Handshake, certificates, key, roots, system_roots};
 
 pub(super) const ALPN_H2: &[u8] = b"h2";
 const ALPN_HTTP1: &[u8] = b"http/1.1";
@@ -61,54 +55,29 @@ impl Tls {
         self
     }
 
-    /// Reads certificates and key. Blocks where it reads the system's.
+    /// Reads certificates and key. Blocks where it is the first to read the system's.
     pub(in crate::client) fn handshake(&self, host: &str, http: Offer) -> Result<Handshake, TlsError> {
         let host = self.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Name(host.into()))?;
-        let roots = if self.roots.is_empty() { system()? } else { self.own()? };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Setup)?
-            .with_root_certificates(roots);
-        let mut config = match &self.identity {
-            None => builder.with_no_client_auth(),
-            Some((certificates, key)) => {
-                let certificates = parse(certificates).map_err(|_| TlsError::Identity)?;
-                let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Identity)?;
-                builder.with_client_auth_cert(certificates, key).map_err(TlsError::Setup)?
-            }
+        let roots = if self.roots.is_empty() {
+            system_roots().map_err(|_| TlsError::NoRoots)?
+        } else {
+            roots(self.roots.iter().map(Vec::as_slice)).map_err(|_| TlsError::Roots)?
         };
-        config.alpn_protocols = match http {
-            Offer::Both => vec![ALPN_H2.to_vec(), ALPN_HTTP1.to_vec()],
-            Offer::Http1 => vec![ALPN_HTTP1.to_vec()],
-            Offer::Http2 => vec![ALPN_H2.to_vec()],
+        let identity = match &self.identity {
+            None => None,
+            Some((shown, private)) => Some((
+                certificates(shown).map_err(|_| TlsError::Identity)?,
+                key(private).map_err(|_| TlsError::Identity)?,
+            )),
         };
-        Ok(Handshake { connector: Arc::new(config).into(), name })
+        let alpn: &[&[u8]] = match http {
+            Offer::Both => &[ALPN_H2, ALPN_HTTP1],
+            Offer::Http1 => &[ALPN_HTTP1],
+            Offer::Http2 => &[ALPN_H2],
+        };
+        Handshake::new(name, roots, identity, alpn).map_err(TlsError::Setup)
     }
-
-    fn own(&self) -> Result<RootCertStore, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for pem in &self.roots {
-            let certificates = parse(pem).map_err(|_| TlsError::Roots)?;
-            for certificate in certificates {
-                roots.add(certificate).map_err(|_| TlsError::Roots)?;
-            }
-        }
-        Ok(roots)
-    }
-}
-
-/// At least one certificate.
-fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ()> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    certificates.ok().filter(|certificates| !certificates.is_empty()).ok_or(())
-}
-
-fn system() -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    let (usable, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if usable == 0 { Err(TlsError::NoRoots) } else { Ok(roots) }
 }
 
 impl fmt::Debug for Tls {
@@ -146,17 +115,4 @@ pub(in crate::client) enum Offer {
     Both,
     Http1,
     Http2,
-}
-
-/// What a handshake needs.
-#[derive(Clone)]
-pub(in crate::client) struct Handshake {
-    connector: TlsConnector,
-    name: ServerName<'static>,
-}
-
-impl Handshake {
-    pub(super) async fn shake(&self, socket: Socket) -> io::Result<TlsStream<Socket>> {
-        self.connector.connect(self.name.clone(), socket).await
-    }
 }

@@ -26,9 +26,9 @@ use tracing::{Dispatch, dispatcher};
 
 use super::answer::{Answer, Verdict, weigh};
 use super::target::{Protocol, Signal, Target};
-use super::tls::Tls;
+use super::tls::tls;
 use super::variables::ConfigError;
-use crate::dial::connect;
+use crate::dial::{Handshake, connect};
 
 /// Bytes of an answer's body that are read: a collector says next to nothing.
 const MAX_ANSWER: usize = 64 << 10;
@@ -38,7 +38,7 @@ const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 pub(super) struct Collector {
     signal: Signal,
     target: Target,
-    tls: Option<Tls>,
+    tls: Option<Handshake>,
     connection: Option<Connection>,
     closing: Closer,
     /// Taken when it is dropped.
@@ -62,7 +62,7 @@ enum Connection {
 impl Collector {
     /// Reads certificates; does not connect.
     pub(super) fn new(signal: Signal, target: Target) -> Result<Self, ConfigError> {
-        let tls = Tls::new(&target)?;
+        let tls = tls(&target)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = Some(runtime.map_err(|source| ConfigError::Thread { source })?);
         Ok(Self { signal, target, tls, connection: None, closing: Arc::new(watch::Sender::new(None)), runtime })
@@ -176,7 +176,7 @@ impl Collector {
         let stream = connect(&self.target.host, self.target.port, limit.into()).await?;
         match &self.tls {
             None => self.shake_hands(stream).await,
-            Some(tls) => self.shake_hands(tls.handshake(stream).await?).await,
+            Some(tls) => self.shake_hands(tls.shake(stream).await?).await,
         }
     }
 
