@@ -340,12 +340,9 @@ fn reason(error: &hyper::Error) -> Reason {
     if error.is_timeout() {
         return Reason::PingTimeout;
     }
-    let cause = error.source();
-    if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) {
+    if let Some(error) = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>()) {
         return if error.is_io() || error.is_remote() { Reason::Reset } else { Reason::Protocol };
     }
-    if cause.is_some_and(|cause| cause.is::<io::Error>()) || error.is_incomplete_message() {
-        return Reason::Reset;
-    }
+    // A socket's error, a message that ends too soon.
     Reason::Reset
 }
