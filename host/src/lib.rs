@@ -29,6 +29,8 @@ mod plugin;
 mod propagate;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(any(feature = "client", feature = "server"))]
+mod socket;
 mod tracer;
 #[cfg(feature = "plugins")]
 mod wasm;

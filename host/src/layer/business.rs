@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, Response, StatusCode};
 
-use crate::rpc::cut;
-
-/// Bytes kept of a message: as of every error's words.
-const MAX_MESSAGE_BYTES: usize = 1024;
+use crate::rpc::{MAX_MESSAGE_BYTES, cut};
 
 /// What the application says of a call that succeeded as an RPC: the order was refused, the stock is too low.
 ///

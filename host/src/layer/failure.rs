@@ -5,12 +5,10 @@ use std::error::Error;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::rpc::{Outcome, Symbol};
+use crate::rpc::{MAX_MESSAGE_BYTES, Outcome, Symbol, cut};
 
 /// Errors looked at in a chain of causes.
 const MAX_CAUSES: usize = 8;
-/// Bytes kept of the words.
-const MAX_TEXT_BYTES: usize = 1024;
 
 /// How a call failed.
 pub(crate) struct Failure {
@@ -148,7 +146,7 @@ struct Bounded(String);
 
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let kept = crate::rpc::cut(text, MAX_TEXT_BYTES - self.0.len().min(MAX_TEXT_BYTES));
+        let kept = cut(text, MAX_MESSAGE_BYTES - self.0.len().min(MAX_MESSAGE_BYTES));
         self.0.push_str(kept);
         if kept.len() < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
@@ -167,7 +165,7 @@ mod tests {
         let failure = Failure::of(&boxed, error_type::TRANSPORT);
         assert!(failure.text.starts_with("the disk is full"), "{}", failure.text);
         assert_eq!((failure.outcome, failure.error_type), (Outcome::Error, error_type::TRANSPORT));
-        assert_eq!(Failure::of(&"é".repeat(9_000), error_type::BODY).text.len(), MAX_TEXT_BYTES);
+        assert_eq!(Failure::of(&"é".repeat(9_000), error_type::BODY).text.len(), MAX_MESSAGE_BYTES);
     }
 
     #[cfg(feature = "tonic")]

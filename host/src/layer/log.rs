@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::rpc::{EventKind, RpcStats, Symbol};
+use crate::rpc::{EventKind, Events, RpcStats, Symbol};
 use crate::tracer::Core;
 
-/// Events kept from the start of a call, and from its end: as many as [`Events`](crate::rpc::Events) keeps.
-const FIRST: u64 = 24;
-const LAST: u64 = 8;
+/// As many as the call keeps.
+const FIRST: u64 = Events::FIRST as u64;
+const LAST: u64 = Events::LAST as u64;
 const KEPT: usize = (FIRST + LAST) as usize;
 
 /// Only calls at the detailed level have one.

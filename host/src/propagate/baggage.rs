@@ -41,8 +41,7 @@ impl Baggage {
 
     /// The members as they came.
     pub(super) fn members(&self) -> impl Iterator<Item = &[u8]> {
-        let members = self.0.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-        members.filter(|member| !member.is_empty())
+        list::members(self.0.as_bytes())
     }
 
     /// The members with their values decoded, as far as they are valid; their properties are left out.

@@ -39,8 +39,11 @@ impl Bounds {
         if list.len() > self.bytes {
             return false;
         }
-        // W3C allows empty members and does not count them.
-        let members = list.split(|&byte| byte == b',').filter(|member| !member.trim_ascii().is_empty()).count();
-        (1..=self.members).contains(&members)
+        (1..=self.members).contains(&members(list).count())
     }
+}
+
+/// The members of a list. W3C allows empty ones and does not count them.
+pub(super) fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }

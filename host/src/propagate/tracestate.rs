@@ -24,8 +24,7 @@ pub(super) fn extract(headers: &HeaderMap) -> Option<HeaderValue> {
 /// By <https://www.w3.org/TR/trace-context/#tracestate-header>. Each key comes once.
 fn is_valid(list: &[u8]) -> bool {
     let mut keys = [&[][..]; BOUNDS.members];
-    let members = list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty());
-    for (count, member) in members.enumerate() {
+    for (count, member) in list::members(list).enumerate() {
         let Some(at) = member.iter().position(|&byte| byte == b'=') else { return false };
         let (Some(key), Some(value)) = (member.get(..at), member.get(at + 1..)) else { return false };
         let (earlier, Some(free)) = (keys, keys.get_mut(count)) else { return false };

@@ -2,10 +2,6 @@
 
 use super::{EventStatus, Symbol, cut};
 
-/// Events kept from the start of a call.
-const FIRST: usize = 24;
-/// Events kept from its end; what lies between is counted.
-const LAST: usize = 8;
 /// Bytes kept of an event's words.
 const MAX_INFO_BYTES: usize = 256;
 
@@ -150,16 +146,21 @@ struct Kept {
 }
 
 impl Events {
+    /// Events kept from the start of a call.
+    pub(crate) const FIRST: usize = 24;
+    /// Events kept from its end; what lies between is counted.
+    pub(crate) const LAST: usize = 8;
+
     /// Records an event. The first allocation of a call is here; a call without events has none.
     pub(crate) fn push(&mut self, event: Event) {
         let kept = self.0.get_or_insert_default();
-        if kept.first.len() < FIRST {
+        if kept.first.len() < Self::FIRST {
             kept.first.push(event);
-        } else if kept.last.len() < LAST {
+        } else if kept.last.len() < Self::LAST {
             kept.last.push(event);
         } else if let Some(slot) = kept.last.get_mut(kept.oldest) {
             *slot = event;
-            kept.oldest = (kept.oldest + 1) % LAST;
+            kept.oldest = (kept.oldest + 1) % Self::LAST;
             kept.elided = kept.elided.saturating_add(1);
         }
     }

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
 
-use super::invocation::MAX_MESSAGE_BYTES;
-use super::{CallExtensions, Clock, EventKind, EventStatus, Level, RpcInfo, RpcNotes, Symbol, cut};
+use super::{CallExtensions, Clock, EventKind, EventStatus, Level, MAX_MESSAGE_BYTES, RpcInfo, RpcNotes, Symbol, cut};
 
 /// A call that is being handled; all clones are one.
 ///

@@ -1,9 +1,6 @@
 //! What is called, and how, and what the application itself says came of it.
 
-use super::{Method, Protocol, Streaming, Tags, cut};
-
-/// Bytes kept of the words that go with a business status.
-pub(super) const MAX_MESSAGE_BYTES: usize = 1024;
+use super::{MAX_MESSAGE_BYTES, Method, Protocol, Streaming, Tags, cut};
 
 /// What is called, and how (Kitex's Invocation).
 #[derive(Clone, Debug)]

@@ -37,7 +37,7 @@ pub(crate) use config::nanos;
 pub(crate) use extensions::CallExtensions;
 pub(crate) use method::MAX_METHOD_BYTES;
 pub(crate) use symbol::error_type;
-pub(crate) use text::cut;
+pub(crate) use text::{MAX_MESSAGE_BYTES, cut};
 #[cfg(feature = "plugins")]
 pub(crate) use tokens::MAX_STARTERS;
 pub(crate) use tokens::Tokens;

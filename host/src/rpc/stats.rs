@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Event, EventKind, EventStatus, Events, Level, Outcome, Symbol, cut};
-
-/// Bytes kept of an error message.
-const MAX_MESSAGE_BYTES: usize = 1024;
+use super::{Event, EventKind, EventStatus, Events, Level, MAX_MESSAGE_BYTES, Outcome, Symbol, cut};
 
 /// Bytes and messages in one direction, as on the wire: after compression, with message prefixes, without headers,
 /// trailers and transport framing.

@@ -1,5 +1,9 @@
 //! Cutting foreign text to a bound without breaking it.
 
+/// Bytes kept of what somebody says with the end of a call: an error's words, those that go with a status. They stay in
+/// memory until the call is read; what follows is as foreign and helps nobody.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 1024;
+
 /// The longest prefix of `text` that has at most `max` bytes and ends on a character.
 pub(crate) fn cut(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or("")

@@ -26,8 +26,8 @@ use super::counters::{ConnectionCounters, Counters, Open};
 use super::inner::Inner;
 use super::listen::{Ends, Listener, pause};
 use super::settings::Settings;
-use super::stream::Plain;
 use crate::ServerLayer;
+use crate::socket::Socket;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -175,7 +175,7 @@ impl Accepting<'_> {
         context: &mut Context<'_>,
         shutdown: Pin<&mut impl Future<Output = ()>>,
         connections: &mut JoinSet<()>,
-    ) -> Poll<Option<(Plain, Ends)>> {
+    ) -> Poll<Option<(Socket, Ends)>> {
         if shutdown.poll(context).is_ready() {
             return Poll::Ready(None);
         }

@@ -30,7 +30,8 @@ use super::entry::{Entry, Layered};
 use super::listen::Ends;
 use super::patience::{Left, Patience, Version};
 use super::settings::Settings;
-use super::stream::{Plain, Stream, Transport};
+use super::stream::{Stream, Transport};
+use crate::socket::Socket;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -78,7 +79,7 @@ impl Shared {
 pub(super) async fn run<S, R>(
     shared: Arc<Shared>,
     service: Layered<S>,
-    (stream, ends): (Plain, Ends),
+    (stream, ends): (Socket, Ends),
     (open, admitted): (Open, Admitted),
     mut stop: watch::Receiver<bool>,
 ) where
@@ -126,7 +127,7 @@ struct Begun {
 /// Shakes hands, and finds out which HTTP the peer speaks.
 async fn begin(
     shared: &Shared,
-    stream: Plain,
+    stream: Socket,
     activity: &Activity,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<Begun, Reason> {
@@ -340,12 +341,9 @@ fn reason(error: &hyper::Error) -> Reason {
     if error.is_timeout() {
         return Reason::PingTimeout;
     }
-    let cause = error.source();
-    if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) {
+    if let Some(error) = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>()) {
         return if error.is_io() || error.is_remote() { Reason::Reset } else { Reason::Protocol };
     }
-    if cause.is_some_and(|cause| cause.is::<io::Error>()) || error.is_incomplete_message() {
-        return Reason::Reset;
-    }
+    // A socket's error, a message that ends too soon.
     Reason::Reset
 }

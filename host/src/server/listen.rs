@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 
-use super::stream::Plain;
+use crate::socket::Socket;
 
 #[derive(Debug)]
 pub(super) enum Listener {
@@ -103,7 +103,7 @@ impl Listener {
         Ok(Self::Unix { listener, _file: Some(SocketFile(path.to_owned())) })
     }
 
-    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Plain, Ends)>> {
+    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Socket, Ends)>> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = ready!(listener.poll_accept(context))?;
@@ -111,7 +111,7 @@ impl Listener {
                 // they are slower, and nothing else.
                 let _ = stream.set_nodelay(true);
                 let local = stream.local_addr().ok();
-                Poll::Ready(Ok((Plain::Tcp(stream), Ends::Tcp { local, peer })))
+                Poll::Ready(Ok((Socket::Tcp(stream), Ends::Tcp { local, peer })))
             }
             #[cfg(unix)]
             Self::Unix { listener, .. } => {
@@ -119,7 +119,7 @@ impl Listener {
                 let local = stream.local_addr().ok().map(Arc::new);
                 let credentials = stream.peer_cred().ok();
                 let ends = Ends::Unix { local, peer: Some(Arc::new(peer)), credentials };
-                Poll::Ready(Ok((Plain::Unix(stream), ends)))
+                Poll::Ready(Ok((Socket::Unix(stream), ends)))
             }
         }
     }

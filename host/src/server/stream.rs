@@ -1,34 +1,24 @@
 //! The bytes of one connection, whatever carries them; notes when some pass, and looks at none of them.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 use super::admission::Admitted;
 use super::patience::Version;
-
-/// What the listener gives.
-#[derive(Debug)]
-pub(super) enum Plain {
-    Tcp(TcpStream),
-    #[cfg(unix)]
-    Unix(UnixStream),
-}
+use crate::socket::{Socket, pass_through};
 
 /// What HTTP is spoken over.
 #[derive(Debug)]
 pub(super) enum Stream {
-    Plain(Plain),
-    Tls(Box<TlsStream<Plain>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 /// A stream whose first bytes have been looked at. Keeps its place among the connections until it is dropped, also when a
@@ -62,63 +52,7 @@ impl Transport {
     }
 }
 
-macro_rules! delegate {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Plain::Tcp($stream) => $call,
-            #[cfg(unix)]
-            Plain::Unix($stream) => $call,
-        }
-    };
-}
-
-impl AsyncRead for Plain {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, stream => Pin::new(stream).poll_read(context, buffer))
-    }
-}
-
-impl AsyncWrite for Plain {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        delegate!(self, stream => Pin::new(stream).poll_write(context, bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        delegate!(self, stream => Pin::new(stream).poll_write_vectored(context, slices))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        // Both kinds of sockets are.
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, stream => Pin::new(stream).poll_flush(context))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, stream => Pin::new(stream).poll_shutdown(context))
-    }
-}
-
-macro_rules! through {
-    ($self:expr, $stream:ident => $call:expr) => {
-        match $self {
-            Stream::Plain($stream) => $call,
-            Stream::Tls($stream) => $call,
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        through!(self.get_mut(), stream => Pin::new(stream).poll_read(context, buffer))
-    }
-}
+pass_through!(Stream { Plain, Tls });
 
 impl AsyncRead for Transport {
     fn poll_read(
@@ -142,7 +76,7 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = through!(&mut self.stream, stream => Pin::new(stream).poll_write(context, bytes));
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(&result);
         result
     }
@@ -150,24 +84,24 @@ impl AsyncWrite for Transport {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
+        slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = through!(&mut self.stream, stream => Pin::new(stream).poll_write_vectored(context, slices));
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.wrote(&result);
         result
     }
 
     fn is_write_vectored(&self) -> bool {
-        through!(&self.stream, stream => stream.is_write_vectored())
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = through!(&mut self.stream, stream => Pin::new(stream).poll_flush(context));
+        let result = Pin::new(&mut self.stream).poll_flush(context);
         self.activity.write(result.is_pending());
         result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        through!(&mut self.stream, stream => Pin::new(stream).poll_shutdown(context))
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

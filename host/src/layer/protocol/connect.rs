@@ -10,7 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{End, grpc};
-use crate::rpc::{Codec, cut};
+use crate::rpc::{Codec, MAX_MESSAGE_BYTES, cut};
 
 /// The header that makes a POST of JSON or protobuf a call.
 pub(super) const VERSION: &str = "connect-protocol-version";
@@ -21,8 +21,6 @@ pub(super) const END_OF_STREAM: u8 = 2;
 /// The header that says how a stream's envelopes are compressed.
 pub(super) const ENCODING: &str = "connect-content-encoding";
 
-/// Bytes kept of an error's words, as of gRPC's.
-const MAX_MESSAGE_BYTES: usize = 1024;
 /// Digits of a deadline, by the specification: 115 days.
 const MAX_TIMEOUT_DIGITS: usize = 10;
 

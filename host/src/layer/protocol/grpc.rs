@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::head::find;
 use crate::propagate::unescaped;
-use crate::rpc::Outcome;
+use crate::rpc::{MAX_MESSAGE_BYTES, Outcome};
 
 /// The header with a call's deadline.
 pub(super) const TIMEOUT: &str = "grpc-timeout";
@@ -17,8 +17,6 @@ pub(super) const MESSAGE: &str = "grpc-message";
 /// The header that says how messages are compressed.
 pub(super) const ENCODING: &str = "grpc-encoding";
 
-/// Bytes kept of a status message. What follows is as foreign and helps nobody.
-const MAX_MESSAGE_BYTES: usize = 1024;
 /// The code of a status that can't be read, or of a call that ended without one.
 pub(crate) const UNKNOWN: u16 = 2;
 
