@@ -25,6 +25,8 @@ mod server;
 
 #[cfg(feature = "server")]
 pub(crate) use protocol::grpc::deadline as grpc_deadline;
+#[cfg(feature = "otel")]
+pub(crate) use protocol::grpc::message as grpc_message;
 
 #[cfg(any(feature = "client", feature = "server"))]
 pub(crate) use protocol::Media;

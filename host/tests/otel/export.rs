@@ -1,5 +1,7 @@
 //! Export over OTLP to collectors that are well, slow, gone, or no collectors: what arrives, and what is counted.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use hottap::Hottap;
@@ -242,6 +244,31 @@ fn what_is_no_collector_gets_every_span_once() {
         assert_eq!(other.attempts(), 1, "{protocol} {manner:?}: it is not asked again");
         otel.shutdown(Duration::from_secs(10));
         assert_counts(&otel, &[("ended", 1), ("failed", 1)]);
+    }
+}
+
+#[test]
+fn who_speaks_another_protocol_is_told_from_who_is_gone() {
+    log::keep();
+    // What servers of the other protocol say first: HTTP/2's settings, and HTTP/1.1's refusal.
+    let settings = &[0, 0, 0, 4, 0, 0, 0, 0, 0][..];
+    for (protocol, said) in [("http/protobuf", settings), ("grpc", b"HTTP/1.1 400 Bad Request\r\n\r\n")] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                // The peer may be gone; its request is read, so that closing it takes nothing back.
+                let mut connection = connection.expect("a connection");
+                let _ = connection.read(&mut [0; 4096]).and_then(|_| connection.write_all(said));
+            }
+        });
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*at(address)), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let otel = set_up(&variables).expect("valid");
+        calls(&otel, 1);
+        until(|| !log::lines(&address.to_string()).is_empty());
+        let lines = log::lines(&address.to_string());
+        assert!(lines[0].contains(&format!("look at its protocol, which is to be {protocol}")), "{lines:?}");
+        otel.shutdown(Duration::ZERO);
     }
 }
 

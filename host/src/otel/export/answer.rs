@@ -11,6 +11,7 @@ use prost::Message;
 use super::details::retry_delay;
 use super::target::{Protocol, Signal};
 use crate::dial::retry_after;
+use crate::layer::grpc_message;
 use crate::rpc::cut;
 
 /// How long a collector may make us wait.
@@ -66,6 +67,7 @@ fn http(signal: Signal, answer: &Answer, now: SystemTime) -> Verdict {
         300..=399 => {
             Verdict::never(format!("it answers {}: redirects are not followed, name where it is", answer.status))
         }
+        401 | 403 => Verdict::never(format!("it answers {}: look at the headers that are sent", answer.status)),
         _ => Verdict::never(format!("it answers {}: look at the endpoint and its path", answer.status)),
     }
 }
@@ -89,11 +91,20 @@ fn grpc(signal: Signal, answer: &Answer) -> Verdict {
         // will recover: else the message is too large for it, and always will be.
         (200, Some(code @ (1 | 4 | 8 | 10 | 11 | 14 | 15))) if code != 8 || delay.is_some() => {
             let after = delay.filter(|delay| !delay.is_zero()).map(|delay| delay.min(MAX_WAIT));
-            Verdict::Later { reason: format!("it answers with gRPC's status {code}"), after }
+            Verdict::Later { reason: refusal(code, answer), after }
         }
-        (200, Some(code)) => Verdict::never(format!("it answers with gRPC's status {code}")),
+        (200, Some(code)) => Verdict::never(refusal(code, answer)),
         (429 | 502 | 503 | 504, None) => Verdict::later(format!("it answers {}", answer.status)),
         _ => no_collector(),
+    }
+}
+
+/// A status of gRPC's, and the collector's own words for it.
+fn refusal(code: u16, answer: &Answer) -> String {
+    let words = [&answer.trailers, &answer.headers].map(grpc_message);
+    match words.iter().find(|words| !words.is_empty()) {
+        Some(words) => format!("it answers with gRPC's status {code}: {:?}", cut(words, MAX_REASON_BYTES)),
+        None => format!("it answers with gRPC's status {code}"),
     }
 }
 
@@ -221,6 +232,18 @@ mod tests {
                 expected,
                 "{status:?}: {reason}"
             );
+        }
+    }
+
+    #[test]
+    fn a_collectors_own_words_are_told_within_bounds() {
+        let long = "x".repeat(10_000);
+        for (words, expected) in [("no%20such token", "no such token"), (&long, &long[..MAX_REASON_BYTES])] {
+            let mut answer = answer(200, &[], b"");
+            answer.trailers.insert("grpc-status", "16".parse().expect("ASCII"));
+            answer.trailers.insert("grpc-message", words.parse().expect("ASCII"));
+            let verdict = weigh(Protocol::Grpc, Signal::Traces, &answer, SystemTime::UNIX_EPOCH);
+            assert_eq!(verdict, Verdict::never(format!("it answers with gRPC's status 16: {expected:?}")));
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Collector {
     target: Target,
     tls: Option<Handshake>,
     connection: Option<Connection>,
+    /// It has answered before.
+    is_understood: bool,
     closing: Closer,
     /// Taken when it is dropped.
     runtime: Option<Runtime>,
@@ -65,7 +67,15 @@ impl Collector {
         let tls = tls(&target)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = Some(runtime.map_err(|source| ConfigError::Thread { source })?);
-        Ok(Self { signal, target, tls, connection: None, closing: Arc::new(watch::Sender::new(None)), runtime })
+        Ok(Self {
+            signal,
+            target,
+            tls,
+            connection: None,
+            is_understood: false,
+            closing: Arc::new(watch::Sender::new(None)),
+            runtime,
+        })
     }
 
     /// Host and port.
@@ -107,10 +117,16 @@ impl Collector {
         // HTTP/2 has spans of its own. Where the application exports those of `tracing`, each export would be spans that
         // have to be exported.
         let answer = dispatcher::with_default(&Dispatch::none(), || runtime.block_on(sent));
+        self.is_understood |= matches!(answer, Some(Ok(_)));
         let verdict = match answer {
             Some(Ok(answer)) => weigh(self.target.protocol, self.signal, &answer, SystemTime::now()),
             Some(Err(error)) if is_endless(&*error) => {
                 Verdict::never("its answer is too long for a collector's: look at the endpoint and its path")
+            }
+            // It took the connection, and what it said has never been an answer.
+            Some(Err(error)) if !self.is_understood && error.is::<hyper::Error>() => {
+                let protocol = self.target.protocol.as_str();
+                Verdict::later(format!("{}; look at its protocol, which is to be {protocol}", Chain(&*error)))
             }
             Some(Err(error)) => Verdict::later(Chain(&*error).to_string()),
             None => Verdict::later(format!("it did not answer within {} ms", began.elapsed().as_millis())),

@@ -69,7 +69,7 @@ pub struct Otel {
 /// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` | none; characters of a text, cut when it is sent |
 /// | `OTEL_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | where those of spans, events, links are not set |
 /// | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` | 60000, 30000, in ms, the latter with all attempts |
-/// | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`; or `delta`, `lowmemory` |
+/// | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`; or `delta`, `lowmemory`. Tracers' series and the host's stay cumulative |
 /// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`; or `none`, and no other |
 /// | `OTEL_SDK_DISABLED` | `false`; `true`: no spans, no metrics, and calls keep the identity that they had |
 ///
@@ -107,7 +107,7 @@ pub struct Otel {
 /// # Errors
 /// A variable's value can't be used: it is named, and nothing has been started.
 pub fn init() -> Result<Otel, ConfigError> {
-    Otel::start(&Variables(&|name| std::env::var(name).ok()), None)
+    Otel::start(&Variables(&environment), None)
 }
 
 /// The same with the name that the service gives itself, where the environment gives none.
@@ -115,7 +115,12 @@ pub fn init() -> Result<Otel, ConfigError> {
 /// # Errors
 /// As of [`init`].
 pub fn init_as(service: &str) -> Result<Otel, ConfigError> {
-    Otel::start(&Variables(&|name| std::env::var(name).ok()), Some(service))
+    Otel::start(&Variables(&environment), Some(service))
+}
+
+/// A variable of this process. What is no text is one that nobody can use, and not one that is not set.
+fn environment(name: &str) -> Option<String> {
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
 }
 
 impl Otel {

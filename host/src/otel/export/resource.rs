@@ -15,9 +15,9 @@ pub(super) fn resource(variables: &Variables<'_>, service: Option<&str>) -> Resu
     let list = variables.text(ATTRIBUTES).unwrap_or_default();
     let expected = "a list of key=value with percent-encoded values, separated by commas";
     let pairs = percent::pairs(&list).ok_or_else(|| ConfigError::invalid(ATTRIBUTES, expected))?;
-    let named = pairs.iter().any(|(key, _)| key == "service.name");
+    let named = pairs.iter().any(|(key, value)| key == "service.name" && !value.is_empty());
     let name = variables.text(SERVICE).or_else(|| {
-        // Every service has a name, so that a collector can tell them apart.
+        // Every service has a name, so that a collector can tell them apart; an empty one is none.
         (!named).then(|| service.filter(|name| !name.is_empty()).map_or_else(unnamed, str::to_owned))
     });
     let resource = Resource::builder_empty()

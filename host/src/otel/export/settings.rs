@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(name(&[], Some("own")), "own");
         assert_eq!(name(&[attributes], Some("own")), "listed");
         assert_eq!(name(&[attributes, ("OTEL_SERVICE_NAME", "variable")], Some("own")), "variable");
+        assert_eq!(name(&[("OTEL_RESOURCE_ATTRIBUTES", "service.name=,zone=1")], Some("own")), "own");
         let resource = read(&[attributes], None).expect("valid").resource;
         assert_eq!(resource.get(&Key::from_static_str("zone")).map(|zone| zone.to_string()).as_deref(), Some("b,1"));
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
@@ -27,6 +28,16 @@ pub(super) enum Protocol {
     Grpc,
     /// OTLP over HTTP, encoded by protobuf.
     Http,
+}
+
+impl Protocol {
+    /// As `OTEL_EXPORTER_OTLP_PROTOCOL` has it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http/protobuf",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -121,8 +132,9 @@ impl Target {
             (name, _) => return Err(ConfigError::invalid(&name, "gzip or none")),
         };
         let (name, list) = variable("HEADERS");
-        let headers = headers(&list.unwrap_or_default())
-            .ok_or_else(|| ConfigError::invalid(&name, "a list of header=value, separated by commas"))?;
+        let headers = headers(&list.unwrap_or_default()).ok_or_else(|| {
+            ConfigError::invalid(&name, "a list of header=value, separated by commas, of the operator's own")
+        })?;
         let certificate = Named::new(variable("CERTIFICATE")).ok();
         let client = match (Named::new(variable("CLIENT_CERTIFICATE")), Named::new(variable("CLIENT_KEY"))) {
             (Ok(certificate), Ok(key)) => Some((certificate, key)),
@@ -186,6 +198,9 @@ fn parse(
     if authority.as_str().contains('@') {
         return None;
     }
+    if authority.as_str().len() > uri.host().map_or(0, str::len) && uri.port_u16().is_none() {
+        return None;
+    }
     let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
     let path = match protocol {
         Protocol::Grpc => signal.grpc_path().to_owned(),
@@ -197,10 +212,12 @@ fn parse(
     Some((Uri::from_parts(parts).ok()?, host, port))
 }
 
+/// None if one of them can't be sent, or is about the connection or the message, which nobody knows before they are made.
 fn headers(list: &str) -> Option<HeaderMap> {
+    const OURS: [HeaderName; 6] = [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE];
     let mut headers = HeaderMap::new();
     for (name, value) in percent::pairs(list)? {
-        let name = HeaderName::try_from(name).ok()?;
+        let name = HeaderName::try_from(name).ok().filter(|name| !OURS.contains(name) && name != "grpc-encoding")?;
         let mut value = HeaderValue::try_from(value).ok()?;
         value.set_sensitive(true);
         headers.insert(name, value);
@@ -256,10 +273,15 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://hunter2"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://user:hunter2@c"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:99999"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1]:99999"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "smoke"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "x y=hunter2"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2,Content-Length=5"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "grpc-encoding=gzip"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
