@@ -33,6 +33,8 @@ pub(crate) enum Manner {
     TakesUpTo(usize),
     /// The same, but it says that it will be able to.
     IsBusyFrom(usize),
+    /// The same, but it says nothing.
+    HangsFrom(usize),
     /// With a status of HTTP.
     Answers(u16),
     /// With gRPC's RESOURCE_EXHAUSTED, and what stands in `grpc-status-details-bin`.
@@ -161,7 +163,8 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         let manner = match state.manner {
             Manner::TakesUpTo(most) if message.len() > most => Manner::IsFull(""),
             Manner::IsBusyFrom(most) if message.len() > most => Manner::Answers(503),
-            Manner::TakesUpTo(_) | Manner::IsBusyFrom(_) => Manner::Takes,
+            Manner::HangsFrom(most) if message.len() > most => Manner::Hangs,
+            Manner::TakesUpTo(_) | Manner::IsBusyFrom(_) | Manner::HangsFrom(_) => Manner::Takes,
             other => other,
         };
         if matches!(manner, Manner::Takes | Manner::Refuses(_)) {
@@ -175,7 +178,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
     };
     let said = match manner {
         Manner::Hangs => std::future::pending().await,
-        Manner::Takes | Manner::TakesUpTo(_) | Manner::IsBusyFrom(_) => Vec::new(),
+        Manner::Takes | Manner::TakesUpTo(_) | Manner::IsBusyFrom(_) | Manner::HangsFrom(_) => Vec::new(),
         Manner::Babbles => b"<html>welcome</html>".to_vec(),
         Manner::Refuses(rejected_spans) => {
             let partial = ExportTracePartialSuccess { rejected_spans, error_message: "too old".into() };

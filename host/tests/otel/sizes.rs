@@ -8,7 +8,7 @@ use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, metric::Data};
 
 use crate::collector::{Collector, Manner};
-use crate::export::{assert_counts, calls, until};
+use crate::export::{ON_DEMAND, assert_counts, calls, until};
 use crate::specification::{GRPC, METRICS, assert_metric_counts, otel};
 
 /// What servers of gRPC take by default.
@@ -112,4 +112,24 @@ fn no_more_is_counted_as_refused_than_was_sent() {
     let counts = otel.metric_counts();
     assert!((1..100).contains(&counts.rejected_points), "{counts:?}");
     assert_counts(&otel, &[("ended", 2), ("rejected", 2)]);
+}
+
+#[test]
+fn at_a_shutdown_each_message_has_its_share_of_what_time_there_is() {
+    // Whatever is long is never answered.
+    let collector = Collector::start(Manner::HangsFrom(4 << 20));
+    let otel = otel(&collector, &[METRICS, ON_DEMAND]);
+    let tracer = otel.tracer_provider().tracer("test");
+    let meter = otel.meter_provider().meter("test");
+    for (name, bytes) in [("long", 5 << 20), ("short", 1)] {
+        let mut span = tracer.start(name);
+        span.set_attribute(KeyValue::new("text", "x".repeat(bytes)));
+        span.end();
+        meter.u64_counter(name).build().add(1, &[KeyValue::new("text", "x".repeat(bytes))]);
+    }
+    assert!(!otel.shutdown(Duration::from_secs(4)));
+    assert_eq!(points(&collector, "short").len(), 1);
+    assert_eq!(collector.spans(), ["short"]);
+    assert_counts(&otel, &[("ended", 2), ("exported", 1), ("failed", 1)]);
+    assert_metric_counts(&otel, [1, 0, 1, 0]);
 }

@@ -56,6 +56,11 @@ impl Haste {
         self.waiting().closed.is_some_and(|until| until <= Instant::now())
     }
 
+    /// Until when there is time for what has time until then.
+    pub(super) fn limit(&self, until: Instant) -> Instant {
+        self.waiting().closed.map_or(until, |closed| closed.min(until))
+    }
+
     /// An export has ended.
     pub(super) fn exported(&self, well: bool) {
         self.waiting().well = well;

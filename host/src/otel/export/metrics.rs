@@ -63,7 +63,8 @@ impl Exporter {
                 resource_metrics: vec![OfResource { scope_metrics, ..resource.clone() }],
             };
             let now = Instant::now();
-            match self.send(&message, count, now + share(until.saturating_duration_since(now), all - index)) {
+            let left = self.haste.limit(until).saturating_duration_since(now);
+            match self.send(&message, count, now + share(left, all - index)) {
                 Ok(rejected) => is_whole &= rejected == 0,
                 Err(reason) => {
                     have_arrived &= index < first_other;
@@ -80,6 +81,10 @@ impl Exporter {
     /// Tries until the message is taken, refused, or its time is over: what is left out of a delta is lost. Tells how many of
     /// so many points were refused.
     fn send(&self, message: &ExportMetricsServiceRequest, points: usize, until: Instant) -> Result<u64, String> {
+        if until <= Instant::now() {
+            // Not even worth encoding.
+            return Err("there is no time left".to_owned());
+        }
         let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
         let packed = collector.pack(&message.encode_to_vec());
         let mut backoff = Backoff::new();
