@@ -25,6 +25,8 @@ use crate::tracer::{Hottap, Natives, Tracer};
 ///   task handles; otherwise a trace starts here. The request goes out with a `traceparent` of the call's own, and with
 ///   the `tracestate` that came with the trace, unless it has one. Tasks that a handler spawns, and a `tower::buffer`
 ///   outside of this layer, do not know what is being handled.
+/// - **Where it goes** is what the request's URI says. tonic's `Channel` keeps that to itself: make its clients with
+///   `with_origin`, and their calls say it too (`server.address`).
 /// - **Status**: as of a [`ServerLayer`](crate::ServerLayer).
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
 #[derive(Clone)]
