@@ -62,12 +62,8 @@ fn message(direction: &'static str, number: &mut i64, elided: u32) -> (&'static 
 
 /// How serious it is, and in words, if there is anything to say.
 fn said(event: &Event) -> Vec<KeyValue> {
-    let status = match event.status {
-        EventStatus::Info => None,
-        EventStatus::Warn => Some("warn"),
-        EventStatus::Error => Some("error"),
-    };
-    let status = status.map(|status| KeyValue::new("event.status", status));
+    let status = Some(event.status).filter(|status| *status != EventStatus::Info);
+    let status = status.map(|status| KeyValue::new("event.status", status.as_str()));
     let words = event.info.as_deref().map(|words| KeyValue::new("event.info", words.to_owned()));
     status.into_iter().chain(words).collect()
 }

@@ -81,10 +81,7 @@ impl TracerStatus {
             state: current.state.as_str(),
             generation: current.generation.map(|id| id.to_string()),
             since_unix_ms: current.since,
-            level: match current.level {
-                crate::rpc::Level::Base => "base",
-                crate::rpc::Level::Detailed => "detailed",
-            },
+            level: current.level.as_str(),
             terms,
             // What an earlier generation has followed stays on the books.
             moments: (current.streams || terms.moments.observed > 0).then_some(terms.moments),

@@ -10,7 +10,6 @@ use super::report::{Destination, Logged, Problem, Report};
 use super::subject::{NoPlugin, Plugin, Subject};
 use crate::cli::Verdict;
 use crate::plugin::{Access, Files, Generation, Given, Operator, Refusal, hex};
-use crate::rpc::Level;
 use crate::wasm::{Engines, Guest, Identity, Interfaces, Line, Trial};
 
 /// What tracers are looked at with: what a service has.
@@ -85,10 +84,7 @@ fn identity() -> Identity {
 }
 
 fn note(generation: &Generation, canary: &mut dyn Guest, bench: &Bench, report: &mut Report) {
-    report.level = Some(match generation.settings.level {
-        Level::Base => "base",
-        Level::Detailed => "detailed",
-    });
+    report.level = Some(generation.settings.level.as_str());
     report.period_ms = Some(u64::try_from(generation.settings.period.as_millis()).unwrap_or(u64::MAX));
     report.memory_bytes = Some(canary.memory() as u64);
     let Trial { metrics, metric_errors, destinations, lines } = canary.trial();
