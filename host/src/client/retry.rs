@@ -157,12 +157,12 @@ impl Failed {
         })
     }
 
-    /// None if the response's head, which came at `now`, is nothing to try again for.
-    pub(super) fn of_response<B>(response: &Response<B>, grpc: bool, now: SystemTime) -> Option<Self> {
+    /// None if the response's head is nothing to try again for. `now` is asked only where the server may name a date.
+    pub(super) fn of_response<B>(response: &Response<B>, grpc: bool, now: impl FnOnce() -> SystemTime) -> Option<Self> {
         match response.status() {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Some(Self {
                 is_harmless: false,
-                server_says: wish(response.headers(), now),
+                server_says: wish(response.headers(), now()),
                 is_unavailable: response.status() == StatusCode::SERVICE_UNAVAILABLE,
             }),
             _ if grpc => Self::of_grpc(response.headers()),
@@ -232,7 +232,7 @@ mod tests {
         check(error(ErrorKind::RequestBody, Phase::Head), get, None, "the application's own");
         // Sun, 06 Nov 1994 08:49:37 GMT
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let http = |status, headers: &[_]| Failed::of_response(&response(status, headers), false, now);
+        let http = |status, headers: &[_]| Failed::of_response(&response(status, headers), false, || now);
         check(http(200, &[]), get, None, "it is good");
         check(http(500, &[]), get, None, "nobody says that it helps");
         check(http(503, &[]), get, Some(100), "not available");
@@ -243,7 +243,7 @@ mod tests {
         check(http(429, &[("retry-after", " Sun, 06 Nov 1994 08:49:40 GMT")]), get, Some(3_000), "a date");
         check(http(503, &[("retry-after", "61")]), get, None, "longer than anybody waits");
         check(http(429, &[("retry-after", "soon")]), get, Some(100), "what cannot be read");
-        let grpc = |headers: &[_]| Failed::of_response(&response(200, headers), true, now);
+        let grpc = |headers: &[_]| Failed::of_response(&response(200, headers), true, || now);
         check(grpc(&[]), post, None, "no status yet");
         check(grpc(&[("grpc-status", "14")]), post, Some(100), "UNAVAILABLE");
         check(grpc(&[("grpc-status", "13")]), post, None, "INTERNAL");

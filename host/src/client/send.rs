@@ -211,7 +211,7 @@ impl Sender {
                 }
                 let mut answer = Answer { response, first: None, refused: false, pick, watch };
                 let failed = match self.retry {
-                    None => Failed::of_response(&answer.response, call.grpc, SystemTime::now()),
+                    None => Failed::of_response(&answer.response, call.grpc, SystemTime::now),
                     Some(_) => answer.failed(call.grpc).await,
                 };
                 answer.refused = failed.is_some();
@@ -260,7 +260,7 @@ impl Answer {
     /// Whether another attempt could be better. Looks at the first piece of the body of a response of gRPC, if all of the
     /// request has been handed over: before that, the server may well wait for more of it.
     async fn failed(&mut self, grpc: bool) -> Option<Failed> {
-        let failed = Failed::of_response(&self.response, grpc, SystemTime::now());
+        let failed = Failed::of_response(&self.response, grpc, SystemTime::now);
         if failed.is_some() || !grpc || grpc::status(self.response.headers()).is_some() {
             return failed;
         }
