@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hottap::otel::Otel;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
@@ -85,11 +86,8 @@ fn a_message_that_is_refused_does_not_keep_the_others_from_being_sent() {
     assert_eq!((points(&collector, "first").len(), points(&collector, "last").len()), (1, 1));
 }
 
-#[test]
-fn a_message_that_is_tried_again_leaves_the_others_their_time() {
-    let collector = Collector::start(Manner::IsBusyFrom(4 << 20));
-    let variables = [GRPC, METRICS, ("OTEL_METRIC_EXPORT_TIMEOUT", "2000"), ("OTEL_METRIC_EXPORT_INTERVAL", "100")];
-    let otel = otel(&collector, &[&variables[..], &[("OTEL_BSP_EXPORT_TIMEOUT", "2000")]].concat());
+/// A span and a counter that are longer than a message, and then two that are not.
+fn record_long_and_short(otel: &Otel) {
     let tracer = otel.tracer_provider().tracer("test");
     let meter = otel.meter_provider().meter("test");
     for (name, bytes) in [("long", 5 << 20), ("short", 1)] {
@@ -98,6 +96,14 @@ fn a_message_that_is_tried_again_leaves_the_others_their_time() {
         span.end();
         meter.u64_counter(name).build().add(1, &[KeyValue::new("text", "x".repeat(bytes))]);
     }
+}
+
+#[test]
+fn a_message_that_is_tried_again_leaves_the_others_their_time() {
+    let collector = Collector::start(Manner::IsBusyFrom(4 << 20));
+    let variables = [GRPC, METRICS, ("OTEL_METRIC_EXPORT_TIMEOUT", "2000"), ("OTEL_METRIC_EXPORT_INTERVAL", "100")];
+    let otel = otel(&collector, &[&variables[..], &[("OTEL_BSP_EXPORT_TIMEOUT", "2000")]].concat());
+    record_long_and_short(&otel);
     until(|| collector.spans() == ["short"] && otel.counts().failed == 1);
     until(|| otel.metric_counts().failed >= 1 && !points(&collector, "short").is_empty());
     otel.shutdown(Duration::from_secs(10));
@@ -119,14 +125,7 @@ fn at_a_shutdown_each_message_has_its_share_of_what_time_there_is() {
     // Whatever is long is never answered.
     let collector = Collector::start(Manner::HangsFrom(4 << 20));
     let otel = otel(&collector, &[METRICS, ON_DEMAND]);
-    let tracer = otel.tracer_provider().tracer("test");
-    let meter = otel.meter_provider().meter("test");
-    for (name, bytes) in [("long", 5 << 20), ("short", 1)] {
-        let mut span = tracer.start(name);
-        span.set_attribute(KeyValue::new("text", "x".repeat(bytes)));
-        span.end();
-        meter.u64_counter(name).build().add(1, &[KeyValue::new("text", "x".repeat(bytes))]);
-    }
+    record_long_and_short(&otel);
     assert!(!otel.shutdown(Duration::from_secs(4)));
     assert_eq!(points(&collector, "short").len(), 1);
     assert_eq!(collector.spans(), ["short"]);
