@@ -132,9 +132,9 @@ impl Body {
 }
 
 impl Drop for Body {
-    /// With nothing left in it, it has ended all the same.
+    /// With nothing left in it, it has ended all the same; in gRPC the status is still to come.
     fn drop(&mut self) {
-        if self.rest.is_some() && http_body::Body::size_hint(self).exact() == Some(0) {
+        if self.rest.is_some() && !self.grpc && http_body::Body::size_hint(self).exact() == Some(0) {
             self.end();
         }
     }

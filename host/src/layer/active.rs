@@ -1,17 +1,21 @@
 //! One traced call from its start to its one finish: what its layer knows of it, and how it ends.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
+use http_body::Body;
 
 use super::business::{self, Classify};
-use super::exchange::{Direction, Exchange, Tap};
+use super::exchange::{Direction, Exchange};
 use super::failure::Failure;
 use super::log::Log;
-use super::protocol::{self, End, Verdict, Wire, grpc};
+use super::protocol::http::ResponseTo;
+use super::protocol::{self, End, Length, Verdict, Wire, grpc};
+use super::tap::Tap;
 use crate::BusinessStatus;
-use crate::rpc::{EventKind, Level, Outcome, RpcHandle, RpcInfo, RpcStats, Side, TraceContext, error_type};
+use crate::rpc::{EventKind, Level, Outcome, RpcHandle, RpcInfo, RpcStats, Side, TraceContext, Transport, error_type};
 use crate::tracer::{Begun, Call, Core};
 
 /// How much earlier than by our clock a deadline may pass: whoever set it started counting before us, by the time that
@@ -23,8 +27,8 @@ pub(crate) struct Active {
     call: Call,
     /// Counts the response's body.
     tap: Tap,
-    /// The request's method was HEAD.
-    to_head: bool,
+    /// The request's method, as far as it decides where its response ends.
+    response_to: ResponseTo,
     /// The status of HTTP, once there is a response.
     status: Option<StatusCode>,
     /// The response's head is one that whoever serves the method gives.
@@ -40,8 +44,8 @@ pub(crate) struct Start {
     pub(crate) side: Side,
     pub(crate) wire: Wire,
     pub(crate) trace: TraceContext,
-    /// The request's method is HEAD.
-    pub(crate) to_head: bool,
+    /// The request's method, as far as it decides where its response ends.
+    pub(crate) response_to: ResponseTo,
     pub(crate) classify: Option<Arc<dyn Classify>>,
 }
 
@@ -62,12 +66,12 @@ impl Active {
     /// The call is made where it stays: it is half a kilobyte, and each move of it is a copy.
     #[inline]
     pub(crate) fn start(core: &Arc<Core>, begun: Begun, start: Start, fill: impl FnOnce(&mut RpcInfo)) -> Box<Self> {
-        let Start { side, wire, trace, to_head, classify } = start;
+        let Start { side, wire, trace, response_to, classify } = start;
         let log = (begun.level() == Level::Detailed).then(|| Log::new(core.clone(), begun.started()));
         let exchange = Exchange::new(side, wire, log);
         let mut active = Box::new(Self {
             tap: Tap::new(exchange, Direction::Response),
-            to_head,
+            response_to,
             status: None,
             vouched: false,
             rpc: None,
@@ -82,10 +86,11 @@ impl Active {
         active
     }
 
-    /// Counts the request's body.
+    /// Counts the request's body, which is announced to have so many bytes.
     #[inline]
-    pub(crate) fn request_tap(&self) -> Tap {
+    pub(crate) fn request_tap(&self, announced: Option<u64>) -> Tap {
         let mut tap = Tap::new(self.exchange().clone(), Direction::Request);
+        tap.announce(announced);
         tap.follow(&self.call);
         tap
     }
@@ -117,8 +122,8 @@ impl Active {
         self.exchange().wire()
     }
 
-    /// The response's head is there; `is_whole` says that its body has nothing. True if nothing follows it.
-    pub(super) fn respond<B>(&mut self, response: &Response<B>, is_whole: bool) -> bool {
+    /// The response's head is there; `is_empty` says that its body has nothing. True if nothing follows the head.
+    pub(super) fn respond<B: Body>(&mut self, response: &Response<B>, is_empty: bool) -> bool {
         let side = self.exchange().side();
         let status = response.status();
         match side {
@@ -155,7 +160,36 @@ impl Active {
             self.tap.respond(status, response.headers());
             self.grpc_status(response.headers());
         }
-        protocol::http::has_no_body(self.to_head, status) || status == StatusCode::SWITCHING_PROTOCOLS || is_whole
+        if self.response_to.ends_with_head(status) {
+            return true;
+        }
+        self.tap.announce(Length::of(response.headers()).announced(response.body()));
+        is_empty || self.has_passed()
+    }
+
+    /// The announced length of the response has passed, so that nothing of it follows; or more has passed, which breaks it.
+    ///
+    /// Over HTTP/1 the length alone ends a body (RFC 9112 6.3), and the transport asks for no more. Later versions mark the
+    /// end themselves, and whatever comes before the mark counts: an error, or bytes too many.
+    #[inline]
+    pub(super) fn has_passed(&self) -> bool {
+        match self.tap.progress() {
+            Ordering::Less => false,
+            Ordering::Equal => self.info().config.transport == Transport::Http1 && !self.awaits_trailers(),
+            Ordering::Greater => true,
+        }
+    }
+
+    /// Nothing that matters is left of the response: its announced length has passed, and no status follows.
+    pub(super) fn is_over(&self) -> bool {
+        self.tap.progress() != Ordering::Less && !self.awaits_trailers()
+    }
+
+    /// Fails the call if one of its bodies was not as long as announced.
+    pub(super) fn fail_by_length(&mut self, direction: Direction) {
+        if let Some(words) = self.exchange().length_fault(direction) {
+            self.call.fail(Outcome::Error, error_type::BODY, words);
+        }
     }
 
     /// Whether the head of a response speaks for the name that came over the wire.
@@ -216,6 +250,10 @@ impl Active {
         let ending = if ending == Ending::Dropped && self.has_said_all() { Ending::Complete } else { ending };
         let told = ending == Ending::Complete && self.conclude();
         let wire = self.wire();
+        if ending == Ending::Complete {
+            // A caller that went away did not send all of its request either: then it is cancelled.
+            self.fail_by_length(Direction::Request);
+        }
         for (direction, words) in [
             (Direction::Request, "the request is no sequence of the protocol's messages"),
             (Direction::Response, "the response is no sequence of the protocol's messages"),
@@ -233,7 +271,12 @@ impl Active {
             Ending::Dropped if self.is_late() => {
                 self.call.fail(Outcome::TimedOut, error_type::grpc(4), "dropped when its deadline had passed");
             }
-            Ending::Dropped => self.call.fail(Outcome::Cancelled, error_type::CANCELLED, "dropped before it ended"),
+            Ending::Dropped => {
+                if self.has_succeeded_by_head() {
+                    self.call.set_rpc_status(0);
+                }
+                self.call.fail(Outcome::Cancelled, error_type::CANCELLED, "dropped before it ended");
+            }
         }
         if self.exchange().side() == Side::Server && wire != Wire::Http && !self.is_routed(ending, told) {
             self.call.set_unrouted();
@@ -268,6 +311,14 @@ impl Active {
     fn has_said_all(&self) -> bool {
         self.tap.has_ended()
             || (self.wire() != Wire::Http && self.status.is_some_and(|status| status != StatusCode::OK))
+    }
+
+    /// Connect tells the success of a unary call by HTTP's status, before its message.
+    fn has_succeeded_by_head(&self) -> bool {
+        self.wire() == Wire::ConnectUnary
+            && self.status == Some(StatusCode::OK)
+            && self.tap.is_whole()
+            && self.stats().outcome() == Outcome::Ok
     }
 
     /// Records how a response says that the call ended. True if it did so in the words of the protocol.

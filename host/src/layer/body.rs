@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::exchange::Tap;
 use super::owner::Owner;
+use super::tap::Tap;
 use crate::propagate::Ambient;
 
 pin_project! {
@@ -25,11 +25,10 @@ impl<B: Body> RequestBody<B> {
     #[inline]
     pub(crate) fn new(inner: B, mut tap: Option<Tap>) -> Self {
         if let Some(tap) = &mut tap
-            && tap.is_whole()
             && inner.is_end_stream()
         {
-            // An empty message: nobody need ask for more.
-            tap.complete();
+            // A body with nothing in it is not asked for more.
+            tap.ended();
         }
         Self { inner, tap }
     }
@@ -55,11 +54,12 @@ impl<B: Body> Body for RequestBody<B> {
                 if let Some(data) = frame.data_ref() {
                     tap.data(data);
                 }
-                if frame.is_trailers() || this.inner.is_end_stream() {
+                // Nothing that counts follows the announced length, and the transport may ask for no more.
+                if frame.is_trailers() || tap.progress().is_ge() || this.inner.is_end_stream() {
                     tap.ended();
                 }
             }
-            Some(Err(_)) => {}
+            Some(Err(_)) => tap.failed(),
             None => tap.ended(),
         }
         Poll::Ready(frame)
@@ -89,7 +89,8 @@ impl<B: fmt::Debug> fmt::Debug for RequestBody<B> {
 pin_project! {
     /// A response's body, counted. Its end is the end of the call; dropped before, the call was cancelled.
     ///
-    /// A body that is dropped with nothing left in it has ended all the same.
+    /// A body that is dropped with nothing left in it has ended all the same, and so has one of which all announced bytes
+    /// have passed: over HTTP/1 a transport asks for no more (RFC 9112 6.3).
     pub struct ResponseBody<B: Body> {
         #[pin]
         inner: B,
@@ -101,9 +102,9 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Some(active) = this.owner.active()
-                && is_over(&*this.inner, active.awaits_trailers())
+                && (active.is_over() || is_over(&*this.inner, active.awaits_trailers()))
             {
-                this.owner.complete();
+                this.owner.end_of_body();
             }
         }
     }
@@ -157,7 +158,7 @@ where
                 if let Some(trailers) = frame.trailers_ref() {
                     active.grpc_status(trailers);
                 }
-                frame.is_trailers() || this.inner.is_end_stream()
+                frame.is_trailers() || active.has_passed() || this.inner.is_end_stream()
             }
             Some(Err(error)) => {
                 this.owner.fail_body(error);
@@ -166,10 +167,7 @@ where
             None => true,
         };
         if over {
-            if let Some(active) = this.owner.active() {
-                active.tap().ended();
-            }
-            this.owner.complete();
+            this.owner.end_of_body();
         }
         Poll::Ready(frame)
     }

@@ -22,6 +22,7 @@ mod probe;
 mod protocol;
 mod route;
 mod server;
+mod tap;
 
 #[cfg(feature = "server")]
 pub(crate) use protocol::grpc::deadline as grpc_deadline;

@@ -6,8 +6,9 @@ use http::Response;
 use http_body::Body;
 
 use super::active::{Active, Ending};
+use super::exchange::Direction;
 use super::failure::Failure;
-use crate::rpc::error_type;
+use crate::rpc::{Side, error_type};
 
 /// Owns a call until it has ended; empty for a call that nobody wants. Dropped, it ends the call as cancelled.
 #[derive(Default)]
@@ -47,14 +48,20 @@ impl Owner {
         if self.is_idle() {
             return;
         }
-        let is_whole = self.guard(|| response.body().is_end_stream());
-        if self.active().is_some_and(|active| active.respond(response, is_whole)) {
-            self.complete();
+        let is_empty = self.guard(|| response.body().is_end_stream());
+        if self.active().is_some_and(|active| active.respond(response, is_empty)) {
+            self.end_of_body();
         }
     }
 
     /// The inner service gave an error instead of a response.
     pub(crate) fn fail_transport<E: fmt::Display + 'static>(&mut self, error: &E) {
+        if let Some(active) = self.active()
+            && active.exchange().side() == Side::Client
+        {
+            // A transport breaks off a request that is not as long as announced: its error says less than the cause.
+            active.fail_by_length(Direction::Request);
+        }
         self.fail(|| Failure::of(error, error_type::TRANSPORT));
     }
 
@@ -70,9 +77,17 @@ impl Owner {
         }
     }
 
-    /// All of the response has passed.
-    pub(crate) fn complete(&mut self) {
-        self.end(Ending::Complete);
+    /// The response's body has ended: the call is complete, unless the body was not as long as announced.
+    pub(crate) fn end_of_body(&mut self) {
+        let Some(active) = self.active() else { return };
+        active.tap().ended();
+        let ending = if active.tap().has_wrong_length() {
+            active.fail_by_length(Direction::Response);
+            Ending::Dropped
+        } else {
+            Ending::Complete
+        };
+        self.end(ending);
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use http_body::Body;
 
 use super::RequestBody;
-use super::exchange::Tap;
+use super::tap::Tap;
 
 /// Counts one request's body; handed to [`ClientBody::observe`](super::ClientBody::observe).
 pub struct Probe(Option<Tap>);

@@ -228,7 +228,7 @@ pub(crate) mod error_type {
     pub(crate) const CANCELLED: Symbol = Symbol::fixed(96);
     /// The service answered with an error of the transport instead of a response.
     pub(crate) const TRANSPORT: Symbol = Symbol::fixed(97);
-    /// The body ended with an error.
+    /// A body ended with an error, or was not as long as its head had announced.
     pub(crate) const BODY: Symbol = Symbol::fixed(98);
     /// The handler panicked.
     pub(crate) const PANIC: Symbol = Symbol::fixed(99);

@@ -3,9 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hottap::client::Retry;
 use hottap::rpc::{Outcome, RpcInfo};
 use hottap::{CallContext, Hottap, Tracer};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use tokio_stream::StreamExt;
+use tower::ServiceExt;
 
 use crate::counted::check;
 use crate::script::{Handler, answer, get};
@@ -102,4 +109,26 @@ async fn a_call_that_is_never_tried_again_is_its_own_attempt() {
     let rows = rows.take();
     assert_eq!(rows.len(), 1, "{rows:#?}");
     assert_eq!((rows[0].attempt_of(), rows[0].attempts()), (None, 1));
+}
+
+#[tokio::test]
+async fn an_attempt_of_grpc_that_is_dropped_before_its_trailers_is_cancelled_whatever_its_length() {
+    let rows = Rows::default();
+    let server = Handler::start(|_, _| async {
+        let message = Frame::data(Bytes::from_static(b"\0\0\0\0\0"));
+        let frames = tokio_stream::iter([Ok::<_, std::io::Error>(message)]).chain(tokio_stream::pending());
+        let head = Response::builder().header("content-type", "application/grpc").header("content-length", "5");
+        head.body(BoxBody::new(StreamBody::new(frames))).expect("a response")
+    })
+    .await;
+    let tap = Hottap::builder().service("shop").tracer(rows.clone()).start().expect("starts");
+    let client = tap.client(server.url()).http2_only().retry(twice()).build().expect("builds");
+    let request = Request::post("/a.B/C").header("content-type", "application/grpc");
+    let request = request.body(Full::new(Bytes::from_static(b"\0\0\0\0\0"))).expect("a request");
+    let mut body = client.oneshot(request).await.expect("a head").into_body();
+    assert_eq!(body.frame().await.expect("a message").expect("no error").into_data().expect("data").len(), 5);
+    drop(body);
+    let rows = rows.take();
+    assert_eq!(rows.len(), 2);
+    rows.iter().for_each(|info| check(info, Outcome::Cancelled, "cancelled"));
 }

@@ -29,6 +29,8 @@ mod world;
 #[path = "../layers/curl.rs"]
 mod curl;
 mod curl_tls;
+#[path = "../layers/files.rs"]
+mod files;
 #[path = "../layers/h2load.rs"]
 mod h2load;
 mod interop;

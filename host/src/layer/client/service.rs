@@ -4,13 +4,14 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
-use http::{Extensions, Method, Request, Response, Uri};
+use http::{Extensions, Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
 use super::{ClientBody, ClientLayer};
 use crate::layer::active::{Active, Start};
 use crate::layer::owner::Owner;
+use crate::layer::protocol::http::ResponseTo;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
@@ -70,11 +71,12 @@ impl<S> ClientService<S> {
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
         let begun = begun.requested(core, || place(RequestHead::of(&request)));
+        let announced = head.length.announced(request.body());
         let (mut active, parent) = observe(&self.layer, begun, &head, &request, fill);
         parent.inject(active.call().context().outgoing(), core.propagators, request.headers_mut());
         active.start_plugins(request.headers_mut());
         join(&active, request.extensions_mut());
-        let probe = Probe::new(active.request_tap());
+        let probe = Probe::new(active.request_tap(announced));
         let mut owner = Owner::new(active);
         let request = request.map(|body| body.observe(probe));
         let inner = owner.guard(|| self.inner.call(request));
@@ -115,8 +117,8 @@ fn observe<B>(
     let tracestate = parent.take_tracestate(request.headers());
     let begun = begun.inherit(std::mem::take(&mut parent.extensions), tracestate);
     let (wire, trace) = (head.wire, parent.trace);
-    let (to_head, classify) = (request.method() == Method::HEAD, layer.classify.clone());
-    let start = Start { side: Side::Client, wire, trace, to_head, classify };
+    let (response_to, classify) = (ResponseTo::of(request.method()), layer.classify.clone());
+    let start = Start { side: Side::Client, wire, trace, response_to, classify };
     let active = Active::start(layer.tap.core(), begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();

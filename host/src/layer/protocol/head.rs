@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request};
 
-use super::{Wire, connect, grpc, payload};
+use super::{Length, Wire, connect, grpc, payload};
 use crate::propagate::{Given, Propagators, TRACEPARENT};
 use crate::rpc::{Codec, Protocol};
 
@@ -11,6 +11,8 @@ use crate::rpc::{Codec, Protocol};
 pub(crate) struct Head<'a> {
     pub(crate) wire: Wire,
     pub(crate) given: Given,
+    /// Of the request's body.
+    pub(crate) length: Length,
     /// Of gRPC or of Connect, whichever it is.
     timeout: Option<&'a HeaderValue>,
     content_type: Option<&'a HeaderValue>,
@@ -23,6 +25,7 @@ impl<'a> Head<'a> {
     pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
         let (mut content_type, mut grpc_timeout, mut given) = (None, None, Given::Nothing);
         let (mut connect_version, mut connect_timeout) = (None, None);
+        let mut length = Length::default();
         for (name, value) in request.headers() {
             match name.as_str() {
                 "content-type" => _ = content_type.get_or_insert(value),
@@ -30,6 +33,8 @@ impl<'a> Head<'a> {
                 TRACEPARENT => given.add(value),
                 connect::VERSION => _ = connect_version.get_or_insert(value),
                 connect::TIMEOUT => _ = connect_timeout.get_or_insert(value),
+                "content-length" => length.add(value),
+                "transfer-encoding" => length = Length::Encoded,
                 _ => {}
             }
         }
@@ -37,7 +42,11 @@ impl<'a> Head<'a> {
         let timeout = if wire.protocol() == Protocol::Connect { connect_timeout } else { grpc_timeout };
         let by_get = wire == Wire::ConnectUnary && request.method() == Method::GET;
         let query = if by_get { request.uri().query() } else { None };
-        Self { wire, given, timeout, content_type, query }
+        if request.method() == Method::CONNECT {
+            // A request for a tunnel has no content, whatever it says (RFC 9110 9.3.6).
+            length = Length::Unsaid;
+        }
+        Self { wire, given, length, timeout, content_type, query }
     }
 
     /// The same where a trace may come in other formats than W3C's.

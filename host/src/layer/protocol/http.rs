@@ -1,6 +1,6 @@
 //! Plain HTTP by OpenTelemetry's conventions: the route, and which statuses are failures. Its methods are in `methods`.
 
-use http::{Extensions, StatusCode};
+use http::{Extensions, Method, StatusCode};
 
 use crate::layer::Route;
 use crate::rpc::Side;
@@ -29,9 +29,33 @@ pub(crate) fn is_failure(side: Side, status: StatusCode) -> bool {
     }
 }
 
-/// Its response ends with its head, whatever the body says.
-pub(crate) fn has_no_body(to_head: bool, status: StatusCode) -> bool {
-    to_head || status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+/// The methods of requests whose responses may have no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResponseTo {
+    Head,
+    Connect,
+    Other,
+}
+
+impl ResponseTo {
+    #[inline]
+    pub(crate) fn of(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Self::Head,
+            Method::CONNECT => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+
+    /// Tells whether a response ends with its head, whatever its headers and its body say (RFC 9112 6.3). A tunnel that
+    /// begins there is no part of the call.
+    pub(crate) fn ends_with_head(self, status: StatusCode) -> bool {
+        match self {
+            Self::Head => true,
+            Self::Connect if status.is_success() => true,
+            _ => status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +70,24 @@ mod tests {
             let code = StatusCode::from_u16(status).expect("a status");
             assert_eq!(is_failure(Side::Server, code), server, "{status}");
             assert_eq!(is_failure(Side::Client, code), client, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_response_ends_with_its_head_by_method_and_status() {
+        for (method, status, expected, reason) in [
+            (Method::GET, 200, false, "a body follows"),
+            (Method::HEAD, 200, true, "its length is that of a GET"),
+            (Method::HEAD, 404, true, "whatever the status"),
+            (Method::GET, 101, true, "another protocol follows"),
+            (Method::GET, 204, true, "no content"),
+            (Method::GET, 206, false, "a part"),
+            (Method::GET, 304, true, "its length is that of a 200"),
+            (Method::CONNECT, 200, true, "a tunnel follows"),
+            (Method::CONNECT, 407, false, "no tunnel"),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(ResponseTo::of(&method).ends_with_head(status), expected, "{method} {status}: {reason}");
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod grpc;
 mod grpc_web;
 mod head;
 pub(crate) mod http;
+mod length;
 mod methods;
 mod payload;
 mod reader;
@@ -17,6 +18,7 @@ mod wire;
 
 pub(crate) use base64::Base64;
 pub(crate) use head::{Head, deadline};
+pub(crate) use length::Length;
 pub(crate) use methods::method;
 pub(crate) use payload::transport;
 pub(crate) use reader::Reader;

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::task::{Context, Poll};
 
-use http::{Extensions, Method, Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use super::{ServerLayer, peer};
 use crate::layer::active::{Active, Start};
-use crate::layer::exchange::Tap;
 use crate::layer::owner::Owner;
+use crate::layer::protocol::http::ResponseTo;
 use crate::layer::protocol::{self, Head};
+use crate::layer::tap::Tap;
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
 use crate::propagate::{self, Ambient, Remote};
 use crate::rpc::{EventKind, RpcHandle, Side, TraceContext};
@@ -98,7 +99,7 @@ fn begin<'a, B>(layer: &ServerLayer, request: &'a Request<B>) -> Option<(Begun, 
 }
 
 /// Starts the call, and prepares all that will watch it; the last is what the handler sees of it.
-fn observe<B>(
+fn observe<B: Body>(
     layer: &ServerLayer,
     begun: Begun,
     head: &Head<'_>,
@@ -112,8 +113,8 @@ fn observe<B>(
         RequestHead::of(request).over(tls)
     });
     let trace = remote.map_or_else(TraceContext::root, Remote::child);
-    let (to_head, classify) = (request.method() == Method::HEAD, layer.classify.clone());
-    let start = Start { side: Side::Server, wire, trace, to_head, classify };
+    let (response_to, classify) = (ResponseTo::of(request.method()), layer.classify.clone());
+    let start = Start { side: Side::Server, wire, trace, response_to, classify };
     let mut active = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
@@ -125,7 +126,7 @@ fn observe<B>(
     let rpc = active.call().context().handle();
     active.handled_by(rpc.clone());
     active.exchange().record(EventKind::SERVER_HANDLE_START);
-    let tap = active.request_tap();
+    let tap = active.request_tap(head.length.announced(request.body()));
     (active, tap, rpc)
 }
 
