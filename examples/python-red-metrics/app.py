@@ -21,7 +21,7 @@ ENDPOINT_LABELS = ["endpoint.method", "error.type"]
 # The numbers in columns; wit/tracer.wit tells what they stand for.
 CLIENT, SERVER = 0, 1
 HTTP, GRPC, GRPC_WEB, CONNECT, THRIFT = range(5)
-NONE = 65535
+NONE, OK = 65535, 0
 
 SYSTEMS = {GRPC: "grpc", GRPC_WEB: "grpc", CONNECT: "connectrpc", THRIFT: "thrift"}
 STATUSES = [
@@ -113,11 +113,12 @@ class RedMetrics:
 
 def failure(side, protocol, status, error):
     """The type of an error that is one to OpenTelemetry's conventions, which depends on the side; else nothing."""
-    if protocol == HTTP:
-        return "" if side == CLIENT and error == "cancelled" else error
-    asked_wrong = error == "cancelled" if status == NONE else status not in SERVER_FAILED
-    return "" if side == SERVER and asked_wrong and error != "panic" else error
-
+    if error == "cancelled":
+        # An HTTP server that does not get its response out has failed, and a client whose RPC ended without OK.
+        failed = side == SERVER if protocol == HTTP else side != SERVER and status != OK
+        return error if failed else ""
+    asked_wrong = side == SERVER and protocol != HTTP and status not in (NONE, OK, *SERVER_FAILED)
+    return "" if asked_wrong and error != "panic" else error
 
 
 def count(durations):

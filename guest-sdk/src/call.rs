@@ -211,7 +211,7 @@ impl<'a> Call<'a> {
     }
 
     /// What kind of error it was; [`Symbol::NONE`] if there was none. [`error_type`](crate::error_type) has the
-    /// built-in ones.
+    /// built-in ones. A call that has one need not count as an error: [`failure`](crate::conventions::failure) decides.
     #[must_use]
     pub fn error_type(&self) -> Symbol {
         self.of(self.batch.error_types())

@@ -42,7 +42,9 @@ pub fn status_text(protocol: Protocol, status: Option<u16>) -> Cow<'static, str>
 }
 
 /// The conventions' `error.type` of a call; [`Symbol::NONE`] where it is no error to them, which depends on the side: a
-/// server that answers NOT_FOUND has not failed, the call of whoever asked has. An outcome of the application's own is none.
+/// server that answers NOT_FOUND has not failed, the caller's call has. An outcome of the application's own is none, and
+/// neither is a response that an HTTP client drops unread. A tracer that counts errors counts these and no others:
+/// [`Call::error_type`] names also what is none. The table is in docs/endings.md.
 #[must_use]
 pub fn failure(call: Call<'_>) -> Symbol {
     let error_type = call.error_type();
@@ -53,13 +55,15 @@ pub fn failure(call: Call<'_>) -> Symbol {
     let failed = match call.outcome() {
         Outcome::Ok | Outcome::BusinessError => false,
         Outcome::Panicked => true,
-        // To stop a request of one's own is no error, and not to get a response to its end is one.
+        // A server that does not get its response out has failed; a client that wants no more of one has not.
         Outcome::Cancelled if is_http => is_server,
+        // Everything but OK is a client's error; a server whose caller went away has not failed.
+        Outcome::Cancelled => !is_server && call.rpc_status() != Some(0),
         _ if !is_server => true,
-        outcome => match call.rpc_status() {
-            Some(status) if !is_http => SERVER_FAILED.contains(&status),
-            // Who went away had no answer, which is no failure of the server's.
-            _ => outcome != Outcome::Cancelled,
+        _ => match call.rpc_status() {
+            Some(status @ 1..) if !is_http => SERVER_FAILED.contains(&status),
+            // The status blames no caller: there is none, or it is OK and the call failed in another way.
+            _ => true,
         },
     };
     if failed { error_type } else { Symbol::NONE }

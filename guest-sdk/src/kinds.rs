@@ -101,7 +101,8 @@ words! {
 }
 
 words! {
-    /// How a call ended. A number that this version does not know reads as [`Outcome::Error`].
+    /// How a call ended; docs/endings.md has a table of all ways. A number that this version does not know reads as
+    /// [`Outcome::Error`].
     Outcome, else |_| Self::Error; {
         /// It succeeded.
         Ok = 0, "ok";
@@ -109,7 +110,7 @@ words! {
         BusinessError = 1, "business_error";
         /// It failed.
         Error = 2, "error";
-        /// It was given up before it ended.
+        /// It was dropped before it ended: by a client that wants no more of it, or because the connection broke.
         Cancelled = 3, "cancelled";
         /// Its deadline passed.
         TimedOut = 4, "timed_out";
@@ -119,7 +120,8 @@ words! {
 }
 
 impl Outcome {
-    /// True if the RPC itself did not succeed; a business error is not a failure of the RPC.
+    /// True if the RPC itself did not succeed; a business error is not a failure of the RPC. This is no error rate: which
+    /// calls count as errors depends on side and protocol, see [`failure`](crate::conventions::failure).
     #[must_use]
     pub const fn is_failure(self) -> bool {
         !matches!(self, Self::Ok | Self::BusinessError)

@@ -222,7 +222,7 @@ fixed! {
     CANCELLED = 96, "cancelled";
     /// The service answered with an error of the transport instead of a response.
     TRANSPORT = 97, "transport";
-    /// The body ended with an error.
+    /// A body ended with an error, or was not as long as its head had announced.
     BODY = 98, "body";
     /// The handler panicked.
     PANIC = 99, "panic";

@@ -17,13 +17,16 @@ pub(super) fn failure(kind: Kind, info: &RpcInfo, business: BusinessErrors) -> O
         Outcome::Ok => false,
         Outcome::BusinessError => business == BusinessErrors::Error,
         Outcome::Panicked => true,
-        // By the conventions for HTTP it is no error to stop a request of one's own, and one not to get a response to its end.
+        // By HTTP's conventions a server that does not get its response out has failed; a client that wants no more of one
+        // has not.
         Outcome::Cancelled if kind == Kind::Http => info.side() == Side::Server,
+        // By those of RPCs everything but OK is a client's error; a server whose caller went away has not failed.
+        Outcome::Cancelled => info.side() != Side::Server && stats.rpc_status() != Some(0),
         _ if info.side() != Side::Server => true,
-        outcome => match (kind, stats.rpc_status()) {
-            (Kind::Rpc, Some(status)) => SERVER_FAILED.contains(&status),
-            // Who went away had no answer, which is no failure of the server's.
-            _ => outcome != Outcome::Cancelled,
+        _ => match (kind, stats.rpc_status()) {
+            (Kind::Rpc, Some(status @ 1..)) => SERVER_FAILED.contains(&status),
+            // The status blames no caller: there is none, or it is OK and the call failed in another way.
+            _ => true,
         },
     };
     failed.then(|| match (stats.outcome(), stats.error_type()) {
@@ -71,7 +74,9 @@ mod tests {
             (Outcome::Error, Some(16), "", "UNAUTHENTICATED", "the caller may not"),
             (Cancelled, Some(1), "", "CANCELLED", "the caller gave up"),
             (Cancelled, None, "", "cancelled", "the caller is gone"),
+            (Cancelled, Some(0), "", "", "the caller had what it wanted"),
             (TimedOut, Some(4), "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "too late"),
+            (Outcome::Error, Some(0), "OK", "OK", "a body that broke off, whatever the status"),
             (Panicked, None, "cancelled", "cancelled", "whatever was said"),
         ] {
             for (side, expected) in [(Side::Server, server), (Side::Client, client)] {

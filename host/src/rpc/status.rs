@@ -160,7 +160,9 @@ numbered! {
 }
 
 numbered! {
-    /// How a call ended.
+    /// How a call ended. [docs/endings.md] has a table of all ways, and which of them count as errors.
+    ///
+    /// [docs/endings.md]: https://github.com/hottap/hottap/blob/main/docs/endings.md
     #[non_exhaustive]
     Outcome {
         /// It succeeded.
@@ -169,7 +171,7 @@ numbered! {
         BusinessError = 1, "business_error";
         /// It failed.
         Error = 2, "error";
-        /// It was given up before it ended.
+        /// It was dropped before it ended: by a client that wants no more of it, or because the connection broke.
         Cancelled = 3, "cancelled";
         /// Its deadline passed.
         TimedOut = 4, "timed_out";

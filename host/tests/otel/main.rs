@@ -15,6 +15,8 @@ mod spans;
 #[expect(dead_code, reason = "the layers' own tests ask for more")]
 #[path = "../layers/stand.rs"]
 mod stand;
+#[path = "../layers/steps.rs"]
+mod steps;
 #[expect(dead_code, reason = "the layers' tests use more of it")]
 #[path = "../layers/world.rs"]
 mod world;
@@ -23,6 +25,7 @@ mod attempts;
 mod collector;
 #[cfg(all(feature = "client", feature = "server"))]
 mod destinations;
+mod endings;
 mod endpoints;
 mod ends;
 mod export;

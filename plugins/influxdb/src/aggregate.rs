@@ -3,9 +3,10 @@
 use std::fmt;
 use std::rc::Rc;
 
+use hottap_guest::conventions::failure;
 use hottap_guest::metrics::Keyed;
 use hottap_guest::outbox::Lines;
-use hottap_guest::{Batch, Field, Flush};
+use hottap_guest::{Batch, Field, Flush, Symbol};
 
 use crate::kind::{self, Tags};
 use crate::series::{Buckets, Series};
@@ -50,7 +51,8 @@ impl Aggregate {
             let Self { tags, buckets, by_kind, all, .. } = self;
             let key = kind::key(*side, *method, *protocol, *rpc, *http, *error_type);
             let series = by_kind.get_or_insert_with(key, || {
-                let series = Rc::new(Series::new(tags.of(call), *error_type != 0, buckets));
+                let failed = failure(call) != Symbol::NONE;
+                let series = Rc::new(Series::new(tags.of(call), failed, buckets));
                 all.push(series.clone());
                 series
             });

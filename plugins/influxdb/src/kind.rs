@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use hottap_guest::conventions::status_text;
+use hottap_guest::conventions::{failure, status_text};
 use hottap_guest::{Call, Protocol};
 
 use crate::line;
@@ -49,7 +49,7 @@ impl Tags {
         let mut tags: BTreeMap<&str, &str> =
             self.fixed.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         tags.extend([
-            ("error_type", call.error_type().as_str()),
+            ("error_type", failure(call).as_str()),
             ("method", call.method()),
             ("side", call.side().as_str()),
             ("status", &*status),

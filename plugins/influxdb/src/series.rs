@@ -31,7 +31,7 @@ fn duration(nanos: u64) -> String {
 pub(crate) struct Series {
     /// Measurement and tags.
     name: Box<[u8]>,
-    /// Its calls have an error type, which is one of the tags.
+    /// Its calls are errors, and their type is one of the tags.
     failed: bool,
     count: Cell<u64>,
     sum: Cell<u64>,

@@ -269,6 +269,32 @@ fn a_call_that_was_given_up_has_no_status_tag() {
 }
 
 #[test]
+fn only_what_counts_as_an_error_has_an_error_type() {
+    let dropped = |call: TestCall| call.outcome(Outcome::Cancelled).error("cancelled", "dropped before it ended");
+    for (call, error, reason) in [
+        (dropped(TestCall::client("GET /files/a")), "", "a client wants no more of a response"),
+        (dropped(TestCall::client("GET /files/a")).http_status(None), "", "or none at all"),
+        (dropped(TestCall::server("GET /files/a")), "cancelled", "a response did not get out"),
+        (dropped(TestCall::client("a.B/C")).rpc_status(None), "cancelled", "a call without a status"),
+        (dropped(TestCall::server("a.B/C")).rpc_status(None), "", "the caller went away"),
+        (TestCall::client("a.B/C").rpc_status(Some(5)).error("NOT_FOUND", ""), "NOT_FOUND", "the client's error"),
+        (TestCall::server("a.B/C").rpc_status(Some(5)).error("NOT_FOUND", ""), "", "not the server's"),
+        (TestCall::client("GET /files/a").error("body", "too short"), "body", "a part of a response"),
+    ] {
+        for in_points in [false, true] {
+            let mut host = harness(json!({"points": in_points}));
+            host.finish([call.clone()]);
+            host.flush();
+            let points = points(&host);
+            assert_eq!(points[0].tag("error_type"), error, "{reason}");
+            if !in_points {
+                assert_eq!(points[0].integer("errors"), i64::from(!error.is_empty()), "{reason}");
+            }
+        }
+    }
+}
+
+#[test]
 fn only_what_points_are_made_of_is_pulled() {
     let mut host = harness(json!({}));
     host.finish((0..600).map(|i| TestCall::server("a.B/C").nanos(i)));

@@ -148,6 +148,19 @@ fn what_its_caller_did_wrong_is_no_failure_of_a_server() {
 }
 
 #[test]
+fn a_response_that_a_client_drops_unread_is_no_failure() {
+    let dropped = |call: TestCall| call.outcome(Outcome::Cancelled).error("cancelled", "dropped before it ended");
+    let host = run(&json!({}), [dropped(TestCall::client("GET /files/a")), dropped(TestCall::server("GET /files/a"))]);
+    let spans = spans(&host);
+    let told = |span: &Span| (span.status.is_some(), attributes(&span.attributes).contains_key("error.type"));
+    assert_eq!(
+        spans.iter().map(told).collect::<Vec<_>>(),
+        [(false, false), (true, true)],
+        "the server's response did not get out"
+    );
+}
+
+#[test]
 fn a_plain_request_has_the_attributes_of_http() {
     let host = run(&json!({}), [TestCall::server("GET /users/{id}").http_status(Some(404))]);
     let spans = spans(&host);
