@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
@@ -44,6 +45,12 @@ pub(crate) async fn connect(host: &str, port: u16, deadline: Instant) -> Result<
     Ok(stream)
 }
 
+/// A duration as people read it: to the millisecond, and not less than one.
+pub(crate) fn rounded(duration: Duration) -> Duration {
+    let millis = (duration.as_secs_f64() * 1e3).round().max(1.0);
+    Duration::from_millis(millis as u64)
+}
+
 /// The first address that answers, each in its share of the time, in their order; else why the last one did not. None if
 /// there are no addresses.
 async fn first<T>(
@@ -55,7 +62,7 @@ async fn first<T>(
     for (index, &address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(addresses.len() - index).unwrap_or(1);
-        let silent = |_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {share:?}")));
+        let silent = |_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {:?}", rounded(share))));
         match timeout_at(Instant::now() + share, dial(address)).await.unwrap_or_else(silent) {
             Ok(stream) => return Some(Ok(stream)),
             Err(source) => last = Some(Err(ConnectError::Unreachable { address, source })),
@@ -67,9 +74,17 @@ async fn first<T>(
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_duration_is_shown_to_the_millisecond() {
+        for (nanos, expected) in
+            [(9_998_712_345, "9.999s"), (100_000_000, "100ms"), (1_499_999, "1ms"), (0, "1ms"), (5_000_000_000, "5s")]
+        {
+            assert_eq!(format!("{:?}", rounded(Duration::from_nanos(nanos))), expected);
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn an_address_that_never_answers_leaves_the_others_their_time() {

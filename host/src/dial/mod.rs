@@ -9,11 +9,13 @@ mod pem;
 mod retry_after;
 #[cfg(any(feature = "client", feature = "https", feature = "otel"))]
 mod tls;
+#[cfg(any(feature = "client", feature = "https", feature = "otel"))]
+mod tls_fault;
 
 #[cfg(feature = "plugins")]
 pub(crate) use connect::ConnectError;
 #[cfg(any(feature = "otel", feature = "plugins"))]
-pub(crate) use connect::connect;
+pub(crate) use connect::{connect, rounded};
 pub(crate) use host::bare;
 #[cfg(any(feature = "client", feature = "otel"))]
 pub(crate) use pem::{certificates, key, roots};
@@ -23,3 +25,9 @@ pub(crate) use retry_after::retry_after;
 pub(crate) use tls::NoRoots;
 #[cfg(any(feature = "client", feature = "https", feature = "otel"))]
 pub(crate) use tls::{Handshake, system_roots};
+#[cfg(any(feature = "https", feature = "otel"))]
+pub(crate) use tls_fault::Remedies;
+#[cfg(any(feature = "client", feature = "https", feature = "otel"))]
+pub(crate) use tls_fault::TlsFault;
+#[cfg(feature = "client")]
+pub(crate) use tls_fault::TlsReason;

@@ -110,18 +110,30 @@ async fn what_both_prefer_is_spoken() {
 #[tokio::test]
 async fn a_certificate_that_is_not_good_is_told_by_what_is_wrong_with_it() {
     let (authority, other) = (Authority::new(), Authority::new());
-    for (certificate, tls, kind) in [
+    for (certificate, tls, kind, words) in [
         (
             authority.sign("elsewhere.invalid", false),
             Tls::new().ca_pem(authority.pem()),
             ErrorKind::CertificateWrongName,
+            "its certificate is for elsewhere.invalid, not for localhost, in the handshake with ",
         ),
-        (authority.sign("localhost", true), Tls::new().ca_pem(authority.pem()), ErrorKind::CertificateExpired),
-        (authority.sign("localhost", false), Tls::new().ca_pem(other.pem()), ErrorKind::CertificateUnknownIssuer),
+        (
+            authority.sign("localhost", true),
+            Tls::new().ca_pem(authority.pem()),
+            ErrorKind::CertificateExpired,
+            "its certificate expired on Fri, 01 Jan 2021 00:00:00 GMT, in the handshake with ",
+        ),
+        (
+            authority.sign("localhost", false),
+            Tls::new().ca_pem(other.pem()),
+            ErrorKind::CertificateUnknownIssuer,
+            "its certificate is signed by no authority that is trusted here, in the handshake with ",
+        ),
         (
             authority.sign("localhost", false),
             Tls::new().ca_pem(authority.pem()).server_name("inventory.internal"),
             ErrorKind::CertificateWrongName,
+            "its certificate is for localhost, not for inventory.internal, in the handshake with ",
         ),
     ] {
         let sent = Recorder::default();
@@ -129,8 +141,10 @@ async fn a_certificate_that_is_not_good_is_told_by_what_is_wrong_with_it() {
         let server = serve(acceptor(certificate, None, BOTH)).await;
         let error = get(&client(&tap, &server, tls.clone()).build().expect("builds"), "/").await.expect_err("refused");
         assert_eq!((error.kind(), error.phase()), (kind, Phase::Handshake), "{error:?}");
+        assert!(error.to_string().starts_with(words), "{error}");
         let status = counted::client(client(&tap, &server, tls)).unary("echo").await.expect_err("refused");
         assert_eq!(status.code(), tonic::Code::Unavailable);
+        assert!(status.message().starts_with(words), "{status:?}");
         for info in sent.finished(2).await {
             check(&info, Outcome::Error, "certificate");
         }
@@ -156,6 +170,7 @@ async fn a_client_says_who_it_is() {
     let tls = Tls::new().ca_pem(authority.pem());
     let error = get(&client(&tap, &server, tls.clone()).build().expect("builds"), "/").await.expect_err("nobody");
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
+    assert!(error.to_string().starts_with("TLS failed: received fatal alert: CertificateRequired, before"), "{error}");
     let (certificate, key) = authority.sign("shop", false);
     let tls = tls.identity_pem(certificate, key);
     get(&client(&tap, &server, tls).build().expect("builds"), "/").await.expect("a response");
@@ -167,10 +182,10 @@ async fn a_client_says_who_it_is() {
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_told_apart_from_one_that_breaks_off() {
     let authority = Authority::new();
-    for (words, kind, error_type) in [
-        (Some(OK), ErrorKind::NotTls, "tls"),
-        (Some(&b"\x16\x03\x03\x00\x04nope"[..]), ErrorKind::NotTls, "tls"),
-        (None, ErrorKind::Reset, "reset"),
+    for (words, kind, error_type, told) in [
+        (Some(OK), ErrorKind::NotTls, "tls", "it speaks no TLS, but another protocol such as plain HTTP, in the"),
+        (Some(&b"\x16\x03\x03\x00\x04nope"[..]), ErrorKind::NotTls, "tls", "it speaks no TLS"),
+        (None, ErrorKind::Reset, "reset", "the peer broke off, in the handshake with"),
     ] {
         let sent = Recorder::default();
         let server = Script::start(move |mut wire, _| async move {
@@ -184,6 +199,7 @@ async fn a_server_that_speaks_no_tls_is_told_apart_from_one_that_breaks_off() {
         let client = sent.start("shop").client(endpoint).tls(Tls::new().ca_pem(authority.pem()));
         let error = get(&client.build().expect("builds"), "/").await.expect_err("no hands are shaken");
         assert_eq!((error.kind(), error.phase()), (kind, Phase::Handshake), "{error:?}");
+        assert!(error.to_string().starts_with(told), "{error}");
         check(&sent.one().await, Outcome::Error, error_type);
         sent.assert_each_finished_once();
     }

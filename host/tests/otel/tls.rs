@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Manner};
 use crate::export::set_up;
 use crate::log;
 
@@ -32,6 +32,15 @@ fn strict_collector(client: &CertificateDer<'static>) -> (Collector, tempfile::N
     })
 }
 
+/// A collector whose certificate expired with the year 2020.
+fn expired_collector() -> (Collector, tempfile::NamedTempFile) {
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    let signing_key = rcgen::KeyPair::generate().expect("a key");
+    let cert = params.self_signed(&signing_key).expect("a certificate");
+    started_with(&rcgen::CertifiedKey { cert, signing_key }, |config| Ok(config.with_no_client_auth()))
+}
+
 type Verified = rustls::ConfigBuilder<rustls::ServerConfig, rustls::server::WantsServerCert>;
 
 fn started(
@@ -39,7 +48,15 @@ fn started(
         rustls::ConfigBuilder<rustls::ServerConfig, rustls::WantsVerifier>,
     ) -> Result<Verified, VerifierBuilderError>,
 ) -> (Collector, tempfile::NamedTempFile) {
-    let made = made();
+    started_with(&made(), verified)
+}
+
+fn started_with(
+    made: &rcgen::CertifiedKey<rcgen::KeyPair>,
+    verified: impl FnOnce(
+        rustls::ConfigBuilder<rustls::ServerConfig, rustls::WantsVerifier>,
+    ) -> Result<Verified, VerifierBuilderError>,
+) -> (Collector, tempfile::NamedTempFile) {
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
     let config = rustls::ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -111,9 +128,31 @@ fn a_collector_with_another_certificate_gets_nothing_and_the_log_says_why() {
     assert_eq!((otel.counts().failed, otel.counts().exported), (1, 0));
     let lines = log::lines(&format!("localhost:{}", collector.address.port()));
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].to_ascii_lowercase().contains("certificate"), "{lines:?}");
+    let words = "no TLS with localhost: its certificate is signed by no authority that is trusted here; if the \
+                 certificate is the right one, trust its authority: name a file of PEM in OTEL_EXPORTER_OTLP_CERTIFICATE";
+    assert!(lines[0].contains(words), "{lines:?}");
     assert!(collector.heads().is_empty());
     otel.shutdown(Duration::from_secs(1));
+}
+
+#[test]
+fn a_collector_without_tls_or_with_an_expired_certificate_is_told_of_in_the_log() {
+    log::keep();
+    let (_other, certificate) = collector();
+    let (plain, (expired, its_certificate)) = (Collector::start(Manner::Takes), expired_collector());
+    for (collector, certificate, words) in [
+        (&plain, &certificate, "it speaks no TLS, but another protocol such as plain HTTP; write http:// in OTEL_"),
+        (&expired, &its_certificate, "its certificate expired on Fri, 01 Jan 2021 00:00:00 GMT; renew"),
+    ] {
+        for protocol in ["http/protobuf", "grpc"] {
+            let otel = export(collector, certificate, protocol);
+            assert!(!otel.flush());
+            otel.shutdown(Duration::from_secs(1));
+        }
+        let lines = log::lines(&format!("localhost:{}", collector.address.port()));
+        let told = lines.iter().filter(|line| line.contains(&format!("no TLS with localhost: {words}"))).count();
+        assert_eq!(told, 2, "{lines:?}");
+    }
 }
 
 #[test]

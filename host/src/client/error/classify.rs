@@ -4,11 +4,11 @@ use std::error::Error as StdError;
 use std::io;
 
 use hyper_util::client::legacy;
-use rustls::CertificateError;
 
 use super::{Error, ErrorKind, Phase};
 use crate::client::connect::ConnectFault;
 use crate::client::outgoing::BodyFault;
+use crate::dial::{TlsFault, TlsReason};
 use crate::layer::Reached;
 
 /// Errors looked at in a chain of causes.
@@ -129,20 +129,12 @@ fn is_reset(kind: io::ErrorKind) -> bool {
 }
 
 fn tls(error: &io::Error) -> Option<ErrorKind> {
-    Some(match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidMessage(_) => ErrorKind::NotTls,
-        rustls::Error::InvalidCertificate(error) => match error {
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => ErrorKind::CertificateExpired,
-            // A bad signature is that of somebody who only has the name of one who is trusted.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => ErrorKind::CertificateUnknownIssuer,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                ErrorKind::CertificateWrongName
-            }
-            _ => ErrorKind::Certificate,
-        },
-        _ => ErrorKind::Tls,
+    Some(match TlsFault::find(error)?.reason {
+        TlsReason::NotTls => ErrorKind::NotTls,
+        TlsReason::Expired | TlsReason::NotValidYet => ErrorKind::CertificateExpired,
+        TlsReason::UnknownIssuer => ErrorKind::CertificateUnknownIssuer,
+        TlsReason::WrongName => ErrorKind::CertificateWrongName,
+        TlsReason::Certificate => ErrorKind::Certificate,
+        TlsReason::Identity | TlsReason::Protocol | TlsReason::Version | TlsReason::Other => ErrorKind::Tls,
     })
 }

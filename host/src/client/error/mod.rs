@@ -7,8 +7,10 @@ pub use kind::{ErrorKind, Phase};
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
+use crate::dial::TlsFault;
 use crate::layer::Reached;
 use crate::rpc::{Outcome, Peer, Symbol};
 
@@ -168,6 +170,30 @@ impl Error {
         self.0.kind.error_type()
     }
 
+    /// What was wrong with TLS, if that was the reason.
+    fn tls_fault(&self) -> Option<TlsFault> {
+        let is_tls = matches!(
+            self.0.kind,
+            ErrorKind::NotTls
+                | ErrorKind::CertificateExpired
+                | ErrorKind::CertificateUnknownIssuer
+                | ErrorKind::CertificateWrongName
+                | ErrorKind::Certificate
+                | ErrorKind::Tls
+        );
+        self.cause().filter(|_| is_tls).and_then(TlsFault::find)
+    }
+
+    /// The words of an error of TLS that HTTP/2 has met with: h2 keeps nothing else of it.
+    fn tls_words(&self) -> Option<&io::Error> {
+        let mut causes = std::iter::successors(self.cause(), |&error| error.source());
+        let words = causes.find_map(|error| match error.downcast_ref::<h2::Error>() {
+            Some(error) => error.get_io(),
+            None => error.downcast_ref::<io::Error>(),
+        });
+        words.filter(|_| self.0.kind == ErrorKind::Tls)
+    }
+
     /// What the library below said.
     pub(crate) fn cause(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.cause.as_deref().map(|cause| cause as _)
@@ -176,7 +202,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.kind.words())?;
+        match (self.tls_fault(), self.tls_words()) {
+            (Some(fault), _) => write!(f, "{fault}")?,
+            (None, Some(words)) => write!(f, "{}: {words}", self.0.kind.words())?,
+            (None, None) => f.write_str(self.0.kind.words())?,
+        }
         match self.peer() {
             Peer::Unknown => {}
             peer => write!(f, ", {} {peer}", self.0.phase.towards())?,

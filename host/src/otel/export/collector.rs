@@ -28,7 +28,7 @@ use super::answer::{Answer, Verdict, weigh};
 use super::target::{Protocol, Signal, Target};
 use super::tls::tls;
 use super::variables::ConfigError;
-use crate::dial::{Handshake, connect};
+use crate::dial::{Handshake, Remedies, TlsFault, connect};
 
 /// Bytes of an answer's body that are read: a collector says next to nothing.
 const MAX_ANSWER: usize = 64 << 10;
@@ -120,6 +120,10 @@ impl Collector {
         self.is_understood |= matches!(answer, Some(Ok(_)));
         let verdict = match answer {
             Some(Ok(answer)) => weigh(self.target.protocol, self.signal, &answer, SystemTime::now()),
+            Some(Err(error)) if let Some(fault) = TlsFault::find(&*error) => {
+                let what_to_do = fault.what_to_do(&REMEDIES);
+                Verdict::later(format!("no TLS with {}: {fault}; {what_to_do}", self.target.host))
+            }
             Some(Err(error)) if is_endless(&*error) => {
                 Verdict::never("its answer is too long for a collector's: look at the endpoint and its path")
             }
@@ -276,6 +280,12 @@ fn squeeze(message: &[u8]) -> Option<Vec<u8>> {
     encoder.write_all(message).ok()?;
     encoder.finish().ok()
 }
+
+const REMEDIES: Remedies = Remedies {
+    address: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    authority: "name a file of PEM in OTEL_EXPORTER_OTLP_CERTIFICATE",
+    identity: "name one that it accepts in OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, and its key in OTEL_EXPORTER_OTLP_CLIENT_KEY",
+};
 
 /// It is because more was answered than is read.
 fn is_endless(error: &(dyn Error + Send + Sync + 'static)) -> bool {

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Outcome;
+use crate::dial::rounded;
 use crate::outbox::parcel::Payload;
 use crate::outbox::state::Fault;
 
@@ -55,7 +56,7 @@ impl Append {
                 },
             )),
             Err(_) => Outcome::failed(Fault::new(
-                format!("a write to {} has not returned for {limit:?}", self.shown()),
+                format!("a write to {} has not returned for {:?}", self.shown(), rounded(limit)),
                 "look at the disk, or at who reads from there",
             )),
         }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use super::tls::Tls;
 use super::{Outcome, Trust};
 use crate::config::{Header, HttpPlace};
-use crate::dial::{ConnectError, connect};
+use crate::dial::{ConnectError, connect, rounded};
 use crate::outbox::answer::Redaction;
 use crate::outbox::parcel::Payload;
 use crate::outbox::secrets;
@@ -111,7 +111,8 @@ impl Http {
             }
             Err(_) => {
                 self.connection = None;
-                let message = format!("{}:{} did not answer within {limit:?}", self.place.host, self.place.port);
+                let message =
+                    format!("{}:{} did not answer within {:?}", self.place.host, self.place.port, rounded(limit));
                 return Outcome::failed(Fault::new(message, "look at the server, or give it more `timeout`"));
             }
         };
@@ -217,6 +218,12 @@ impl Http {
     }
 
     fn broken(&self, error: &hyper::Error) -> Fault {
+        #[cfg(feature = "https")]
+        if let Some(tls) = &self.tls
+            && let Some(fault) = tls.fault(error)
+        {
+            return fault;
+        }
         let mut reasons = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -224,7 +231,7 @@ impl Http {
             cause = error.source();
         }
         let what_to_do = if error.is_parse() {
-            "check `url`: what listens there does not speak HTTP/1.1"
+            "check `url`: what listens there does not speak HTTP/1.1; a port that speaks TLS needs https://"
         } else {
             "look at the server: it closed the connection before it answered"
         };

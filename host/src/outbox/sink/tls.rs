@@ -1,11 +1,13 @@
 //! TLS towards HTTPS servers, believing whom the system believes, in the operator's words. Only with the feature `https`.
 
+use std::error::Error;
+
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::Trust;
-use crate::dial::{Handshake, NoRoots, system_roots};
+use crate::dial::{Handshake, NoRoots, Remedies, TlsFault, system_roots};
 use crate::outbox::state::Fault;
 
 /// What a handshake needs.
@@ -28,13 +30,25 @@ impl Tls {
 
     pub(super) async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Fault> {
         self.0.shake(stream).await.map_err(|error| {
-            Fault::new(
-                format!("no TLS with {}: {error}", self.0.name().to_str()),
-                "check the server's certificate and that `url` has its name; SSL_CERT_FILE names roots of your own",
-            )
+            self.fault(&error).unwrap_or_else(|| {
+                let what_to_do = "look at the server, and check that the port in `url` is one on which it speaks TLS";
+                Fault::new(format!("no TLS with {}: {error}", self.0.name().to_str()), what_to_do)
+            })
         })
     }
+
+    /// The fault of TLS that an error comes from, if it does.
+    pub(super) fn fault(&self, error: &(dyn Error + 'static)) -> Option<Fault> {
+        let fault = TlsFault::find(error)?;
+        Some(Fault::new(format!("no TLS with {}: {fault}", self.0.name().to_str()), fault.what_to_do(&REMEDIES)))
+    }
 }
+
+const REMEDIES: Remedies = Remedies {
+    address: "`url`",
+    authority: "install it with those of this system, or name a file of PEM in SSL_CERT_FILE",
+    identity: "let the server take clients without certificates of their own: destinations have none",
+};
 
 fn no_roots(reason: &NoRoots) -> Fault {
     Fault::new(

@@ -9,6 +9,7 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::timeout;
 
 use super::Outcome;
+use crate::dial::rounded;
 use crate::outbox::parcel::Payload;
 use crate::outbox::state::Fault;
 
@@ -40,7 +41,7 @@ impl Udp {
             }
             Err(_) => {
                 self.open = None;
-                let message = format!("{} was not found or took no datagram within {limit:?}", self.host);
+                let message = format!("{} was not found or took no datagram within {:?}", self.host, rounded(limit));
                 Outcome::failed(Fault::new(message, "check host and port in `url`, and this machine's name server"))
             }
         }

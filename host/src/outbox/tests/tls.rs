@@ -7,7 +7,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
@@ -17,16 +19,44 @@ use crate::outbox::sink::Trust;
 
 /// A server with a certificate for `name`; its port, the roots that vouch for it, and what it sees.
 fn server(name: &str) -> (u16, Arc<RootCertStore>, std::sync::mpsc::Receiver<Seen>) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
+    started(name, Flaw::None)
+}
+
+/// What is wrong with a server.
+#[derive(Clone, Copy, PartialEq)]
+enum Flaw {
+    None,
+    /// The certificate expired with the year 2020.
+    Expired,
+    /// It wants a certificate of its clients.
+    DemandsCertificate,
+    /// It speaks HTTP/2 alone over TLS.
+    OnlyHttp2,
+}
+
+fn started(name: &str, flaw: Flaw) -> (u16, Arc<RootCertStore>, std::sync::mpsc::Receiver<Seen>) {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    if flaw == Flaw::Expired {
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    }
+    let key = KeyPair::generate().expect("a key");
+    let made = params.self_signed(&key).expect("a certificate");
     let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).expect("a root");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("a configuration");
+    roots.add(made.der().clone()).expect("a root");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider.clone());
+    let config = config.with_safe_default_protocol_versions().expect("versions");
+    let config = if flaw == Flaw::DemandsCertificate {
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots.clone()), provider).build();
+        config.with_client_cert_verifier(verifier.expect("a verifier"))
+    } else {
+        config.with_no_client_auth()
+    };
+    let mut config = config.with_single_cert(vec![made.der().clone()], key).expect("a configuration");
+    if flaw == Flaw::OnlyHttp2 {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = StdListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("set");
@@ -84,14 +114,38 @@ fn a_server_with_a_certificate_of_somebody_else_gets_nothing() {
 }
 
 #[test]
-fn a_server_that_speaks_no_tls_is_named() {
+fn what_is_wrong_with_tls_is_told_with_what_to_do() {
     let plain = super::server::Server::start(|_, _| status(200));
-    let (_, roots, _) = server("localhost");
-    let desk = Desk::trusting(Trust::Roots(roots));
-    desk.define(&[("d", &format!("url = \"https://localhost:{}/\"", plain.address.port()))]);
-    desk.send("private");
-    let state = desk.until("failing", |state| state.state == "failing");
-    assert!(words(&state).contains("no TLS with localhost"), "{}", words(&state));
+    let (_, others, _) = server("localhost");
+    let ((expired, expired_roots, _), (elsewhere, elsewhere_roots, _)) =
+        (started("localhost", Flaw::Expired), server("elsewhere.invalid"));
+    let ((strict, strict_roots, _), (http2, http2_roots, _)) =
+        (started("localhost", Flaw::DemandsCertificate), started("localhost", Flaw::OnlyHttp2));
+    let (good, _, _) = server("localhost");
+    for (port, roots, expected, remedy) in [
+        (plain.address.port(), others.clone(), "it speaks no TLS, but another protocol", "write http:// in `url`"),
+        (expired, expired_roots, "its certificate expired on Fri, 01 Jan 2021 00:00:00 GMT", "renew"),
+        (good, others, "its certificate is signed by no authority that is trusted here", "SSL_CERT_FILE"),
+        (
+            elsewhere,
+            elsewhere_roots,
+            "its certificate is for elsewhere.invalid, not for localhost",
+            "a name of the certificate",
+        ),
+        (strict, strict_roots, "it demands a certificate of this client", "without certificates of their own"),
+        (http2, http2_roots, "it speaks no protocol over TLS that this side offers", "check the port in `url`"),
+    ] {
+        let desk = Desk::trusting(Trust::Roots(roots));
+        desk.define(&[("d", &format!("url = \"https://localhost:{port}/\""))]);
+        desk.send("private");
+        let state = desk.until("failing", |state| state.state == "failing" && state.last_error.is_some());
+        let problem = state.last_error.expect("there is one");
+        assert!(
+            problem.message.starts_with(&format!("no TLS with localhost: {expected}"))
+                && problem.what_to_do.contains(remedy),
+            "{problem:?}"
+        );
+    }
 }
 
 #[test]
