@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::host;
+use crate::json_path::path_before;
 
 /// How much is recorded of the calls in a tracer's scope (Kitex's level).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +55,12 @@ impl Config {
             // Line and column are those of the JSON that the host made of the manifest: they would mislead.
             let text = error.to_string();
             let reason = text.rfind(" at line ").map_or(text.as_str(), |end| text.get(..end).unwrap_or(&text));
-            Error::new(format_args!("the manifest's [config]: {reason}"))
+            // The text is one line, so the column is the place in it.
+            let key = path_before(&self.json, error.column());
+            if key.is_empty() || reason.contains(&format!("`{key}`")) {
+                return Error::new(format_args!("the manifest's [config]: {reason}"));
+            }
+            Error::new(format_args!("the manifest's [config]: `{key}`: {reason}"))
         })
     }
 
@@ -121,6 +127,13 @@ mod tests {
     struct Settings {
         #[serde(default)]
         top: u32,
+        #[serde(default, rename = "in")]
+        inner: Option<Inner>,
+    }
+
+    #[derive(serde::Deserialize, Debug, PartialEq)]
+    struct Inner {
+        side: Vec<u8>,
     }
 
     fn config(json: &str) -> Config {
@@ -129,8 +142,8 @@ mod tests {
 
     #[test]
     fn config_is_a_type_of_the_tracers_own() {
-        assert_eq!(config("{}").parse(), Ok(Settings { top: 0 }));
-        assert_eq!(config(r#"{"top": 3}"#).parse(), Ok(Settings { top: 3 }));
+        assert_eq!(config("{}").parse(), Ok(Settings { top: 0, inner: None }));
+        assert_eq!(config(r#"{"top": 3}"#).parse(), Ok(Settings { top: 3, inner: None }));
         assert_eq!(config("{}").service_name(), "checkout");
         assert_eq!(config("{}").instance_id(), "");
     }
@@ -138,8 +151,13 @@ mod tests {
     #[test]
     fn a_wrong_config_names_the_key_and_not_a_line_that_nobody_wrote() {
         for (json, expected) in [
-            (r#"{"topp": 3}"#, "the manifest's [config]: unknown field `topp`, expected `top`"),
-            (r#"{"top": "x"}"#, "the manifest's [config]: invalid type: string \"x\", expected u32"),
+            (r#"{"topp": 3}"#, "the manifest's [config]: unknown field `topp`, expected `top` or `in`"),
+            (r#"{"top": "x"}"#, "the manifest's [config]: `top`: invalid type: string \"x\", expected u32"),
+            (
+                r#"{"top":3,"in":{"side":[1,-2]}}"#,
+                "the manifest's [config]: `in.side[1]`: invalid value: integer `-2`, expected u8",
+            ),
+            (r#"{"top":3,"in":{}}"#, "the manifest's [config]: `in`: missing field `side`"),
         ] {
             let error = config(json).parse::<Settings>().map_err(|error| error.to_string());
             assert_eq!(error, Err(expected.to_owned()));

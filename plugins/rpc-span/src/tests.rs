@@ -317,7 +317,7 @@ fn a_wrong_config_says_what_to_do() {
         (json!({"ratio": 2}), "the manifest's [config]: `ratio` must be between 0 and 1"),
         (
             json!({"b3": "yes"}),
-            "the manifest's [config]: unknown variant `yes`, expected one of `off`, `single`, `multi`",
+            "the manifest's [config]: `b3`: unknown variant `yes`, expected one of `off`, `single`, `multi`",
         ),
     ] {
         let tracer = Harness::<RpcSpan>::setup().config(&config).try_start().map(|_| ());
