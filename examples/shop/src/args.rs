@@ -19,10 +19,10 @@ shop [--plugins DIR] [--config FILE] [--admin ADDR] [--otel] [--front ADDR] [--r
 Three gRPC services on loopback ports (checkout calls inventory and pricing), under a load of their own, with Hottap on
 every server and every client. Drop a tracer into DIR while it runs, and it sees the calls:
 
-  shop --plugins target/plugins --admin 127.0.0.1:9900     in one terminal
+  shop --plugins target/plugins --admin 127.0.0.1:9600     in one terminal
   cargo xtask guests red-metrics --out target/plugins      in another: builds a tracer and drops it in
-  curl -s 127.0.0.1:9900/metrics                           what it counts
-  curl -s 127.0.0.1:9900/api/tracers                       how it fares, and if it was refused, why
+  curl -s 127.0.0.1:9600/metrics                           what it counts
+  curl -s 127.0.0.1:9600/api/tracers                       how it fares, and if it was refused, why
 
   --plugins DIR   the plugin dir; it need not exist yet. Without it no tracer is loaded
   --config FILE   the operator's configuration (hottap.toml): destinations, and what tracers may do. It is read anew

@@ -76,7 +76,7 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrNotAvailable => {
             "it is no address of this machine; give 127.0.0.1, 0.0.0.0 or one of its own"
         }
-        _ => "give an address and a port, such as 127.0.0.1:9464",
+        _ => "give an address and a port, such as 127.0.0.1:9600",
     }
 }
 

@@ -263,8 +263,8 @@ fn an_address_that_cannot_be_had_says_what_to_do() {
     for (address, expected) in [
         (address.to_string(), "give another port, or 0 for any that is free"),
         ("192.0.2.1:0".to_owned(), "it is no address of this machine"),
-        ("nothing".to_owned(), "such as 127.0.0.1:9464"),
-        ("127.0.0.1:99999".to_owned(), "such as 127.0.0.1:9464"),
+        ("nothing".to_owned(), "such as 127.0.0.1:9600"),
+        ("127.0.0.1:99999".to_owned(), "such as 127.0.0.1:9600"),
     ] {
         let error = serve(&*address, service()).expect_err("no server");
         let text = error.to_string();

@@ -32,9 +32,9 @@ const SERIES_SHOWN: usize = 4;
 /// The end, and the next thing to do.
 const YOUR_TURN: &str = "
 Your turn. In one terminal:
-  cargo run -p shop -- --plugins target/plugins --admin 127.0.0.1:9900
+  cargo run -p shop -- --plugins target/plugins --admin 127.0.0.1:9600
 Edit examples/first-tracer/src/lib.rs, run this in another, see it live:
-  cargo xtask guests first-tracer --out target/plugins && curl -s 127.0.0.1:9900/api/tracers";
+  cargo xtask guests first-tracer --out target/plugins && curl -s 127.0.0.1:9600/api/tracers";
 
 /// Where the modules lie.
 pub(super) struct Modules {
