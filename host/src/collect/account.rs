@@ -54,16 +54,17 @@ impl Dropped {
         self.0[reason as usize] += count;
     }
 
-    /// The reasons that occurred.
+    /// All reasons, with how many each has.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        DropReason::ALL.into_iter().map(|reason| (reason.as_str(), self.0[reason as usize])).filter(|(_, n)| *n > 0)
+        DropReason::ALL.into_iter().map(|reason| (reason.as_str(), self.0[reason as usize]))
     }
 }
 
+/// The reasons that occurred.
 impl Serialize for Dropped {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (reason, calls) in self.iter() {
+        for (reason, calls) in self.iter().filter(|(_, calls)| *calls > 0) {
             map.serialize_entry(reason, &calls)?;
         }
         map.end()

@@ -19,7 +19,7 @@ pub(crate) use file::ConfigFile;
 pub(crate) use grants::Grants;
 pub(crate) use header::{Header, HeaderSource};
 pub(crate) use keys::{UnknownKey, check_keys};
-pub(crate) use operator::OperatorConfig;
+pub(crate) use operator::{OperatorConfig, parse_table};
 pub(crate) use place::{HttpPlace, Place};
 pub(crate) use stamp::Stamp;
 pub(crate) use ungrantable::{is_the_hosts, may_be_seen, may_be_set};

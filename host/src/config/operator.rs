@@ -30,8 +30,7 @@ impl OperatorConfig {
     /// # Errors
     /// They name the key or the line and say what to write; none repeats a value, which may be a secret.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| ConfigError::Encoding)?;
-        let table: Table = text.parse().map_err(|error| syntax(text, &error))?;
+        let table = parse_table(bytes)?;
         check_keys(&table, KEYS, "")?;
         Ok(Self {
             destinations: each(&table, "destinations", MAX_DESTINATIONS, |name, value, key| {
@@ -70,6 +69,12 @@ fn each<T>(
 fn is_name(name: &str) -> bool {
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(valid)
+}
+
+/// Reads TOML. An error names the line.
+pub(crate) fn parse_table(bytes: &[u8]) -> Result<Table, ConfigError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| ConfigError::Encoding)?;
+    text.parse().map_err(|error| syntax(text, &error))
 }
 
 /// The parser's own words, which are fixed texts, and the line; its Display would show the line itself.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::state::DestinationState;
+
 /// Why a payload was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -21,6 +23,9 @@ pub(crate) enum Refusal {
 pub(crate) struct Refused([u64; 3]);
 
 impl Refused {
+    /// The words that tracers have for the reasons, in the order of [`Refusal`].
+    pub(crate) const REASONS: [&'static str; 3] = ["not_allowed", "full", "too_large"];
+
     pub(crate) fn count(&mut self, refusal: Refusal) {
         if let Some(count) = self.0.get_mut(refusal as usize) {
             *count += 1;
@@ -33,8 +38,7 @@ impl Refused {
 
     /// The reasons that occurred, in the words that tracers have for them.
     pub(super) fn by_reason(&self) -> BTreeMap<&'static str, u64> {
-        let reasons = ["not_allowed", "full", "too_large"];
-        reasons.into_iter().zip(self.0).filter(|(_, count)| *count > 0).collect()
+        Self::REASONS.into_iter().zip(self.0).filter(|(_, count)| *count > 0).collect()
     }
 }
 
@@ -55,17 +59,11 @@ pub(in crate::outbox) enum DropReason {
 }
 
 impl DropReason {
-    const ALL: [Self; 5] = [Self::Rejected, Self::Expired, Self::TooLarge, Self::Removed, Self::Shutdown];
+    /// The words for the reasons in metrics and JSON, in their order.
+    pub(super) const WORDS: [&'static str; 5] = ["rejected", "expired", "too_large", "removed", "shutdown"];
 
-    /// The word for it in metrics and JSON.
     pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::TooLarge => "too_large",
-            Self::Removed => "removed",
-            Self::Shutdown => "shutdown",
-        }
+        Self::WORDS.get(self as usize).copied().unwrap_or_default()
     }
 }
 
@@ -82,7 +80,7 @@ pub(super) struct Terms {
     pub(super) reserved_bytes: usize,
     /// Tries beyond the first of each payload.
     pub(super) retries: u64,
-    dropped: [u64; DropReason::ALL.len()],
+    dropped: [u64; DropReason::WORDS.len()],
     /// Payloads that were never accepted: by [`Refusal`].
     refused: [u64; 3],
 }
@@ -102,13 +100,11 @@ impl Terms {
 
     /// The reasons that occurred.
     pub(super) fn dropped(&self) -> BTreeMap<&'static str, u64> {
-        let counts = DropReason::ALL.iter().map(|reason| reason.as_str()).zip(self.dropped);
-        counts.filter(|(_, count)| *count > 0).collect()
+        DropReason::WORDS.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0).collect()
     }
 
     /// The reasons that occurred.
     pub(super) fn refused(&self) -> BTreeMap<&'static str, u64> {
-        let reasons = ["not_granted", "full", "too_large"];
-        reasons.into_iter().zip(self.refused).filter(|(_, count)| *count > 0).collect()
+        DestinationState::REFUSED.into_iter().zip(self.refused).filter(|(_, count)| *count > 0).collect()
     }
 }

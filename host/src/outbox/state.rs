@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::account::DropReason;
+use crate::rpc::Timestamp;
+
 /// One destination, as the admin API shows it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct DestinationState {
@@ -33,6 +36,13 @@ pub(crate) struct DestinationState {
     pub(crate) tracers: BTreeSet<String>,
 }
 
+impl DestinationState {
+    /// The reasons for which accepted payloads are lost.
+    pub(crate) const DROPPED: [&'static str; 5] = DropReason::WORDS;
+    /// The reasons for which payloads are not accepted, in the order of [`Refusal`](super::Refusal).
+    pub(crate) const REFUSED: [&'static str; 3] = ["not_granted", "full", "too_large"];
+}
+
 /// What waits for a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Queued {
@@ -45,6 +55,7 @@ pub(crate) struct Queued {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Problem {
     pub(crate) message: String,
+    pub(crate) at: Timestamp,
     pub(crate) at_unix_ms: u64,
     pub(crate) what_to_do: Cow<'static, str>,
 }

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::generation::GenerationId;
+use super::loader::Refusal;
 use super::name::Name;
 use super::starts::{StartCounts, Starts};
 use crate::collect::Account;
 use crate::rpc::Level;
+use crate::tracer::Scope;
 
 /// Names that are remembered. Of more, those that were removed longest ago are forgotten.
 const MAX_NAMES: usize = 1_000;
@@ -27,6 +29,8 @@ pub(crate) enum State {
     Refused,
     /// Its manifest says `enabled = false`.
     Disabled,
+    /// It gets no more calls, and works off those that wait; then it is removed or disabled.
+    Ending,
     /// Its file is gone.
     Removed,
     /// The host was shut down.
@@ -34,12 +38,18 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Its file is there, as far as is known.
+    pub(crate) fn is_in_directory(self) -> bool {
+        !matches!(self, Self::Ending | Self::Removed)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Loading => "loading",
             Self::Live => "live",
             Self::Refused => "refused",
             Self::Disabled => "disabled",
+            Self::Ending => "ending",
             Self::Removed => "removed",
             Self::Stopped => "stopped",
         }
@@ -57,8 +67,8 @@ pub(crate) struct Swap {
 /// Something that went wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    /// What, and what to do.
     pub(crate) message: String,
+    pub(crate) what_to_do: String,
     /// What happens meanwhile.
     pub(crate) meanwhile: String,
     /// Milliseconds since the Unix epoch.
@@ -72,8 +82,16 @@ pub(crate) struct Current {
     pub(crate) generation: Option<GenerationId>,
     /// Milliseconds since the Unix epoch at which the state was entered.
     pub(crate) since: u64,
+    /// What the live generation may see of calls.
     pub(crate) level: Level,
+    /// What it asked for.
+    pub(crate) wanted_level: Level,
+    pub(crate) scope: Option<Arc<Scope>>,
     pub(crate) problem: Option<Problem>,
+    /// The generation whose problems are noted; none before the first is live and once the tracer ends.
+    reporting: Option<GenerationId>,
+    /// The levels, wanted and granted, that the log has told of.
+    told_level: Option<(Level, Level)>,
     pub(crate) loads: u64,
     pub(crate) swaps: Vec<Swap>,
     /// Destinations that its manifest names.
@@ -89,6 +107,18 @@ impl Current {
         if self.state != state || self.since == 0 {
             (self.state, self.since) = (state, now);
         }
+    }
+
+    /// The tracer gets no more calls: nothing that goes wrong from here on is noted.
+    pub(crate) fn end(&mut self) {
+        let Self { state, since, loads, ref mut swaps, .. } = *self;
+        *self = Self { state, since, loads, swaps: std::mem::take(swaps), ..Self::default() };
+    }
+
+    /// True if the log has not told yet that these levels were wanted and granted.
+    pub(crate) fn tells_level(&mut self) -> bool {
+        let levels = Some((self.wanted_level, self.level));
+        std::mem::replace(&mut self.told_level, levels) != levels
     }
 
     pub(crate) fn swapped(&mut self, swap: Swap) {
@@ -131,14 +161,45 @@ impl Book {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that something went wrong, and logs it if it is not what went wrong before: a tracer that traps at every
-    /// batch is one line, not a thousand. `at` is in milliseconds since the Unix epoch.
-    pub(crate) fn report(&self, name: &Name, id: GenerationId, message: String, meanwhile: &str, at: u64) {
+    /// Notes and logs why the tracer is not loaded. `live` is the generation that stays, if there is one; `now` is in
+    /// milliseconds since the Unix epoch.
+    pub(crate) fn refuse(&self, name: &Name, refusal: &Refusal, live: Option<GenerationId>, now: u64) {
+        let meanwhile = match live {
+            Some(generation) => format!("generation {generation} stays live"),
+            None => "the other tracers are not affected".to_owned(),
+        };
+        let (message, what_to_do) = (refusal.to_string(), refusal.what_to_do());
+        tracing::warn!(tracer = name.as_str(), "not loaded: {message}; {what_to_do}; {meanwhile}");
         let mut current = self.current();
-        if current.problem.as_ref().is_none_or(|problem| problem.message != message) {
-            tracing::warn!(tracer = name.as_str(), generation = %id, "{message}; {meanwhile}");
+        current.problem = Some(Problem { message, what_to_do, meanwhile, at: now });
+        if live.is_none() {
+            current.enter(State::Refused, now);
         }
-        current.problem = Some(Problem { message, meanwhile: meanwhile.to_owned(), at });
+    }
+
+    /// From here on the problems of `to` are noted, in place of those of `from`, which are over. Nothing happens if the
+    /// tracer has ended meanwhile.
+    pub(crate) fn succeed(&self, from: Option<GenerationId>, to: GenerationId) {
+        let mut current = self.current();
+        if current.reporting == from {
+            (current.reporting, current.problem) = (Some(to), None);
+        }
+    }
+
+    /// Notes that something went wrong, and logs it if it is not what went wrong before: a tracer that traps at every
+    /// batch is one line, not a thousand. A generation that was replaced or removed leaves no trace: there is nothing to
+    /// be done about it any more.
+    pub(crate) fn report(&self, name: &Name, id: GenerationId, problem: Problem) {
+        let mut current = self.current();
+        let Problem { message, what_to_do, meanwhile, .. } = &problem;
+        if current.reporting != Some(id) {
+            tracing::debug!(tracer = name.as_str(), generation = %id, "after its end: {message}");
+            return;
+        }
+        if current.problem.as_ref().is_none_or(|problem| problem.message != *message) {
+            tracing::warn!(tracer = name.as_str(), generation = %id, "{message}; {what_to_do}; {meanwhile}");
+        }
+        current.problem = Some(problem);
     }
 }
 
@@ -153,7 +214,7 @@ impl Books {
         if !books.contains_key(name) && books.len() >= MAX_NAMES {
             let oldest = books
                 .iter()
-                .filter(|(_, book)| !matches!(book.current().state, State::Live | State::Loading))
+                .filter(|(_, book)| !matches!(book.current().state, State::Live | State::Loading | State::Ending))
                 .min_by_key(|(_, book)| book.current().since)
                 .map(|(name, _)| name.clone());
             if let Some(oldest) = oldest {

@@ -38,6 +38,6 @@ pub(super) fn write(servers: &[(String, Connections)], writer: &mut impl Familie
         vec![("limit", connections.refused.limit), ("peer_limit", connections.refused.peer_limit)]
     });
     reasons("hottap_server_connections_closed_total", "Connections that ended, by reason.", &|connections| {
-        connections.closed.by_reason().into_iter().filter(|(_, count)| *count > 0).collect()
+        connections.closed.by_reason().to_vec()
     });
 }

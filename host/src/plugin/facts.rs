@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use super::books::{Book, State};
 use super::generation::{Generation, GenerationId};
+use super::name::Name;
+use super::notice::{Notice, Notices};
+use super::operator::Operator;
 use super::starts::Starts;
 use crate::rpc::Level;
-use crate::tracer::{Rule, Start};
+use crate::tracer::{Rule, Scope, Start};
 use crate::wasm::CallError;
 
 /// What is shown of a generation that is live.
 pub(crate) struct Facts {
     pub(super) id: GenerationId,
     level: Level,
+    wanted_level: Level,
+    scope: Arc<Scope>,
     starts: Option<Arc<Starts>>,
     streams: bool,
     destinations: Vec<String>,
@@ -29,6 +34,8 @@ impl Facts {
         Self {
             id: generation.id,
             level: generation.settings.level,
+            wanted_level: generation.wanted_level,
+            scope: generation.manifest.scope.clone(),
             starts: generation.starts.clone(),
             streams: generation.follows_streams(),
             destinations: generation.manifest.destinations.clone(),
@@ -47,10 +54,21 @@ impl Facts {
         let mut current = book.current();
         current.generation = Some(self.id);
         (current.starts, current.destinations) = (self.starts, self.destinations);
-        (current.level, current.streams) = (self.level, self.streams);
-        current.problem = None;
+        (current.level, current.wanted_level, current.streams) = (self.level, self.wanted_level, self.streams);
+        current.scope = Some(self.scope);
         current.loads += 1;
         current.state = State::Live;
         current.since = now;
+    }
+}
+
+/// Says once in the log that a tracer asked for more than it may see.
+pub(super) fn tell_level(name: &Name, book: &Book, operator: &Operator) {
+    let mut current = book.current();
+    let notices = Notices { tracer: name, config: operator.path() };
+    if let Some(Notice { message, what_to_do }) = notices.level(current.wanted_level, current.level)
+        && current.tells_level()
+    {
+        tracing::warn!(tracer = name.as_str(), "{message}; {what_to_do}");
     }
 }

@@ -1,11 +1,13 @@
-//! The host's own metrics: what it knows of plugins, of destinations and of itself.
+//! The host's own metrics: what it knows of plugins, of destinations and of itself. What is counted by reason has a sample
+//! for each reason from the start, so that a rate is known of the first one.
 
 use std::collections::BTreeMap;
 
+use super::operator::ConfigHealth;
 use super::status::TracerStatus;
 use crate::collect::MomentTerms;
 use crate::metrics::{Families, Kind, Samples};
-use crate::outbox::DestinationState;
+use crate::outbox::{DestinationState, Refused};
 use crate::rpc::Symbol;
 
 /// What became of the calls of each plugin, and what it takes.
@@ -49,8 +51,9 @@ pub(super) fn tracers(all: &[TracerStatus], writer: &mut impl Families) {
         "Payloads that the tracer could not hand over to a destination, by reason.",
     );
     for tracer in all {
-        for (reason, payloads) in &tracer.payloads_refused {
-            refused.sample([("tracer", tracer.name.as_str()), ("reason", *reason)], *payloads as f64);
+        for reason in Refused::REASONS {
+            let payloads = tracer.payloads_refused.get(reason).copied().unwrap_or(0);
+            refused.sample([("tracer", tracer.name.as_str()), ("reason", reason)], payloads as f64);
         }
     }
     moments(all, writer);
@@ -66,6 +69,17 @@ pub(super) fn tracers(all: &[TracerStatus], writer: &mut impl Families) {
             skipped.sample([("tracer", tracer), ("reason", reason)], calls as f64);
         }
     }
+}
+
+/// Whether the operator's configuration counts as it stands, and since when it did.
+pub(super) fn config(health: ConfigHealth, writer: &mut impl Families) {
+    let help = "1 if the operator's configuration cannot be used as it stands: the one before stays in effect.";
+    let error = writer.family("hottap_config_error", Kind::Gauge, help);
+    error.sample([], f64::from(u8::from(health.has_error)));
+    let name = "hottap_config_last_reload_success_timestamp_seconds";
+    let help = "The Unix time at which the operator's configuration last took effect; 0 if it never did.";
+    let loaded = writer.family(name, Kind::Gauge, help);
+    loaded.sample([], health.loaded_at.unwrap_or(0) as f64 / 1e3);
 }
 
 /// What the host knows of itself.
@@ -125,17 +139,24 @@ pub(super) fn destinations(all: &[DestinationState], writer: &mut impl Families)
     family("hottap_destination_retries_total", counter, "Tries beyond the first of each payload.", &|d| {
         d.retries as f64
     });
-    let mut reasons = |name: &str, help: &str, counts: &dyn Fn(&DestinationState) -> &BTreeMap<&'static str, u64>| {
+    family("hottap_destination_error", Kind::Gauge, "1 if the destination fails, or waits for the operator.", &|d| {
+        f64::from(u8::from(matches!(d.state, "failing" | "waiting")))
+    });
+    type Counts = BTreeMap<&'static str, u64>;
+    let mut by_reason = |name: &str, help: &str, all_reasons: &[&'static str], of: fn(&DestinationState) -> &Counts| {
         let family = writer.family(name, counter, help);
         for destination in all {
-            for (reason, payloads) in counts(destination) {
+            for reason in all_reasons {
                 let labels = [("destination", destination.name.as_str()), ("reason", *reason)];
-                family.sample(labels, *payloads as f64);
+                family.sample(labels, of(destination).get(reason).copied().unwrap_or(0) as f64);
             }
         }
     };
-    reasons("hottap_destination_dropped_total", "Accepted payloads that were lost, by reason.", &|d| &d.dropped);
-    reasons("hottap_destination_refused_total", "Payloads that were not accepted, by reason.", &|d| &d.refused);
+    let (dropped, refused) = (&DestinationState::DROPPED, &DestinationState::REFUSED);
+    let help = "Accepted payloads that were lost, by reason.";
+    by_reason("hottap_destination_dropped_total", help, dropped, |d| &d.dropped);
+    let help = "Payloads that were not accepted, by reason.";
+    by_reason("hottap_destination_refused_total", help, refused, |d| &d.refused);
 }
 
 /// What became of the spans that go out over OTLP.

@@ -51,6 +51,8 @@ pub(crate) struct Generation {
     pub(crate) name: Name,
     pub(crate) manifest: Manifest,
     pub(crate) settings: Settings,
+    /// The level that the tracer asked for; in the settings is the one that it may have.
+    pub(crate) wanted_level: Level,
     /// What it does at the start of calls, if it does anything.
     pub(crate) starts: Option<Arc<Starts>>,
     /// What it last saved and committed.
@@ -91,6 +93,7 @@ impl Generation {
             name,
             manifest,
             settings: Settings::default(),
+            wanted_level: Level::default(),
             starts,
             state: State::default(),
             module,
@@ -102,6 +105,7 @@ impl Generation {
         };
         let mut canary = generation.instance(&nowhere(), now)?;
         generation.settings = canary.settings();
+        generation.wanted_level = generation.settings.level;
         if let Some(mut canary) = generation.starter(now).transpose()? {
             let fuel = BUDGET * FUEL_PER_NANO;
             for call in sample_starts(now) {

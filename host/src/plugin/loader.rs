@@ -13,6 +13,7 @@ use super::generation::{Generation, GenerationId, Given};
 use super::manifest::{self, Manifest, ManifestError};
 use super::name::Name;
 use super::operator::Operator;
+use super::remedy;
 use super::scan::Found;
 use super::supervisor::Event;
 use crate::config::Grants;
@@ -31,20 +32,30 @@ pub(crate) enum Refusal {
     Read { path: PathBuf, error: io::Error },
     #[error("{path} has more than {limit} bytes", path = .path.display())]
     TooLarge { path: PathBuf, limit: u64 },
-    #[error("{path} {error}; correct the manifest", path = .path.display())]
+    #[error("{path} {error}", path = .path.display())]
     Manifest { path: PathBuf, error: ManifestError },
     #[error("{path} has the SHA-256 {found}, its manifest allows only {allowed}", path = .path.display())]
     Digest { path: PathBuf, found: String, allowed: String },
     #[error("{path}: {error}", path = .path.display())]
     Load { path: PathBuf, error: LoadError },
-    #[error("{path} was tried on a made-up batch and {error}; mend the tracer", path = .path.display())]
+    #[error("{path} was tried on a made-up batch and {error}", path = .path.display())]
     Canary { path: PathBuf, error: CallError },
-    #[error("{path} defines destinations, which only the operator may: define them in hottap.toml, or set trust_plugin_dir = true there", path = .path.display())]
+    /// `init` refused, and the manifest has a `[config]`.
+    #[error("{path} has a {key} that the tracer does not take: init refused: {words}", path = .path.display(), key = key.as_ref().map_or("[config]".into(), |key| format!("`{key}`")))]
+    Config { path: PathBuf, key: Option<String>, words: String },
+    #[error("{path} defines destinations, which only the operator may", path = .path.display())]
     Untrusted { path: PathBuf },
-    #[error("{path}: there are {limit} live plugins already; remove one", path = .path.display())]
+    #[error("{path}: there are {limit} live plugins already", path = .path.display())]
     NoSlot { path: PathBuf, limit: usize },
-    #[error("{path}: {limit} live plugins act at the start of calls already; remove one", path = .path.display())]
+    #[error("{path}: {limit} live plugins act at the start of calls already", path = .path.display())]
     NoStart { path: PathBuf, limit: usize },
+}
+
+impl Refusal {
+    /// A file is not there any more.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Read { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
 }
 
 /// What is to be loaded.
@@ -162,8 +173,15 @@ impl Files {
         let id = self.id(&given.grants);
         let clock = Clock::get();
         let now = clock.unix(clock.now());
-        Generation::try_out(id, self.name, self.manifest, module, given, now)
-            .map_err(|error| Refusal::Canary { path: self.path, error })
+        let config = self.manifest.config.clone();
+        Generation::try_out(id, self.name, self.manifest, module, given, now).map_err(|error| match error {
+            CallError::Init(words) if config != manifest::NO_CONFIG => {
+                let config = serde_json::from_str(&config).unwrap_or_default();
+                let path = self.path.with_extension("toml");
+                Refusal::Config { path, key: remedy::named_key(&config, &words), words }
+            }
+            error => Refusal::Canary { path: self.path, error },
+        })
     }
 }
 

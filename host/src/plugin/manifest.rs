@@ -3,43 +3,43 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::config::{ConfigError, Definition, UnknownKey, check_keys};
+use crate::config::{ConfigError, Definition, UnknownKey, check_keys, parse_table};
 use crate::rpc::{Outcome, Side};
 use crate::tracer::{Scope, ScopeError};
 
 /// Bytes of a manifest.
 pub(crate) const MAX_BYTES: u64 = 1 << 20;
+/// What a tracer is given where there is no `[config]`.
+pub(super) const NO_CONFIG: &str = "{}";
 const KEYS: &[&str] = &["enabled", "sha256", "destinations", "scope", "config"];
 /// Destinations in one manifest.
 const MAX_DESTINATIONS: usize = 16;
 const SCOPE_KEYS: &[&str] = &["sides", "methods", "exclude", "outcomes", "sample", "detailed"];
 
-/// Why a manifest does not count.
+/// Why a manifest does not count. Display goes on after the file's name.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ManifestError {
-    #[error("is not UTF-8")]
-    Encoding,
-    #[error("is not TOML: {0}")]
-    Syntax(String),
+    /// It is not TOML, or what it defines is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] UnknownKey),
-    #[error("has the wrong type of value: {0}")]
-    Type(String),
-    #[error("has the unknown {what} `{value}`, expected one of {expected}")]
-    Word { what: &'static str, value: String, expected: &'static str },
-    #[error("[scope] {0}")]
-    Scope(#[from] ScopeError),
-    #[error("destinations must be a list of names, or tables with a `url` each")]
-    Destinations,
-    #[error(transparent)]
-    Definition(#[from] ConfigError),
-    #[error("sha256 must be 64 hexadecimal digits")]
-    Digest,
-    #[error("[config] holds {0}, which JSON cannot say")]
-    Config(f64),
+    #[error("has a `{key}` that cannot be used: {problem}")]
+    Value { key: String, problem: String },
+}
+
+impl ManifestError {
+    fn value(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), problem: problem.into() }
+    }
+}
+
+impl From<ScopeError> for ManifestError {
+    fn from(error: ScopeError) -> Self {
+        Self::value(format!("scope.{}", error.key()), error.to_string())
+    }
 }
 
 /// What a manifest says; without one, its default.
@@ -65,75 +65,84 @@ impl Default for Manifest {
             destinations: Vec::new(),
             defines: BTreeMap::new(),
             scope: Arc::default(),
-            config: "{}".into(),
+            config: NO_CONFIG.into(),
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(default = "yes")]
-    enabled: bool,
-    sha256: Option<String>,
-    destinations: Option<Value>,
-    #[serde(default)]
-    scope: RawScope,
-    #[serde(default)]
-    config: Table,
-}
-
-#[derive(Default, Deserialize)]
-struct RawScope {
-    sides: Option<Vec<String>>,
-    #[serde(default)]
-    methods: Vec<String>,
-    #[serde(default)]
-    exclude: Vec<String>,
-    outcomes: Option<Vec<String>>,
-    sample: Option<f64>,
-    detailed: Option<Vec<String>>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Manifest {
     /// Reads the manifest of a tracer.
+    ///
+    /// # Errors
+    /// They name the key, or the line, and say what to write.
     pub(crate) fn parse(tracer: &str, bytes: &[u8]) -> Result<Self, ManifestError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::Encoding)?;
-        let table: Table = text.parse().map_err(|error: toml::de::Error| ManifestError::Syntax(one_line(&error)))?;
+        let table = parse_table(bytes)?;
         check_keys(&table, KEYS, "")?;
-        if let Some(Value::Table(scope)) = table.get("scope") {
-            check_keys(scope, SCOPE_KEYS, "scope.")?;
-        }
-        let raw: Raw = table.try_into().map_err(|error| ManifestError::Type(one_line(&error)))?;
-        let sides = raw.scope.sides.map(|sides| sides.iter().map(|side| parse_side(side)).collect()).transpose()?;
-        let outcomes = raw
-            .scope
-            .outcomes
-            .map(|outcomes| outcomes.iter().map(|outcome| parse_outcome(outcome)).collect())
-            .transpose()?;
-        let (sides, outcomes): (Option<Vec<Side>>, Option<Vec<Outcome>>) = (sides, outcomes);
-        let (destinations, defines) = destinations(tracer, raw.destinations.as_ref())?;
+        let (destinations, defines) = destinations(tracer, table.get("destinations"))?;
         Ok(Self {
-            enabled: raw.enabled,
+            enabled: match table.get("enabled") {
+                None => true,
+                Some(Value::Boolean(enabled)) => *enabled,
+                Some(_) => return Err(ManifestError::value("enabled", "write true or false")),
+            },
             destinations,
             defines,
-            sha256: raw.sha256.as_deref().map(parse_digest).transpose()?,
-            scope: Arc::new(
-                Scope::new(
-                    sides.as_deref(),
-                    &raw.scope.methods,
-                    &raw.scope.exclude,
-                    outcomes.as_deref(),
-                    raw.scope.sample.unwrap_or(1.0),
-                )?
-                .detailed(raw.scope.detailed.as_deref())?,
-            ),
-            config: json(&Value::Table(raw.config))?.to_string(),
+            sha256: table.get("sha256").map(digest).transpose()?,
+            scope: match table.get("scope") {
+                None => Arc::default(),
+                Some(Value::Table(table)) => Arc::new(scope(table)?),
+                Some(_) => return Err(ManifestError::value("scope", "write a table, such as [scope]")),
+            },
+            config: match table.get("config") {
+                None => NO_CONFIG.into(),
+                Some(config @ Value::Table(_)) => json("config", config)?.to_string(),
+                Some(_) => return Err(ManifestError::value("config", "write a table, such as [config]")),
+            },
         })
     }
+}
+
+fn scope(table: &Table) -> Result<Scope, ManifestError> {
+    check_keys(table, SCOPE_KEYS, "scope.")?;
+    let sides = "client, server, endpoint";
+    let sides = words(table, "sides", sides, |word| match word {
+        "client" => Some(Side::Client),
+        "server" => Some(Side::Server),
+        "endpoint" => Some(Side::Endpoint),
+        _ => None,
+    })?;
+    let outcomes = "ok, business_error, error, cancelled, timed_out, panicked";
+    let outcomes = words(table, "outcomes", outcomes, |word| {
+        (0..Outcome::COUNT as u8).filter_map(Outcome::from_number).find(|outcome| outcome.as_str() == word)
+    })?;
+    let patterns = |key: &str| words(table, key, "patterns such as shop.v1.*", |word| Some(word.to_owned()));
+    let sample = match table.get("sample") {
+        None => 1.0,
+        Some(Value::Float(sample)) => *sample,
+        Some(Value::Integer(sample)) => *sample as f64,
+        Some(_) => return Err(ManifestError::value("scope.sample", "write a number from 0.0 to 1.0")),
+    };
+    let methods = patterns("methods")?.unwrap_or_default();
+    let exclude = patterns("exclude")?.unwrap_or_default();
+    let scope = Scope::new(sides.as_deref(), &methods, &exclude, outcomes.as_deref(), sample)?;
+    Ok(scope.detailed(patterns("detailed")?.as_deref())?)
+}
+
+/// A list of words under a key of `[scope]`; none if the key is not there.
+fn words<T>(
+    table: &Table,
+    key: &str,
+    expected: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<Vec<T>>, ManifestError> {
+    let wrong = |problem: String| ManifestError::value(format!("scope.{key}"), problem);
+    let Some(value) = table.get(key) else { return Ok(None) };
+    let list = value.as_array().ok_or_else(|| wrong(format!("write a list of {expected}, in brackets")))?;
+    let word = |value: &Value| {
+        let word = value.as_str().ok_or_else(|| wrong(format!("write each of {expected} in quotation marks")))?;
+        parse(word).ok_or_else(|| wrong(format!("`{}` is none of {expected}", word.escape_debug())))
+    };
+    list.iter().map(word).collect::<Result<_, _>>().map(Some)
 }
 
 /// `destinations = ["influx"]` names; `[destinations.influx]` defines as well.
@@ -141,11 +150,15 @@ fn destinations(
     tracer: &str,
     value: Option<&Value>,
 ) -> Result<(Vec<String>, BTreeMap<String, Definition>), ManifestError> {
+    let wrong = || {
+        let expected = format!("write a list of at most {MAX_DESTINATIONS} names, or as many tables with a `url` each");
+        ManifestError::value("destinations", expected)
+    };
     match value {
         None => Ok((Vec::new(), BTreeMap::new())),
         Some(Value::Array(names)) if names.len() <= MAX_DESTINATIONS => {
             let names = names.iter().map(|name| name.as_str().map(str::to_owned)).collect::<Option<_>>();
-            Ok((names.ok_or(ManifestError::Destinations)?, BTreeMap::new()))
+            Ok((names.ok_or_else(wrong)?, BTreeMap::new()))
         }
         Some(Value::Table(tables)) if tables.len() <= MAX_DESTINATIONS => {
             let define = |(name, value): (&String, &Value)| {
@@ -155,60 +168,44 @@ fn destinations(
             let defines: BTreeMap<_, _> = tables.iter().map(define).collect::<Result<_, ConfigError>>()?;
             Ok((defines.keys().cloned().collect(), defines))
         }
-        Some(_) => Err(ManifestError::Destinations),
+        Some(_) => Err(wrong()),
     }
 }
 
-fn parse_side(word: &str) -> Result<Side, ManifestError> {
-    Ok(match word {
-        "client" => Side::Client,
-        "server" => Side::Server,
-        "endpoint" => Side::Endpoint,
-        _ => {
-            let expected = "client, server, endpoint";
-            return Err(ManifestError::Word { what: "side", value: word.to_owned(), expected });
-        }
-    })
-}
-
-fn parse_outcome(word: &str) -> Result<Outcome, ManifestError> {
-    (0..Outcome::COUNT as u8).filter_map(Outcome::from_number).find(|outcome| outcome.as_str() == word).ok_or_else(
-        || {
-            let expected = "ok, business_error, error, cancelled, timed_out, panicked";
-            ManifestError::Word { what: "outcome", value: word.to_owned(), expected }
-        },
-    )
-}
-
-fn parse_digest(hex: &str) -> Result<[u8; 32], ManifestError> {
+fn digest(value: &Value) -> Result<[u8; 32], ManifestError> {
+    let wrong = || ManifestError::value("sha256", "write 64 hexadecimal digits in quotation marks");
+    let hex = value.as_str().ok_or_else(wrong)?;
     let mut digest = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return Err(ManifestError::Digest);
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
     }
     for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).map_err(|_| ManifestError::Digest)?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| ManifestError::Digest)?;
+        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
     }
     Ok(digest)
 }
 
-/// TOML as JSON. Dates become text.
-fn json(value: &Value) -> Result<serde_json::Value, ManifestError> {
+/// The value of a key as JSON. Dates become text.
+fn json(key: &str, value: &Value) -> Result<serde_json::Value, ManifestError> {
     Ok(match value {
         Value::String(text) => text.as_str().into(),
         Value::Integer(number) => (*number).into(),
-        Value::Float(number) => serde_json::Number::from_f64(*number).ok_or(ManifestError::Config(*number))?.into(),
+        Value::Float(number) => {
+            let wrong = || ManifestError::value(key, format!("tracers get it as JSON, which has no {number}"));
+            serde_json::Number::from_f64(*number).ok_or_else(wrong)?.into()
+        }
         Value::Boolean(truth) => (*truth).into(),
         Value::Datetime(date) => date.to_string().into(),
-        Value::Array(values) => values.iter().map(json).collect::<Result<Vec<_>, _>>()?.into(),
-        Value::Table(table) => serde_json::Value::Object(
-            table.iter().map(|(key, value)| Ok((key.clone(), json(value)?))).collect::<Result<_, ManifestError>>()?,
-        ),
+        Value::Array(values) => {
+            let values = values.iter().enumerate().map(|(index, value)| json(&format!("{key}[{index}]"), value));
+            values.collect::<Result<Vec<_>, _>>()?.into()
+        }
+        Value::Table(table) => {
+            let entry = |(name, value): (&String, &Value)| Ok((name.clone(), json(&format!("{key}.{name}"), value)?));
+            serde_json::Value::Object(table.iter().map(entry).collect::<Result<_, ManifestError>>()?)
+        }
     })
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().lines().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -259,19 +256,40 @@ mod tests {
     }
 
     #[test]
-    fn what_a_manifest_cannot_say_is_refused_by_name() {
-        refused("enabeld = true", "unknown key `enabeld`; did you mean `enabled`?");
-        refused("[scope]\nmethod = []", "unknown key `scope.method`; did you mean `scope.methods`?");
-        refused("enabled = 3", "wrong type");
-        refused("[scope]\nsides = [\"sever\"]", "unknown side `sever`");
-        refused("[scope]\noutcomes = [\"bad\"]", "unknown outcome `bad`");
-        refused("[scope]\nsample = 2.0", "sample is 2");
-        refused("sha256 = \"abc\"", "64 hexadecimal digits");
-        refused("sha256 = \"zz00000000000000000000000000000000000000000000000000000000000001\"", "64 hexadecimal");
-        refused("destinations = \"influx\"", "a list of names");
-        refused("destinations = [1]", "a list of names");
-        refused("[destinations.a]\nurl = \"gopher://x\"", "destinations.a.url");
-        refused("= 3", "not TOML");
-        refused("[config]\nx = nan", "config");
+    fn what_a_manifest_cannot_say_is_refused_by_the_name_of_its_key() {
+        refused("enabeld = true", "has the unknown key `enabeld`; did you mean `enabled`?");
+        refused("[scope]\nmethod = []", "has the unknown key `scope.method`; did you mean `scope.methods`?");
+        let zs = format!("sha256 = \"zz{}\"", "0".repeat(62));
+        let many = format!("[scope]\nexclude = [{}]", "\"x\", ".repeat(257));
+        let long = format!("[scope]\nmethods = [\"{}\"]", "x".repeat(513));
+        for (text, key, problem) in [
+            ("enabled = 3", "enabled", "write true or false"),
+            ("enabled = \"yes\"", "enabled", "write true or false"),
+            ("scope = 3", "scope", "write a table"),
+            ("config = \"x\"", "config", "write a table"),
+            ("[scope]\nsides = \"server\"", "scope.sides", "write a list of client, server, endpoint"),
+            ("[scope]\nsides = [\"sever\"]", "scope.sides", "`sever` is none of client, server, endpoint"),
+            ("[scope]\nsides = [3]", "scope.sides", "in quotation marks"),
+            ("[scope]\noutcomes = [\"bad\\u0007\"]", "scope.outcomes", "`bad\\u{7}` is none of ok, business_error"),
+            ("[scope]\nmethods = \"a.*\"", "scope.methods", "write a list of patterns"),
+            (&long, "scope.methods", "513 bytes"),
+            (&many, "scope.exclude", "257 patterns"),
+            ("[scope]\ndetailed = true", "scope.detailed", "write a list of patterns"),
+            ("[scope]\nsample = 2.0", "scope.sample", "it is 2, write a number from 0.0 to 1.0"),
+            ("[scope]\nsample = nan", "scope.sample", "NaN"),
+            ("[scope]\nsample = \"10 %\"", "scope.sample", "write a number"),
+            ("sha256 = \"abc\"", "sha256", "64 hexadecimal digits"),
+            (&zs, "sha256", "64 hexadecimal"),
+            ("sha256 = 3", "sha256", "64 hexadecimal digits"),
+            ("destinations = \"influx\"", "destinations", "a list of at most 16 names"),
+            ("destinations = [1]", "destinations", "a list of at most 16 names"),
+            ("[destinations.a]\nurl = \"gopher://x\"", "destinations.a.url", ""),
+            ("[config]\nx = nan", "config.x", "JSON"),
+            ("[config.x]\ny = [1, [inf]]", "config.x.y[1][0]", "JSON, which has no inf"),
+        ] {
+            refused(text, &format!("has a `{key}` that cannot be used: "));
+            refused(text, problem);
+        }
+        refused("enabled = true\n= 3", "is not TOML, line 2");
     }
 }

@@ -1,7 +1,7 @@
 //! What the operator says beside the plugin dir: destinations and grants, which no file in the plugin dir can give.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::name::Name;
 use crate::config::{ConfigFile, Definition, Grants, OperatorConfig};
 use crate::outbox::{DestinationState, Outbox};
+use crate::rpc::{Clock, Timestamp};
 
 /// The operator's configuration as it is now, and the outbox that it configures.
 pub(crate) struct Operator {
@@ -25,6 +26,8 @@ struct State {
     declared: BTreeMap<Name, BTreeMap<String, Definition>>,
     /// Why the file does not count as it is.
     problem: Option<String>,
+    /// When it last counted, in milliseconds since the Unix epoch.
+    loaded_at: Option<u64>,
 }
 
 /// What the admin API shows.
@@ -34,7 +37,27 @@ pub(crate) struct OperatorStatus {
     trust_plugin_dir: bool,
     /// Why the configuration file does not count as it is, and what to do.
     config_error: Option<String>,
-    destinations: Vec<DestinationState>,
+    /// When the configuration that is in effect was loaded; null if none was.
+    config_loaded_at: Option<Timestamp>,
+    /// Tracers that have grants, and are no plugins that are in the plugin dir.
+    absent_tracers: Vec<String>,
+    destinations: Vec<DestinationStatus>,
+}
+
+#[derive(Serialize)]
+struct DestinationStatus {
+    #[serde(flatten)]
+    state: DestinationState,
+    /// Tracers that may use it, and are no plugins that are in the plugin dir.
+    absent_tracers: Vec<String>,
+}
+
+/// What became of the operator's configuration, as the metrics show it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConfigHealth {
+    pub(crate) has_error: bool,
+    /// When it last counted, in milliseconds since the Unix epoch.
+    pub(crate) loaded_at: Option<u64>,
 }
 
 /// Whether a tracer can use a destination that its manifest names.
@@ -85,7 +108,8 @@ impl Operator {
                 let destinations = config.destinations.len();
                 tracing::info!(destinations, "the operator's configuration is in effect");
                 let before = std::mem::replace(&mut state.config, config);
-                state.problem = None;
+                let clock = Clock::get();
+                (state.problem, state.loaded_at) = (None, Some(clock.unix(clock.now()) / 1_000_000));
                 self.configure(&state);
                 let after = &state.config.tracers;
                 let names = before.tracers.keys().chain(after.keys());
@@ -136,13 +160,34 @@ impl Operator {
         self.lock().problem.clone()
     }
 
-    pub(crate) fn status(&self) -> OperatorStatus {
+    /// Where the configuration stands, if anywhere.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// None if there is no configuration.
+    pub(crate) fn health(&self) -> Option<ConfigHealth> {
         let state = self.lock();
+        self.path.as_ref().map(|_| ConfigHealth { has_error: state.problem.is_some(), loaded_at: state.loaded_at })
+    }
+
+    /// `plugins` are the names of those that are in the plugin dir.
+    pub(crate) fn status(&self, plugins: &BTreeSet<&str>) -> OperatorStatus {
+        let state = self.lock();
+        let absent = |names: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+            names.filter(|name| !plugins.contains(name.as_str())).cloned().collect()
+        };
+        let destination = |state: DestinationState| {
+            let absent_tracers = absent(&mut state.tracers.iter());
+            DestinationStatus { state, absent_tracers }
+        };
         OperatorStatus {
             config: self.path.as_ref().map(|path| path.display().to_string()),
             trust_plugin_dir: state.config.trust_plugin_dir,
             config_error: state.problem.clone(),
-            destinations: self.outbox.states(),
+            config_loaded_at: state.loaded_at.map(Timestamp),
+            absent_tracers: absent(&mut state.config.tracers.keys()),
+            destinations: self.outbox.states().into_iter().map(destination).collect(),
         }
     }
 

@@ -34,6 +34,7 @@ impl Default for PluginSettings {
 
 /// The plugins of one Hottap.
 pub(crate) struct Plugins {
+    pub(crate) directory: PathBuf,
     pub(crate) books: Arc<Books>,
     pub(crate) operator: Arc<Operator>,
     pool: Pool,
@@ -65,7 +66,7 @@ impl Plugins {
         })
         .map_err(failed)?;
         let supervisor = Supervisor::new(
-            directory,
+            directory.clone(),
             core,
             registry,
             books.clone(),
@@ -77,7 +78,7 @@ impl Plugins {
             jobs,
         );
         let supervisor = thread("hottap-super", move || supervisor.run(&inbox)).map_err(failed)?;
-        Ok(Self { books, operator, pool, events, supervisor: Mutex::new(Some(supervisor)) })
+        Ok(Self { directory, books, operator, pool, events, supervisor: Mutex::new(Some(supervisor)) })
     }
 
     /// Flushes and commits everything, and ends the threads. True if that was done in time, or before.

@@ -1,5 +1,6 @@
 //! The state of everything, as the admin API and OTLP tell it; each family of metrics is written in `families`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::books::{Book, Books};
@@ -7,7 +8,7 @@ use super::families;
 use super::name::Name;
 use super::operator::Operator;
 use super::plugins::Plugins;
-use super::status::TracerStatus;
+use super::status::{Sources, TracerStatus};
 use crate::admin::Report;
 use crate::metrics::{Families, Registry, Writer};
 use crate::tracer::Core;
@@ -19,7 +20,7 @@ pub(crate) struct Reporter {
     core: Arc<Core>,
     registry: Arc<Registry>,
     /// None if there is no plugin dir.
-    plugins: Option<(Arc<Books>, Arc<Operator>)>,
+    plugins: Option<Watched>,
     /// Whose losses are shown.
     #[cfg(feature = "otel")]
     otel: Option<crate::otel::Accounts>,
@@ -29,6 +30,13 @@ pub(crate) struct Reporter {
     origin_unix_nanos: u64,
     #[cfg(feature = "otel")]
     started_ms: u64,
+}
+
+/// What is known of the plugins of one plugin dir.
+struct Watched {
+    directory: PathBuf,
+    books: Arc<Books>,
+    operator: Arc<Operator>,
 }
 
 impl Reporter {
@@ -42,7 +50,11 @@ impl Reporter {
             started_ms: core.clock.now() / NANOS_PER_MILLI,
             core,
             registry,
-            plugins: plugins.map(|plugins| (plugins.books.clone(), plugins.operator.clone())),
+            plugins: plugins.map(|plugins| Watched {
+                directory: plugins.directory.clone(),
+                books: plugins.books.clone(),
+                operator: plugins.operator.clone(),
+            }),
         }
     }
 
@@ -53,8 +65,10 @@ impl Reporter {
     }
 
     fn plugins(&self) -> Vec<TracerStatus> {
-        let Some((books, operator)) = &self.plugins else { return Vec::new() };
-        let status = |(name, book): &(Name, Arc<Book>)| TracerStatus::new(name, book, &self.registry, operator);
+        let Some(Watched { books, operator, .. }) = &self.plugins else { return Vec::new() };
+        let seen = self.core.live.seen();
+        let sources = Sources { registry: &self.registry, operator, seen: &seen };
+        let status = |(name, book): &(Name, Arc<Book>)| TracerStatus::new(name, book, &sources);
         books.all().iter().map(status).collect()
     }
 
@@ -67,7 +81,10 @@ impl Reporter {
     fn write_host(&self, writer: &mut impl Families) {
         families::tracers(&self.plugins(), writer);
         families::host(self.core.natives.panics(), writer);
-        let destinations = self.plugins.as_ref().map(|(_, operator)| operator.outbox.states());
+        if let Some(health) = self.plugins.as_ref().and_then(|plugins| plugins.operator.health()) {
+            families::config(health, writer);
+        }
+        let destinations = self.plugins.as_ref().map(|plugins| plugins.operator.outbox.states());
         families::destinations(&destinations.unwrap_or_default(), writer);
         #[cfg(feature = "server")]
         super::connections::write(&self.core.servers.snapshot(), writer);
@@ -101,12 +118,17 @@ impl Report for Reporter {
     }
 
     fn tracers(&self) -> serde_json::Value {
-        serde_json::json!({ "tracers": self.plugins() })
+        let directory = self.plugins.as_ref().map(|plugins| plugins.directory.display().to_string());
+        serde_json::json!({ "plugin_dir": directory, "tracers": self.plugins() })
     }
 
     fn destinations(&self) -> serde_json::Value {
         match &self.plugins {
-            Some((_, operator)) => serde_json::json!(operator.status()),
+            Some(Watched { books, operator, .. }) => {
+                let books = books.all();
+                let there = books.iter().filter(|(_, book)| book.current().state.is_in_directory());
+                serde_json::json!(operator.status(&there.map(|(name, _)| name.as_str()).collect()))
+            }
             None => serde_json::json!({ "destinations": [] }),
         }
     }

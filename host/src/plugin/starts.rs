@@ -156,7 +156,7 @@ impl Starts {
         let left = self.suspended_until.load(Ordering::Relaxed).saturating_sub(self.clock.now());
         StartStatus {
             calls: load(&counts.calls),
-            ns_per_call: (measured > 0).then(|| nanos as f64 / measured as f64),
+            ns_per_call: (measured > 0).then(|| (nanos as f64 / measured as f64).round()),
             misses: load(&counts.misses),
             skipped: Skipped {
                 suspended: load(&counts.suspended),

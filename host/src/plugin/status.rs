@@ -7,20 +7,29 @@ use serde::Serialize;
 
 use super::books::Book;
 use super::name::Name;
+use super::notice::{Notice, Notices};
 use super::operator::{Access, Operator};
 use super::starts::StartStatus;
 use crate::collect::{MomentTerms, Terms};
 use crate::metrics::Registry;
+use crate::rpc::{Side, Timestamp};
+use crate::tracer::Scope;
 
-/// One plugin, as `/api/tracers` shows it. Times are in milliseconds since the Unix epoch.
+/// One plugin, as `/api/tracers` shows it.
 #[derive(Serialize)]
 pub(crate) struct TracerStatus {
     pub(super) name: String,
     kind: &'static str,
     pub(super) state: &'static str,
     generation: Option<String>,
+    /// When the state was entered, for people and, in milliseconds since the Unix epoch, for programs.
+    since: Timestamp,
     since_unix_ms: u64,
+    /// What it sees of calls, and what it asked for.
     level: &'static str,
+    wanted_level: &'static str,
+    /// Which calls it gets; null if none.
+    scope: Option<ScopeStatus>,
     #[serde(flatten)]
     pub(super) terms: Terms,
     /// The messages of open streams, if it follows them.
@@ -48,7 +57,18 @@ pub(crate) struct TracerStatus {
     /// What it does at the start of calls, if it does anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) start: Option<StartStatus>,
+    /// What is not as the tracer or its manifest asks for, though nothing is broken.
+    notices: Vec<Notice>,
     pub(super) last_error: Option<ErrorStatus>,
+}
+
+/// Which calls a tracer gets, as its manifest says it.
+#[derive(Serialize)]
+struct ScopeStatus {
+    #[serde(flatten)]
+    scope: Scope,
+    /// Patterns that have matched no call so far.
+    matched_nothing: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -60,34 +80,60 @@ struct SwapStatus {
 
 #[derive(Serialize)]
 pub(super) struct ErrorStatus {
-    /// What went wrong, and what to do.
+    /// What went wrong.
     message: String,
+    what_to_do: String,
     /// What happens meanwhile.
     meanwhile: String,
+    at: Timestamp,
     at_unix_ms: u64,
 }
 
+/// What the status of a tracer is made of, beside its book.
+pub(super) struct Sources<'s> {
+    pub(super) registry: &'s Registry,
+    pub(super) operator: &'s Operator,
+    /// The methods of which calls have ended, with the sides on which they did.
+    pub(super) seen: &'s [(&'static str, [bool; Side::COUNT])],
+}
+
+/// A number as people read it: to a tenth.
+fn rounded(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
 impl TracerStatus {
-    pub(super) fn new(name: &Name, book: &Book, registry: &Registry, operator: &Operator) -> Self {
+    pub(super) fn new(name: &Name, book: &Book, sources: &Sources<'_>) -> Self {
+        let Sources { registry, operator, seen } = sources;
         let current = book.current().clone();
         let usage = &book.usage;
         let metrics = registry.usage(name.as_str());
         let calls = usage.calls.load(Ordering::Relaxed);
         let cpu_ns = usage.cpu_nanos.load(Ordering::Relaxed);
         let terms = book.account.terms();
+        let destinations = operator.access(name, &current.destinations);
+        let unmatched = current.scope.as_ref().map(|scope| scope.matched_nothing(seen)).unwrap_or_default();
+        let telling = Notices { tracer: name, config: operator.path() };
+        let mut notices = telling.destinations(&destinations);
+        notices.extend(telling.level(current.wanted_level, current.level));
+        notices.extend(telling.patterns(&unmatched));
+        let matched_nothing = unmatched.into_iter().map(|(_, pattern)| pattern).collect();
         Self {
             name: name.to_string(),
             kind: "plugin",
             state: current.state.as_str(),
             generation: current.generation.map(|id| id.to_string()),
+            since: Timestamp(current.since),
             since_unix_ms: current.since,
             level: current.level.as_str(),
+            wanted_level: current.wanted_level.as_str(),
+            scope: current.scope.map(|scope| ScopeStatus { scope: (*scope).clone(), matched_nothing }),
             terms,
             // What an earlier generation has followed stays on the books.
             moments: (current.streams || terms.moments.observed > 0).then_some(terms.moments),
             calls,
             batches: usage.batches.load(Ordering::Relaxed),
-            ns_per_call: (calls > 0).then(|| cpu_ns as f64 / calls as f64),
+            ns_per_call: (calls > 0).then(|| rounded(cpu_ns as f64 / calls as f64)),
             cpu_ns,
             queued: usage.queued.load(Ordering::Relaxed),
             memory_bytes: usage.memory.load(Ordering::Relaxed),
@@ -98,14 +144,21 @@ impl TracerStatus {
             swaps: current
                 .swaps
                 .iter()
-                .map(|swap| SwapStatus { from: swap.from.to_string(), to: swap.to.to_string(), ms: swap.millis })
+                .map(|swap| SwapStatus {
+                    from: swap.from.to_string(),
+                    to: swap.to.to_string(),
+                    ms: rounded(swap.millis),
+                })
                 .collect(),
-            destinations: operator.access(name, &current.destinations),
+            destinations,
             payloads_refused: operator.outbox.refused(name.as_str()),
             start: current.starts.map(|starts| starts.status()),
+            notices,
             last_error: current.problem.map(|problem| ErrorStatus {
                 message: problem.message,
+                what_to_do: problem.what_to_do,
                 meanwhile: problem.meanwhile,
+                at: Timestamp(problem.at),
                 at_unix_ms: problem.at,
             }),
         }

@@ -7,13 +7,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::books::{Books, Problem, State, Swap};
-use super::facts::{Facts, Swapped};
+use super::facts::{self, Facts, Swapped};
 use super::generation::{Generation, GenerationId};
 use super::loader::{Job, Loaded, Refusal, SETTLE};
 use super::name::Name;
 use super::operator::Operator;
 use super::plan::{Action, Known, plan};
 use super::pool::Handle;
+use super::remedy;
 use super::scan::{Found, scan};
 use super::watch::Watch;
 use super::worker::{Order, Worker};
@@ -39,6 +40,8 @@ pub(crate) enum Event {
     Loaded(Name, Found, Result<Loaded, Refusal>),
     /// A worker has swapped, or not.
     Swapped(Name, Box<Swapped>),
+    /// The worker of a tracer that was removed or disabled has ended.
+    Ended(Name),
     /// Stop everything by then, and say so.
     Shutdown(Instant, Sender<bool>),
 }
@@ -48,6 +51,14 @@ struct Live {
     slot: usize,
     generation: GenerationId,
     worker: Arc<Worker>,
+}
+
+/// A tracer that was removed or disabled, until its worker has had its last turn: then nothing of it can follow.
+struct Ending {
+    generation: GenerationId,
+    worker: Arc<Worker>,
+    /// What it is then.
+    state: State,
 }
 
 /// Everything that the supervisor works with.
@@ -65,6 +76,7 @@ pub(crate) struct Supervisor {
     config: Option<ConfigFile>,
     known: Known,
     live: BTreeMap<Name, Live>,
+    ending: BTreeMap<Name, Ending>,
     loading: BTreeMap<Name, Instant>,
     /// Files that failed while they may still have been being written: when to try them once more.
     unsettled: BTreeMap<Name, Instant>,
@@ -99,6 +111,7 @@ impl Supervisor {
             jobs,
             known: Known::new(),
             live: BTreeMap::new(),
+            ending: BTreeMap::new(),
             loading: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             unreadable: false,
@@ -138,6 +151,11 @@ impl Supervisor {
             Event::Look => {}
             Event::Loaded(name, found, result) => self.loaded(&name, &found, result),
             Event::Swapped(name, swapped) => self.swapped(&name, *swapped),
+            Event::Ended(name) => {
+                if let Some(Ending { generation, state, .. }) = self.ending.remove(&name) {
+                    self.ended(&name, Some(generation), state);
+                }
+            }
             Event::Shutdown(until, done) => {
                 let _ = done.send(self.shutdown(until));
                 return true;
@@ -172,8 +190,6 @@ impl Supervisor {
         }
         for action in plan(&self.known, &found) {
             match action {
-                // One load of a name at a time; what changes meanwhile is seen at the next look.
-                Action::Load(name, _) if self.loading.contains_key(&name) => {}
                 Action::Load(name, found) => self.load(name, found),
                 Action::Remove(name) => {
                     self.known.remove(&name);
@@ -185,12 +201,16 @@ impl Supervisor {
     }
 
     fn load(&mut self, name: Name, found: Found) {
-        self.unsettled.remove(&name);
-        self.known.insert(name.clone(), Some(found));
         let live = self.live.get(&name).map(|live| live.generation);
         if live.is_none() {
             self.books.open(&name).current().enter(State::Loading, self.millis());
         }
+        // One load of a name at a time, and one worker; what changes meanwhile is seen at the next look.
+        if self.loading.contains_key(&name) || self.ending.contains_key(&name) {
+            return;
+        }
+        self.unsettled.remove(&name);
+        self.known.insert(name.clone(), Some(found));
         self.loading.insert(name.clone(), Instant::now());
         let _ = self.jobs.send(Job { name, found, live });
     }
@@ -198,10 +218,9 @@ impl Supervisor {
     fn loaded(&mut self, name: &Name, found: &Found, result: Result<Loaded, Refusal>) {
         let Some(since) = self.loading.get(name).copied() else { return };
         match result {
-            Ok(Loaded::Ready(generation)) if self.known.contains_key(name) => {
-                return self.go_live(name, generation, since);
-            }
-            Ok(Loaded::Ready(_)) => {}
+            // The file was removed meanwhile, and perhaps put back: this result is of bytes that are gone.
+            _ if !self.known.contains_key(name) => {}
+            Ok(Loaded::Ready(generation)) => return self.go_live(name, generation, since),
             Ok(Loaded::Same) => self.books.open(name).current().problem = None,
             Ok(Loaded::Disabled) => self.unload(name, State::Disabled),
             Err(refusal) => self.refused(name, found, &refusal),
@@ -211,25 +230,23 @@ impl Supervisor {
 
     fn refused(&mut self, name: &Name, found: &Found, refusal: &Refusal) {
         let age = found.module.age().min(found.manifest.map_or(Duration::MAX, |manifest| manifest.age()));
-        if age < SETTLE && self.known.contains_key(name) {
-            // It may still be being written. A change leads to another load by itself; without one this failure is
-            // looked at once more when the time is over.
-            self.unsettled.insert(name.clone(), Instant::now() + (SETTLE - age));
+        if age < SETTLE || refusal.is_absence() {
+            // It may still be being written, or is being removed. A change leads to another load by itself; without one
+            // this failure is looked at once more when the time is over.
+            self.unsettled.insert(name.clone(), Instant::now() + SETTLE.saturating_sub(age));
             return;
         }
+        self.refuse(name, refusal);
+    }
+
+    /// Says why a tracer is not loaded; the generation that is live stays.
+    fn refuse(&self, name: &Name, refusal: &Refusal) {
         let live = self.live.get(name).map(|live| live.generation);
-        let meanwhile = match live {
-            Some(generation) => format!("generation {generation} stays live"),
-            None => "the other tracers are not affected".to_owned(),
-        };
-        tracing::warn!(tracer = name.as_str(), "not loaded: {refusal}; {meanwhile}");
-        let now = self.millis();
-        let book = self.books.open(name);
-        let mut current = book.current();
-        current.problem = Some(Problem { message: refusal.to_string(), meanwhile, at: now });
-        if live.is_none() {
-            current.enter(State::Refused, now);
-        }
+        self.books.open(name).refuse(name, refusal, live, self.millis());
+    }
+
+    fn module_of(&self, name: &Name) -> PathBuf {
+        self.directory.join(format!("{name}.wasm"))
     }
 
     /// A generation is ready: it takes the place of the live one, or a free slot.
@@ -240,7 +257,7 @@ impl Supervisor {
         self.operator.declare(name, generation.manifest.defines.clone());
         if let Some(limit) = self.too_many_starts(name, &generation) {
             self.loading.remove(name);
-            return self.no_room(name, |path| Refusal::NoStart { path, limit });
+            return self.refuse(name, &Refusal::NoStart { path: self.module_of(name), limit });
         }
         if let Some(live) = self.live.get(name) {
             let rule = facts.rule(live.slot, &generation);
@@ -255,10 +272,11 @@ impl Supervisor {
         self.loading.remove(name);
         let taken: Vec<usize> = self.live.values().map(|live| live.slot).collect();
         let Some(slot) = (0..MAX_PLUGINS).find(|slot| !taken.contains(slot)) else {
-            return self.no_room(name, |path| Refusal::NoSlot { path, limit: MAX_PLUGINS });
+            return self.refuse(name, &Refusal::NoSlot { path: self.module_of(name), limit: MAX_PLUGINS });
         };
         let rule = facts.rule(slot, &generation);
         let book = self.books.open(name);
+        book.succeed(None, id);
         let worker = Worker::new(self.core.clone(), book.clone(), self.registry.clone(), generation, self.pool.clone());
         // The inbox is there before the first row can come.
         self.collector.assign(slot, Some(worker.clone()));
@@ -266,8 +284,8 @@ impl Supervisor {
         worker.schedule();
         self.live.insert(name.clone(), Live { slot, generation: id, worker });
         facts.enter(&book, self.millis());
-        let millis = since.elapsed().as_millis();
-        tracing::info!(tracer = name.as_str(), generation = %id, millis, "live");
+        tracing::info!(tracer = name.as_str(), generation = %id, millis = rounded_millis(since.elapsed()), "live");
+        facts::tell_level(name, &book, &self.operator);
     }
 
     /// How many live plugins may act at the start of calls, if one more would be too many.
@@ -275,19 +293,6 @@ impl Supervisor {
         let others = self.live.keys().filter(|other| *other != name);
         let starters = others.filter(|other| self.books.open(other).current().starts.is_some()).count();
         (generation.starts.is_some() && starters >= MAX_STARTERS).then_some(MAX_STARTERS)
-    }
-
-    /// There is no place for it among the live ones.
-    fn no_room(&self, name: &Name, refusal: impl FnOnce(PathBuf) -> Refusal) {
-        let refusal = refusal(self.directory.join(format!("{name}.wasm")));
-        tracing::warn!(tracer = name.as_str(), "not loaded: {refusal}");
-        let book = self.books.open(name);
-        let mut current = book.current();
-        let meanwhile = "the live plugins stay live".to_owned();
-        current.problem = Some(Problem { message: refusal.to_string(), meanwhile, at: self.millis() });
-        if !self.live.contains_key(name) {
-            current.enter(State::Refused, self.millis());
-        }
     }
 
     fn swapped(&mut self, name: &Name, swapped: Swapped) {
@@ -303,15 +308,17 @@ impl Supervisor {
                     None => rules.plugins.push(rule),
                 });
                 swapped.facts.enter(&book, self.millis());
-                let millis = since.map_or(0.0, |since| since.elapsed().as_secs_f64() * 1e3);
-                book.current().swapped(Swap { from, to, millis });
-                tracing::info!(tracer = name.as_str(), %from, %to, millis, "swapped");
+                let took = since.map_or(Duration::ZERO, |since| since.elapsed());
+                book.current().swapped(Swap { from, to, millis: took.as_secs_f64() * 1e3 });
+                tracing::info!(tracer = name.as_str(), %from, %to, millis = rounded_millis(took), "swapped");
+                facts::tell_level(name, &book, &self.operator);
             }
             Err(error) => {
                 let meanwhile = format!("generation {} stays live", live.generation);
-                let message = format!("generation {} could not take over: {error}; mend the tracer", swapped.facts.id);
-                tracing::warn!(tracer = name.as_str(), "{message}; {meanwhile}");
-                book.current().problem = Some(Problem { message, meanwhile, at: self.millis() });
+                let message = format!("generation {} could not take over: {error}", swapped.facts.id);
+                let what_to_do = remedy::of_call(&error);
+                tracing::warn!(tracer = name.as_str(), "{message}; {what_to_do}; {meanwhile}");
+                book.current().problem = Some(Problem { message, what_to_do, meanwhile, at: self.millis() });
             }
         }
     }
@@ -319,25 +326,45 @@ impl Supervisor {
     /// Takes a plugin out: no new calls, then it works off what waits. Its slot is free at once, because after the drain
     /// no row of it can appear.
     fn unload(&mut self, name: &Name, state: State) {
-        let now = self.millis();
-        let book = self.books.open(name);
-        self.operator.declare(name, BTreeMap::new());
-        if let Some(live) = self.live.remove(name) {
-            self.retire(&live);
-            live.worker.order(Order::Stop(Instant::now() + LAST_TURN, Box::new(|| {})));
-            tracing::info!(tracer = name.as_str(), generation = %live.generation, "{}", state.as_str());
+        let live = self.live.remove(name);
+        {
+            let book = self.books.open(name);
+            let mut current = book.current();
+            current.end();
+            if live.is_some() || self.ending.contains_key(name) {
+                current.enter(State::Ending, self.millis());
+            }
         }
-        let mut current = book.current();
-        current.problem = None;
-        current.generation = None;
-        current.starts = None;
-        current.enter(state, now);
+        if let Some(Live { slot, generation, worker }) = live {
+            self.retire(slot);
+            let (events, ended) = (self.events.clone(), name.clone());
+            let tell = move || _ = events.send(Event::Ended(ended));
+            worker.order(Order::Stop(Instant::now() + LAST_TURN, Box::new(tell)));
+            self.ending.insert(name.clone(), Ending { generation, worker, state });
+        } else if let Some(ending) = self.ending.get_mut(name) {
+            ending.state = state;
+        } else {
+            self.ended(name, None, state);
+        }
     }
 
-    fn retire(&self, live: &Live) {
-        self.core.live.update(|rules| rules.plugins.retain(|rule| rule.slot != live.slot));
+    /// Nothing of a tracer can follow any more: what it defined goes, and the log says so.
+    fn ended(&self, name: &Name, generation: Option<GenerationId>, state: State) {
+        self.operator.declare(name, BTreeMap::new());
+        let book = self.books.open(name);
+        let mut current = book.current();
+        // It may have been put back, and waits to be loaded.
+        if current.state != State::Loading || generation.is_none() {
+            current.enter(state, self.millis());
+        }
+        let generation = generation.map(tracing::field::display);
+        tracing::info!(tracer = name.as_str(), generation, "{}", state.as_str());
+    }
+
+    fn retire(&self, slot: usize) {
+        self.core.live.update(|rules| rules.plugins.retain(|rule| rule.slot != slot));
         self.collector.drain();
-        self.collector.assign(live.slot, None);
+        self.collector.assign(slot, None);
     }
 
     /// Everything that was gathered is flushed and committed. True if that was done in time.
@@ -348,21 +375,31 @@ impl Supervisor {
         });
         self.collector.stop();
         let (done, is_done) = std::sync::mpsc::channel();
-        let live = std::mem::take(&mut self.live);
-        for (name, live) in &live {
-            let done = done.clone();
+        let (live, ending) = (std::mem::take(&mut self.live), std::mem::take(&mut self.ending));
+        for name in live.keys() {
             self.books.open(name).current().enter(State::Stopped, self.millis());
-            live.worker.order(Order::Stop(
-                until,
-                Box::new(move || {
-                    let _ = done.send(());
-                }),
-            ));
         }
-        live.iter().all(|_| is_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok())
+        // Those that are ending already have been told so, and are only waited for.
+        let workers = live.values().map(|live| &live.worker).chain(ending.values().map(|ending| &ending.worker));
+        for worker in workers {
+            let done = done.clone();
+            worker.order(Order::Stop(until, Box::new(move || _ = done.send(()))));
+        }
+        drop(done);
+        let all = (0..live.len() + ending.len())
+            .all(|_| is_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok());
+        for (name, Ending { generation, state, .. }) in &ending {
+            self.ended(name, Some(*generation), *state);
+        }
+        all
     }
 
     fn millis(&self) -> u64 {
         self.core.clock.unix(self.core.clock.now()) / 1_000_000
     }
+}
+
+/// Whole milliseconds, as people read them.
+fn rounded_millis(duration: Duration) -> u64 {
+    (duration.as_secs_f64() * 1e3).round() as u64
 }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::books::{Book, Usage};
+use super::books::{Book, Problem, Usage};
 use super::breaker;
 use super::generation::Generation;
 use super::pool::Handle;
+use super::remedy;
 use super::share::Share;
 use crate::collect::{DropReason, Inbox, Moments, Queue, View, Work};
 use crate::metrics::Registry;
@@ -300,7 +301,9 @@ impl Runner {
 
     fn report(&self, error: &CallError, meanwhile: &str) {
         let Generation { name, id, .. } = &*self.generation;
-        self.book.report(name, *id, format!("{error}; mend the tracer"), meanwhile, self.unix() / 1_000_000);
+        let (message, what_to_do) = (error.to_string(), remedy::of_call(error));
+        let (meanwhile, at) = (meanwhile.to_owned(), self.unix() / 1_000_000);
+        self.book.report(name, *id, Problem { message, what_to_do, meanwhile, at });
     }
 
     fn unix(&self) -> u64 {
@@ -316,6 +319,7 @@ impl Runner {
             generation.state.set(saved);
         }
         let guest = generation.instance(&self.registry, self.unix())?;
+        self.book.succeed(Some(self.generation.id), generation.id);
         go_live(&generation, &self.book, Arc::downgrade(worker));
         *lock(&worker.shown) = generation.shown();
         self.guest = Some(guest);
@@ -356,18 +360,20 @@ fn go_live(generation: &Generation, book: &Arc<Book>, worker: Weak<Worker>) {
     starts.go_live(
         book.starts.clone(),
         Box::new(move |error, cause| {
-            let message = match (error, cause) {
-                (Some(error), _) => format!("{error}; mend the tracer"),
+            let (message, what_to_do) = match (error, cause) {
+                (Some(error), _) => (error.to_string(), remedy::of_call(&error)),
                 (None, Some(breaker::Cause::Average(nanos))) => {
-                    format!("start takes {:.0} µs on average, and may take 50; move work into finish", nanos / 1e3)
+                    let message = format!("start takes {:.0} µs on average, and may take 50", nanos / 1e3);
+                    (message, "move work into finish".to_owned())
                 }
-                (None, _) => "start failed too often; mend the tracer".to_owned(),
+                (None, _) => ("start failed too often".to_owned(), "mend the tracer".to_owned()),
             };
             let meanwhile = match cause {
                 Some(_) => "start is suspended for some time, its finish goes on, and no RPC fails",
                 None => "the RPC went on without it",
             };
-            told.report(&name, id, message, meanwhile, clock.unix(clock.now()) / 1_000_000);
+            let (meanwhile, at) = (meanwhile.to_owned(), clock.unix(clock.now()) / 1_000_000);
+            told.report(&name, id, Problem { message, what_to_do, meanwhile, at });
             if let Some(worker) = worker.upgrade() {
                 worker.schedule();
             }

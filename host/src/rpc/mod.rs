@@ -15,6 +15,8 @@ mod status;
 mod symbol;
 mod tags;
 mod text;
+#[cfg(feature = "plugins")]
+mod timestamp;
 mod tokens;
 mod trace;
 
@@ -36,8 +38,10 @@ pub(crate) use clock::Clock;
 pub(crate) use config::nanos;
 pub(crate) use extensions::CallExtensions;
 pub(crate) use method::MAX_METHOD_BYTES;
+#[cfg(feature = "plugins")]
+pub(crate) use symbol::MAX_METHODS;
 pub(crate) use symbol::error_type;
 pub(crate) use text::{MAX_MESSAGE_BYTES, cut};
-#[cfg(feature = "plugins")]
-pub(crate) use tokens::MAX_STARTERS;
 pub(crate) use tokens::Tokens;
+#[cfg(feature = "plugins")]
+pub(crate) use {timestamp::Timestamp, tokens::MAX_STARTERS};

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 /// turn the methods of a large service into `_OTHER`.
 const MAX_SYMBOLS: u32 = 65_536;
 /// How many of them may be methods, so that no flood of paths crowds out tag keys and event kinds.
-const MAX_METHODS: u32 = 32_768;
+pub(crate) const MAX_METHODS: u32 = 32_768;
 /// Bytes in one symbol. With `MAX_SYMBOLS` it bounds the table to 16 MiB of text.
 const MAX_SYMBOL_BYTES: usize = 256;
 const CHUNK: usize = 1024;

@@ -261,10 +261,14 @@ impl Call {
         let symbol = match (info.invocation.method.symbol(), self.routed) {
             (_, false) => Symbol::OTHER,
             (Some(symbol), true) => symbol,
-            (None, true) => core.learn(info.invocation.method.as_str()),
+            (None, true) => core.learn(info.side, info.invocation.method.as_str()),
         };
         if !self.routed {
             self.method = None;
+        }
+        #[cfg(feature = "plugins")]
+        if let Some(method) = self.method {
+            core.live.saw(method, info.side);
         }
         info.invocation.method = Method::known(symbol);
         if let Some(own) = &self.own {

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use hashbrown::HashMap;
 
 use super::live::{ATTEMPTS, DISABLED, FOLLOWED, Live, MethodId, Name, Rules, STARTS};
+#[cfg(feature = "plugins")]
+use super::seen::Seen;
 use crate::rpc::{Level, Side, Symbol};
 
 /// How long methods that were just learned may wait for the next snapshot. Until then their calls take the slow path;
@@ -18,6 +20,8 @@ pub(crate) struct LiveCell {
     epoch: AtomicU64,
     /// See [`Live::flags`]. Asked before anything else, so that a call that nobody wants costs next to nothing.
     flags: AtomicU8,
+    #[cfg(feature = "plugins")]
+    seen: Seen,
     master: Mutex<Master>,
 }
 
@@ -35,6 +39,8 @@ impl LiveCell {
         Self {
             epoch: AtomicU64::new(1),
             flags: AtomicU8::new(current.flags()),
+            #[cfg(feature = "plugins")]
+            seen: Seen::new(),
             master: Mutex::new(Master {
                 current,
                 names: Vec::new(),
@@ -91,12 +97,26 @@ impl LiveCell {
         self.publish(&mut master);
     }
 
+    /// Notes that a call of this method has ended on this side.
+    #[cfg(feature = "plugins")]
+    #[inline]
+    pub(crate) fn saw(&self, method: MethodId, side: Side) {
+        self.seen.mark(method, side);
+    }
+
+    /// The methods of which calls have ended, each with the sides on which they did.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn seen(&self) -> Vec<(&'static str, [bool; Side::COUNT])> {
+        let names: Vec<_> = self.lock().names.iter().map(|name| name.symbol).collect();
+        names.iter().enumerate().map(|(place, name)| (name.as_str(), self.seen.sides(MethodId::new(place)))).collect()
+    }
+
     /// Takes a method into the table that a router has shown to know; [`Symbol::OTHER`] if the table is full. `native` is
     /// what the native tracers want of it: they are asked before anything is locked.
     ///
     /// A flood of new methods costs each of them a lock, and a new snapshot only when the table has grown by an eighth
     /// or a tenth of a second has passed.
-    pub(crate) fn learn(&self, method: &str, native: impl FnOnce() -> [Level; Side::COUNT]) -> Symbol {
+    pub(crate) fn learn(&self, side: Side, method: &str, native: impl FnOnce() -> [Level; Side::COUNT]) -> Symbol {
         let symbol = Symbol::intern_method(method);
         if symbol == Symbol::OTHER {
             return symbol;
@@ -110,6 +130,12 @@ impl LiveCell {
             master.known.insert(symbol, id);
             master.names.push(name);
         }
+        #[cfg(feature = "plugins")]
+        if let Some(id) = master.known.get(&symbol) {
+            self.seen.mark(*id, side);
+        }
+        #[cfg(not(feature = "plugins"))]
+        let _ = side;
         let published = master.current.known();
         let waiting = master.names.len() - published;
         if waiting > published / 8 || (waiting > 0 && master.published.elapsed() > PUBLISH_EVERY) {
@@ -156,8 +182,8 @@ mod tests {
     fn a_learned_method_has_the_interest_of_its_plugins() {
         let cell = LiveCell::new(Rules::default());
         cell.update(|rules| rules.plugins = vec![rule(0, &[]), rule(5, &["live.A/*"])]);
-        cell.learn("live.A/One", || [Level::Detailed; 3]);
-        cell.learn("live.B/Two", || [Level::Detailed; 3]);
+        cell.learn(Side::Server, "live.A/One", || [Level::Detailed; 3]);
+        cell.learn(Side::Server, "live.B/Two", || [Level::Detailed; 3]);
         let live = cell.load();
         let (id, interest) = live.interest(Side::Server, "live.A/One");
         assert!(id.is_some());
@@ -166,12 +192,25 @@ mod tests {
         assert_eq!(live.interest(Side::Endpoint, "live.B/Two").1.level, None);
     }
 
+    #[cfg(feature = "plugins")]
+    #[test]
+    fn a_method_is_seen_on_the_sides_on_which_its_calls_have_ended() {
+        let cell = LiveCell::new(Rules::default());
+        assert!(cell.seen().is_empty());
+        cell.learn(Side::Server, "seen.A/One", || [Level::Base; 3]);
+        cell.learn(Side::Client, "seen.B/Two", || [Level::Base; 3]);
+        assert_eq!(cell.seen(), [("seen.A/One", [false, true, false]), ("seen.B/Two", [true, false, false])]);
+        let (known, _) = cell.load().interest(Side::Server, "seen.A/One");
+        cell.saw(known.expect("published").0, Side::Endpoint);
+        assert_eq!(cell.seen()[0], ("seen.A/One", [false, true, true]));
+    }
+
     #[test]
     fn a_flood_of_methods_does_not_copy_the_table_each_time() {
         let cell = LiveCell::new(Rules::default());
         let before = cell.epoch();
         for i in 0..2_000 {
-            cell.learn(&format!("live.Flood/M{i}"), || [Level::Detailed; 3]);
+            cell.learn(Side::Server, &format!("live.Flood/M{i}"), || [Level::Detailed; 3]);
         }
         assert!(cell.epoch() - before < 200, "{} snapshots", cell.epoch() - before);
     }
@@ -185,7 +224,7 @@ mod tests {
         let unsampled = Rule { scope: Arc::new(none), ..follows(9, &[]) };
         cell.update(|rules| rules.plugins = vec![rule(0, &[]), follows(5, &["live.A/*"]), follows(7, &[]), unsampled]);
         assert!(cell.has_followers());
-        cell.learn("live.A/Three", || [Level::Detailed; 3]);
+        cell.learn(Side::Server, "live.A/Three", || [Level::Detailed; 3]);
         let live = cell.load();
         let (id, _) = live.interest(Side::Server, "live.A/Three");
         for (id, side, name, expected, reason) in [

@@ -9,7 +9,7 @@ use super::natives::Natives;
 #[cfg(feature = "plugins")]
 use crate::collect::Shards;
 use crate::propagate::Propagators;
-use crate::rpc::{Clock, Level, Symbol};
+use crate::rpc::{Clock, Level, Side, Symbol};
 
 /// Shared by everything that belongs to one Hottap.
 pub(crate) struct Core {
@@ -58,9 +58,10 @@ impl Core {
         })
     }
 
-    /// Takes a method into the table that a router has shown to know; [`Symbol::OTHER`] if the table is full.
-    pub(crate) fn learn(&self, method: &str) -> Symbol {
+    /// Takes a method, of which a call has ended on this side, into the table that a router has shown to know;
+    /// [`Symbol::OTHER`] if the table is full.
+    pub(crate) fn learn(&self, side: Side, method: &str) -> Symbol {
         let native = || SIDES.map(|side| self.natives.level(side, method, self.native_level));
-        self.live.learn(method, native)
+        self.live.learn(side, method, native)
     }
 }

@@ -112,7 +112,7 @@ impl MethodId {
         Self(NonZeroU32::MIN.saturating_add(place as u32))
     }
 
-    fn place(self) -> usize {
+    pub(super) fn place(self) -> usize {
         self.0.get() as usize - 1
     }
 }

@@ -17,6 +17,8 @@ mod native;
 mod natives;
 mod request;
 mod scope;
+#[cfg(feature = "plugins")]
+mod seen;
 mod shown;
 mod start;
 

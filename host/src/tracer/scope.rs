@@ -2,11 +2,13 @@
 
 #![cfg_attr(all(not(feature = "plugins"), not(test)), expect(dead_code, reason = "only plugins have scopes"))]
 
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 use wildmatch::WildMatch;
 
+use super::live::SIDES;
 use crate::rpc::{Level, Outcome, Side};
 
-/// Patterns in one scope.
+/// Patterns in one list of a scope.
 const MAX_PATTERNS: usize = 256;
 /// Bytes in one pattern.
 const MAX_PATTERN_BYTES: usize = 512;
@@ -15,14 +17,24 @@ const MAX_PATTERN_BYTES: usize = 512;
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub(crate) enum ScopeError {
     /// More patterns than are allowed.
-    #[error("has {0} patterns, at most {MAX_PATTERNS} are allowed")]
-    TooManyPatterns(usize),
+    #[error("it has {count} patterns, at most {MAX_PATTERNS} are allowed")]
+    TooManyPatterns { key: &'static str, count: usize },
     /// A pattern that is too long.
-    #[error("has a pattern of {0} bytes, at most {MAX_PATTERN_BYTES} are allowed")]
-    PatternTooLong(usize),
+    #[error("it has a pattern of {bytes} bytes, at most {MAX_PATTERN_BYTES} are allowed")]
+    PatternTooLong { key: &'static str, bytes: usize },
     /// A share that is no share.
-    #[error("sample is {0}, it must be a number from 0.0 to 1.0")]
+    #[error("it is {0}, write a number from 0.0 to 1.0")]
     Sample(f64),
+}
+
+impl ScopeError {
+    /// The key of the manifest's `[scope]` that has the wrong value.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::TooManyPatterns { key, .. } | Self::PatternTooLong { key, .. } => key,
+            Self::Sample(_) => "sample",
+        }
+    }
 }
 
 /// Which calls a plugin sees.
@@ -68,7 +80,8 @@ impl Scope {
         if let Some(outcomes) = outcomes {
             scope.outcomes = std::array::from_fn(|i| outcomes.iter().any(|outcome| *outcome as usize == i));
         }
-        check(methods.iter().chain(exclude))?;
+        check("methods", methods)?;
+        check("exclude", exclude)?;
         if !(0.0..=1.0).contains(&sample) {
             return Err(ScopeError::Sample(sample));
         }
@@ -80,7 +93,7 @@ impl Scope {
 
     /// The same, with the events of these methods alone; those of all if there is no list.
     pub(crate) fn detailed(self, methods: Option<&[String]>) -> Result<Self, ScopeError> {
-        check(methods.iter().copied().flatten())?;
+        check("detailed", methods.unwrap_or_default())?;
         Ok(Self { detailed: methods.map(globs), ..self })
     }
 
@@ -121,21 +134,61 @@ impl Scope {
     pub(crate) fn wants_trace(&self, trace_id: u128) -> bool {
         !self.samples() || (trace_id as u64) < self.sample_below
     }
+
+    /// Patterns that match no method of `seen`, which has each with the sides on which it was seen: by the key that they
+    /// stand under. What is excluded, or has events, may have been seen on any side.
+    pub(crate) fn matched_nothing(&self, seen: &[(&str, [bool; Side::COUNT])]) -> Vec<(&'static str, String)> {
+        let in_scope = |sides: &[bool; Side::COUNT]| sides.iter().zip(self.sides).any(|(seen, wanted)| *seen && wanted);
+        let lists = [
+            ("methods", &*self.methods, true),
+            ("exclude", &*self.exclude, false),
+            ("detailed", self.detailed.as_deref().unwrap_or_default(), false),
+        ];
+        let unmatched = lists.into_iter().flat_map(|(key, patterns, by_side)| {
+            let matches = move |pattern: &&WildMatch| {
+                seen.iter().any(|(method, sides)| (!by_side || in_scope(sides)) && pattern.matches(method))
+            };
+            patterns.iter().filter(move |pattern| !matches(pattern)).map(move |pattern| (key, pattern.to_string()))
+        });
+        unmatched.collect()
+    }
+}
+
+/// The scope as a manifest says it, with every key.
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = |patterns: &[WildMatch]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let sides: Vec<&str> = SIDES.into_iter().filter(|side| self.wants_side(*side)).map(Side::as_str).collect();
+        let outcomes: Vec<&str> = (0..Outcome::COUNT)
+            .filter(|outcome| self.wants_outcome(*outcome))
+            .filter_map(|outcome| Outcome::from_number(outcome as u8))
+            .map(Outcome::as_str)
+            .collect();
+        let mut scope = serializer.serialize_struct("Scope", 6)?;
+        scope.serialize_field("sides", &sides)?;
+        scope.serialize_field("methods", &text(&self.methods))?;
+        scope.serialize_field("exclude", &text(&self.exclude))?;
+        scope.serialize_field("outcomes", &outcomes)?;
+        // The product was exact, so this is the number that the manifest has.
+        scope.serialize_field("sample", &(self.sample_below as f64 / 2f64.powi(64)))?;
+        scope.serialize_field("detailed", &self.detailed.as_deref().map(text))?;
+        scope.end()
+    }
 }
 
 fn globs(patterns: &[String]) -> Vec<WildMatch> {
     patterns.iter().map(|pattern| WildMatch::new(pattern)).collect()
 }
 
-fn check<'a>(patterns: impl Iterator<Item = &'a String>) -> Result<(), ScopeError> {
-    let mut count = 0;
-    for pattern in patterns {
-        count += 1;
-        if pattern.len() > MAX_PATTERN_BYTES {
-            return Err(ScopeError::PatternTooLong(pattern.len()));
-        }
+fn check(key: &'static str, patterns: &[String]) -> Result<(), ScopeError> {
+    let count = patterns.len();
+    if count > MAX_PATTERNS {
+        return Err(ScopeError::TooManyPatterns { key, count });
     }
-    if count > MAX_PATTERNS { Err(ScopeError::TooManyPatterns(count)) } else { Ok(()) }
+    match patterns.iter().map(String::len).find(|bytes| *bytes > MAX_PATTERN_BYTES) {
+        Some(bytes) => Err(ScopeError::PatternTooLong { key, bytes }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -198,8 +251,51 @@ mod tests {
         assert_eq!(Scope::new(None, &[], &[], None, 1.5), Err(ScopeError::Sample(1.5)));
         assert!(Scope::new(None, &[], &[], None, f64::NAN).is_err());
         let many = vec![String::new(); 257];
-        assert_eq!(Scope::new(None, &many, &[], None, 1.0), Err(ScopeError::TooManyPatterns(257)));
-        assert_eq!(Scope::default().detailed(Some(&many)), Err(ScopeError::TooManyPatterns(257)));
-        assert!(Scope::default().detailed(Some(&["x".repeat(513)])).is_err());
+        let too_many = |key| Err(ScopeError::TooManyPatterns { key, count: 257 });
+        assert_eq!(Scope::new(None, &many, &[], None, 1.0), too_many("methods"));
+        assert_eq!(Scope::new(None, &[], &many, None, 1.0), too_many("exclude"));
+        assert_eq!(Scope::default().detailed(Some(&many)), too_many("detailed"));
+        let too_long = Scope::default().detailed(Some(&["x".repeat(513)]));
+        assert_eq!(too_long, Err(ScopeError::PatternTooLong { key: "detailed", bytes: 513 }));
+    }
+
+    #[test]
+    fn a_pattern_that_has_matched_nothing_is_named_by_its_key() {
+        let own = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
+        let scope = Scope::new(Some(&[Side::Server]), &own(&["a.B/*", "a.Typo/*", "c.D/E"]), &own(&["x.*"]), None, 1.0)
+            .and_then(|scope| scope.detailed(Some(&own(&["a.B/C", "a.B/Typo"]))))
+            .expect("valid");
+        let [client, server] = [[true, false, false], [false, true, false]];
+        let [methods, exclude, detailed] = ["methods", "exclude", "detailed"];
+        let all = [
+            (methods, "a.B/*"),
+            (methods, "a.Typo/*"),
+            (methods, "c.D/E"),
+            (exclude, "x.*"),
+            (detailed, "a.B/C"),
+            (detailed, "a.B/Typo"),
+        ];
+        let typos = [(methods, "a.Typo/*"), (methods, "c.D/E"), (detailed, "a.B/Typo")];
+        for (seen, expected, reason) in [
+            (&[][..], &all[..], "no call was seen"),
+            (&[("a.B/C", server), ("x.Y/Z", client), ("c.D/E", client)], &typos, "c.D/E was seen on the other side"),
+        ] {
+            let named = scope.matched_nothing(seen);
+            let named: Vec<_> = named.iter().map(|(key, pattern)| (*key, pattern.as_str())).collect();
+            assert_eq!(named, expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_shown_as_a_manifest_says_it() {
+        let methods = ["a.*".to_owned()];
+        let scope = Scope::new(Some(&[Side::Server]), &methods, &[], Some(&[Outcome::Error]), 0.1).expect("valid");
+        let shown = serde_json::to_value(&scope).expect("JSON");
+        let expected = serde_json::json!({
+            "sides": ["server"], "methods": ["a.*"], "exclude": [], "outcomes": ["error"], "sample": 0.1, "detailed": null,
+        });
+        assert_eq!(shown, expected);
+        let default = serde_json::to_value(Scope::default()).expect("JSON");
+        assert_eq!((&default["sides"], &default["sample"]), (&serde_json::json!(["client", "server"]), &1.0.into()));
     }
 }

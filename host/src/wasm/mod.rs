@@ -18,8 +18,8 @@ mod v0_1_draft;
 mod wasi;
 
 #[cfg(feature = "cli")]
-pub(crate) use self::{bounds::BoundsError, guest::Trial, log::Line, names::Interfaces};
-pub(crate) use bounds::MAX_FILE_BYTES;
+pub(crate) use self::{guest::Trial, log::Line, names::Interfaces};
+pub(crate) use bounds::{BoundsError, MAX_FILE_BYTES};
 pub(crate) use engine::{START_NEEDS_STACK, WORKER_STACK};
 pub(crate) use guest::{CallError, Cause, Guest, Identity, Settings, State, Surroundings};
 pub(crate) use headers::HeaderGrants;
@@ -29,5 +29,4 @@ pub(crate) use module::{Engines, LoadError, Module};
 pub(crate) use starter::{FUEL_PER_NANO, Starter};
 
 /// The version of the contract that this host speaks.
-#[cfg(feature = "cli")]
 pub(crate) const CONTRACT: &str = v0_1_draft::VERSION;

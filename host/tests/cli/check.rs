@@ -74,7 +74,7 @@ fn what_a_service_refuses_is_refused_with_the_same_words() {
         (&Wat { init: "(loop (br 0)) unreachable", ..QUIET }.component(), "", &["ran out of time in init"]),
         (&Wat { items: "(memory 2000)", ..QUIET }.component(), "", &["ran out of memory"]),
         (&quiet, "enabeld = true", &["bad.toml", "unknown key `enabeld`; did you mean `enabled`?"]),
-        (&quiet, "enabled = \"yes\"", &["bad.toml", "wrong type"]),
+        (&quiet, "enabled = \"yes\"", &["bad.toml has a `enabled` that cannot be used: write true or false"]),
         (&quiet, &zeros, &["has the SHA-256", "allows only 0000"]),
     ];
     for (module, manifest, words) in table {

@@ -61,7 +61,8 @@ fn hurts_only_itself(guest: &Wat, says: &str) {
     };
     let message = bad["last_error"]["message"].as_str().unwrap_or_default();
     assert!(message.contains(says), "{message}");
-    assert!(message.ends_with("mend the tracer"), "{message}");
+    let what_to_do = bad["last_error"]["what_to_do"].as_str().unwrap_or_default();
+    assert!(what_to_do.starts_with("mend the tracer"), "{what_to_do}");
     let good = house.settled("good", made);
     assert_eq!(good["committed"], made);
     assert!(house.tap.shutdown(Duration::from_secs(30)));
@@ -126,6 +127,40 @@ fn scopes_choose_the_calls_of_each_plugin() {
     assert_eq!(house.settled("all", 3_000)["committed"], 3_000);
     assert_eq!(house.settled("failed", 100)["committed"], 100);
     assert_eq!(house.settled("one", 1_000)["committed"], 1_000);
+}
+
+#[test]
+fn every_term_is_on_the_page_of_metrics_from_the_start() {
+    let house = House::new();
+    house.configure("[destinations.out]\nurl = \"stdout:\"\ntracers = [\"quiet\"]\n");
+    house.drop_in("quiet.wasm", Wat { progress: "(call $drop-moments (local.get 0))", ..QUIET }.component());
+    house.until_live("quiet");
+    house.until_destination("out", "there", |out| !out.is_null());
+    let zero = |series: &str| assert_eq!(house.metric(series), Some(0.0), "{series}");
+    for term in ["finished_total", "committed_total", "pending", "dead_total"] {
+        zero(&format!("hottap_calls_{term}{{tracer=\"quiet\"}}"));
+    }
+    for term in ["observed_total", "committed_total", "pending"] {
+        zero(&format!("hottap_moments_{term}{{tracer=\"quiet\"}}"));
+    }
+    for reason in ["buffer_full", "queue_full", "cpu_share", "trap", "instance", "shutdown", "swap"] {
+        for what in ["calls", "moments"] {
+            zero(&format!("hottap_{what}_dropped_total{{tracer=\"quiet\",reason=\"{reason}\"}}"));
+        }
+    }
+    for reason in ["not_allowed", "full", "too_large"] {
+        zero(&format!("hottap_tracer_payloads_refused_total{{tracer=\"quiet\",reason=\"{reason}\"}}"));
+    }
+    zero("hottap_tracer_error{tracer=\"quiet\"}");
+    for term in ["accepted_total", "delivered_total", "queued", "retries_total", "error"] {
+        zero(&format!("hottap_destination_{term}{{destination=\"out\"}}"));
+    }
+    for reason in ["rejected", "expired", "too_large", "removed", "shutdown"] {
+        zero(&format!("hottap_destination_dropped_total{{destination=\"out\",reason=\"{reason}\"}}"));
+    }
+    for reason in ["not_granted", "full", "too_large"] {
+        zero(&format!("hottap_destination_refused_total{{destination=\"out\",reason=\"{reason}\"}}"));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::guests::{INIT_REFUSES, QUIET, Wat};
+use crate::guests::{INIT_REFUSES, QUIET, Wat, built};
 use crate::house::House;
 
 /// Drops in a module, and a manifest if there is one, beside a good plugin; expects words in the error.
@@ -17,9 +17,11 @@ fn refused(module: impl AsRef<[u8]>, manifest: &str, words: &[&str]) {
     house.drop_in("bad.wasm", module);
     let bad = house.until("bad", "refused", |tracer| tracer["state"] == "refused");
     let message = bad["last_error"]["message"].as_str().unwrap_or_default();
+    let what_to_do = bad["last_error"]["what_to_do"].as_str().unwrap_or_default();
     for word in words {
-        assert!(message.contains(word), "{word:?} is not in {message:?}");
+        assert!(format!("{message}; {what_to_do}").contains(word), "{word:?} is not in {message:?}; {what_to_do:?}");
     }
+    assert!(!what_to_do.is_empty(), "{bad:#}");
     assert_eq!(bad["last_error"]["meanwhile"], "the other tracers are not affected");
     house.calls(10);
     assert_eq!(house.settled("good", 10)["committed"], 10);
@@ -77,7 +79,44 @@ fn another_type_under_the_right_name_is_refused() {
 
 #[test]
 fn an_init_that_says_no_is_refused_with_its_words() {
-    refused(Wat { init: INIT_REFUSES, ..QUIET }.component(), "", &["init refused: not today"]);
+    let says_no = Wat { init: INIT_REFUSES, ..QUIET }.component();
+    refused(
+        &says_no,
+        "",
+        &["bad.wasm", "init refused: not today; write what it needs under [config] in /", "bad.toml"],
+    );
+}
+
+#[test]
+fn a_config_that_init_refuses_is_named_by_its_key_and_its_manifest() {
+    let says_no = Wat { init: INIT_REFUSES, ..QUIET }.component();
+    refused(
+        &says_no,
+        "[config]\nwhen = \"today\"\nother = 1",
+        &["bad.toml has a [config] that the tracer does not take: init refused: not today; correct [config] in /"],
+    );
+    refused(
+        &says_no,
+        "[config]\nwhen = { today = true }\nother = 1",
+        &[
+            "bad.toml has a `config.when.today` that the tracer does not take: init refused: not today",
+            "; correct `config.when.today` in /",
+        ],
+    );
+    let Some(influxdb) = built("a_config_that_init_refuses_is_named_by_its_key_and_its_manifest", "influxdb.wasm")
+    else {
+        return;
+    };
+    for (config, key) in [
+        ("measurement = \"#x\"", "config.measurement"),
+        ("tags = { time = \"now\" }", "config.tags.time"),
+        ("points = \"yes\"", "config.points"),
+        ("bounds_ms = [1, \"2\"]", "config.bounds_ms"),
+        ("measurment = \"x\"", "config.measurment"),
+    ] {
+        let (has, correct) = (format!("bad.toml has a `{key}`"), format!("; correct `{key}` in /"));
+        refused(&influxdb, &format!("[config]\n{config}"), &[&has, &correct]);
+    }
 }
 
 #[test]
@@ -96,7 +135,16 @@ fn a_memory_beyond_the_limit_is_refused() {
 #[test]
 fn a_wrong_manifest_is_refused() {
     refused(QUIET.component(), "enabeld = true", &["bad.toml", "unknown key `enabeld`; did you mean `enabled`?"]);
-    refused(QUIET.component(), "enabled = \"yes\"", &["bad.toml", "wrong type"]);
+    refused(
+        QUIET.component(),
+        "enabled = \"yes\"",
+        &["bad.toml has a `enabled` that cannot be used: write true or false; correct /", "/plugins/bad.toml"],
+    );
+    refused(
+        QUIET.component(),
+        "[scope]\nsides = [\"sever\"]",
+        &["bad.toml has a `scope.sides`", "`sever` is none of client, server, endpoint; correct /"],
+    );
     refused(QUIET.component(), &format!("sha256 = \"{}\"", "0".repeat(64)), &["has the SHA-256", "allows only 0000"]);
 }
 

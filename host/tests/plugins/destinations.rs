@@ -79,7 +79,9 @@ fn a_manifest_defines_destinations_only_where_the_operator_trusts_the_plugin_dir
     house.drop_in("influxdb.wasm", module);
     let refused = house.until("influxdb", "refused", |tracer| tracer["state"] == "refused");
     let message = refused["last_error"]["message"].as_str().unwrap_or_default();
-    assert!(message.contains("only the operator may") && message.contains("trust_plugin_dir = true"), "{message}");
+    let what_to_do = refused["last_error"]["what_to_do"].as_str().unwrap_or_default();
+    assert!(message.contains("only the operator may"), "{message}");
+    assert!(what_to_do.contains("trust_plugin_dir = true"), "{what_to_do}");
     house.configure("trust_plugin_dir = true\n");
     house.until_live("influxdb");
     house.calls(10);

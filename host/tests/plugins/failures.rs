@@ -302,7 +302,7 @@ fn assert_tracer(house: &House, name: &str, points: u64, refused: u64) {
     let lost = tracer["payloads_refused"]["not_allowed"].as_u64();
     assert!(if refused > 0 { lost >= Some(WAVES) } else { tracer["payloads_refused"].is_null() }, "{tracer:#}");
     let series = format!("hottap_tracer_payloads_refused_total{{tracer=\"{name}\",reason=\"not_allowed\"}}");
-    assert_eq!(house.metric(&series), lost.map(|lost| lost as f64));
+    assert_eq!(house.metric(&series), Some(lost.unwrap_or(0) as f64));
 }
 
 /// Lines that arrived.

@@ -27,6 +27,7 @@ fn scribes(house: &House, module: &[u8], names: &[&str], manifest: &str) {
         house.until_live(name);
         let level = if i == 0 { "detailed" } else { "base" };
         house.until(name, "granted", |tracer| tracer["destinations"][*name] == "granted" && tracer["level"] == level);
+        assert_eq!(house.tracer(name)["wanted_level"], "detailed");
     }
 }
 

@@ -31,11 +31,13 @@ mod columns;
 mod failures;
 mod influxdb;
 mod levels;
+mod messages;
 mod metrics;
 #[cfg(feature = "otel")]
 mod otlp;
 mod prometheus;
 mod reload;
+mod removal;
 mod starts;
 mod stream;
 mod streams;

@@ -145,5 +145,7 @@ fn more_plugins_than_there_are_slots_are_refused_by_name() {
     let refused =
         refused["tracers"].as_array().and_then(|list| list.iter().find(|tracer| tracer["state"] == "refused"));
     let message = refused.map(|tracer| tracer["last_error"]["message"].to_string()).unwrap_or_default();
-    assert!(message.contains("128 live plugins already; remove one"), "{message}");
+    assert!(message.contains("128 live plugins already"), "{message}");
+    let what_to_do = refused.map(|tracer| tracer["last_error"]["what_to_do"].to_string()).unwrap_or_default();
+    assert!(what_to_do.contains("remove one of them"), "{what_to_do}");
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::advice::advice;
 use super::report::{Destination, Logged, Problem, Report};
 use super::subject::{NoPlugin, Plugin, Subject};
 use crate::cli::Verdict;
@@ -28,7 +27,7 @@ pub(super) fn examine(subject: &Subject, bench: &Bench) -> (Verdict, Report) {
             Ok(()) => (Verdict::Good, None),
             Err(refusal) => {
                 let verdict = if matches!(refusal, Refusal::Read { .. }) { Verdict::Unreadable } else { Verdict::Bad };
-                (verdict, Some(Problem { message: refusal.to_string(), advice: advice(&refusal) }))
+                (verdict, Some(Problem { message: refusal.to_string(), advice: refusal.what_to_do() }))
             }
         },
         Err(NoPlugin::PassedOver(message)) => {

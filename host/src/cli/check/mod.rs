@@ -1,6 +1,5 @@
 //! `hottap check`: would a service take these tracers, and what do they ask for? It changes nothing.
 
-mod advice;
 mod examine;
 mod report;
 mod subject;

@@ -40,6 +40,8 @@ impl Destination {
             if inner.removed.is_none() {
                 let until = now + inner.definition.timeout;
                 inner.removed = Some(now);
+                // The operator has done away with it: there is nothing more to be done about its trouble.
+                (inner.standing, inner.problem, inner.open) = (Standing::Ok, None, false);
                 inner.ending = Some(Ending { reason: DropReason::Removed, until, retries: false });
                 inner.epoch += 1;
             }

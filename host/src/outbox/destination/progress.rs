@@ -11,6 +11,7 @@ use crate::config::Definition;
 use crate::outbox::account::DropReason;
 use crate::outbox::parcel::Payload;
 use crate::outbox::state::{Fault, Problem};
+use crate::rpc::Timestamp;
 
 /// Trouble that comes and goes is logged once in this time: a server that answers now this, now that, must not fill the
 /// log. What happens in between is in the counts.
@@ -122,9 +123,13 @@ impl Destination {
         let Fault { message, what_to_do } = fault;
         let tell = self.change(|inner| {
             change(inner);
+            if inner.removed.is_some() {
+                return false;
+            }
             inner.standing = inner.standing.max(standing);
             let at_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-            inner.problem = Some(Problem { message: message.clone(), at_unix_ms, what_to_do: what_to_do.clone() });
+            let (message, what_to_do) = (message.clone(), what_to_do.clone());
+            inner.problem = Some(Problem { message, at: Timestamp(at_unix_ms), at_unix_ms, what_to_do });
             let tell = tells(inner.told.map(|(at, told)| (at.elapsed(), told)), inner.open, inner.standing);
             if tell {
                 inner.told = Some((Instant::now(), inner.standing));
