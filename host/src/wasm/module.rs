@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::{Dispatch, dispatcher};
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use super::bounds::{self, BoundsError, Kind};
@@ -102,6 +103,12 @@ struct CompiledStarter {
 impl Module {
     /// Compiles. Takes as long as compiling takes: call it on a thread that has the time.
     pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, LoadError> {
+        // The libraries below log thousands of lines at the level debug, in terms of their own. A subscriber that takes
+        // over lines of crate log, as tracing-subscriber's does, gets none of them either.
+        dispatcher::with_default(&Dispatch::none(), || Self::compile_unheard(engines, bytes))
+    }
+
+    fn compile_unheard(engines: &Engines, bytes: &[u8]) -> Result<Self, LoadError> {
         let encoded;
         let bytes = match bounds::check(bytes)? {
             Kind::Component => bytes,

@@ -36,6 +36,7 @@ mod metrics;
 #[cfg(feature = "otel")]
 mod otlp;
 mod prometheus;
+mod quiet;
 mod reload;
 mod removal;
 mod starts;
