@@ -23,8 +23,8 @@ const INDEX: &str = "\
 hottap
 
 /metrics           what the host and its tracers count, in Prometheus' text format
-/api/tracers       each tracer with its state, its accounting and its last error, as JSON
-/api/destinations  where payloads go: what was delivered, what waits, the last error, as JSON
+/api/tracers       the plugin dir, and each tracer with its state, scope, accounting, last error and what to do, as JSON
+/api/destinations  where payloads go: what was delivered, what waits, the last error and what to do, as JSON
 /healthz           200 as long as this is answered: no tracer makes a service unhealthy
 ";
 
@@ -34,7 +34,7 @@ hottap
 /// |---|---|
 /// | `/` | these paths, as text |
 /// | `/metrics` | the metrics of the host and of all tracers, in Prometheus' text format 0.0.4 |
-/// | `/api/tracers` | a JSON object with the list `tracers`: an object for each plugin |
+/// | `/api/tracers` | a JSON object with `plugin_dir` and the list `tracers`: an object for each plugin |
 /// | `/api/destinations` | a JSON object with the list `destinations`, and errors of the operator's configuration |
 /// | `/healthz` | 200 as long as this is answered: no tracer makes a service unhealthy |
 ///
