@@ -16,8 +16,8 @@ use crate::tracer::{Core, MAX_PLUGINS, Shown};
 
 /// Without calls for this long, the collector sleeps until the next one wakes it.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often the clock follows the system's.
-const RESYNC: Duration = Duration::from_secs(1);
+/// The longest sleep: a barrier or a row that was missed waits this long at most.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Where the calls and moments of one slot go.
 pub(crate) trait Inbox: Send + Sync {
@@ -106,7 +106,7 @@ impl Drop for Collector {
 
 fn run(core: &Core, shared: &Shared, max_delay: Duration) {
     let mut buffers = Vec::new();
-    let (mut last_call, mut synced) = (Instant::now(), Instant::now());
+    let mut last_call = Instant::now();
     loop {
         let barriers = std::mem::take(&mut *lock(&shared.barriers));
         core.shards.take(&mut buffers);
@@ -121,10 +121,6 @@ fn run(core: &Core, shared: &Shared, max_delay: Duration) {
         if stop {
             return;
         }
-        if synced.elapsed() > RESYNC {
-            core.clock.resync();
-            synced = Instant::now();
-        }
         if last_call.elapsed() < IDLE {
             std::thread::park_timeout(max_delay);
             continue;
@@ -133,7 +129,7 @@ fn run(core: &Core, shared: &Shared, max_delay: Duration) {
         core.shards.set_asleep(true);
         core.shards.take(&mut buffers);
         if buffers.is_empty() && lock(&shared.barriers).is_empty() {
-            std::thread::park_timeout(RESYNC);
+            std::thread::park_timeout(LONGEST_SLEEP);
         }
         core.shards.set_asleep(false);
     }

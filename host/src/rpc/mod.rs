@@ -8,6 +8,7 @@ mod extensions;
 mod handle;
 mod info;
 mod invocation;
+mod machine;
 mod method;
 mod notes;
 mod stats;
