@@ -25,11 +25,13 @@ impl Stamp {
         }
     }
 
-    /// How long ago the contents changed; zero for a time in the future.
+    /// The time since the contents changed. A time in the future, by a clock that was set back or another machine's, is as old
+    /// as it is far away: a file that bears one was not written just now.
     pub(crate) fn age(&self) -> Duration {
         let modified =
             Duration::new(u64::try_from(self.modified.0).unwrap_or(0), u32::try_from(self.modified.1).unwrap_or(0));
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + modified).unwrap_or_default()
+        let changed = SystemTime::UNIX_EPOCH + modified;
+        SystemTime::now().duration_since(changed).unwrap_or_else(|future| future.duration())
     }
 
     /// Whether it is the same file, whatever stands in it.
