@@ -5,7 +5,7 @@
 mod serve;
 mod service;
 
-pub(crate) use serve::{AdminServer, serve};
+pub(crate) use serve::{AdminServer, serve, serve_or_retry};
 pub use service::AdminService;
 
 /// Where the answers come from.

@@ -20,6 +20,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub(crate) enum ConfigFileError {
     #[error("{path} is not there; put the configuration back, meanwhile nothing changes", path = .path.display())]
     Missing { path: PathBuf },
+    #[error("{path} is not there; create it, or correct the path (HOTTAP_CONFIG or Builder::config); it is looked for every second, meanwhile no tracer has a destination or a grant", path = .path.display())]
+    NeverThere { path: PathBuf },
     #[error("{path} cannot be read: {error}; meanwhile nothing changes", path = .path.display())]
     Read { path: PathBuf, error: io::Error },
     #[error("{path} has more than {limit} bytes; meanwhile nothing changes", path = .path.display())]
@@ -66,10 +68,11 @@ impl ConfigFile {
                 if matches!(self.seen, Seen::Absent) {
                     return None;
                 }
-                self.seen = Seen::Absent;
+                let is_first = matches!(std::mem::replace(&mut self.seen, Seen::Absent), Seen::Nothing);
                 self.taken = None;
                 let path = self.path.clone();
                 return Some(Err(match error.kind() {
+                    io::ErrorKind::NotFound if is_first => ConfigFileError::NeverThere { path },
                     io::ErrorKind::NotFound => ConfigFileError::Missing { path },
                     _ => ConfigFileError::Read { path, error },
                 }));
@@ -192,7 +195,7 @@ mod tests {
     fn a_file_that_vanishes_or_does_not_parse_is_an_error_once_and_going_back_is_a_change() {
         let mut desk = Desk::new();
         let missing = desk.poll().expect("said").expect_err("missing");
-        assert!(missing.contains("hottap.toml is not there"), "{missing}");
+        assert!(missing.contains("hottap.toml is not there; create it"), "{missing}");
         assert_eq!(desk.poll(), None);
         desk.write(ONE);
         assert_eq!((desk.poll(), desk.later()), (None, names(&["one"])));
@@ -203,7 +206,8 @@ mod tests {
         desk.rename(ONE);
         assert_eq!(desk.poll(), names(&["one"]));
         fs::remove_file(&desk.file.path).expect("removed");
-        assert!(desk.poll().expect("said").is_err());
+        let gone = desk.poll().expect("said").expect_err("gone");
+        assert!(gone.contains("hottap.toml is not there; put the configuration back"), "{gone}");
         assert_eq!(desk.poll(), None);
     }
 

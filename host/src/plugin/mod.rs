@@ -4,6 +4,7 @@ mod books;
 mod breaker;
 #[cfg(feature = "server")]
 mod connections;
+mod directory;
 mod facts;
 mod families;
 mod generation;

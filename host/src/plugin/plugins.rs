@@ -1,12 +1,13 @@
 //! The house of the plugins: it starts the collector, the pool, the loader and the supervisor, and ends them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::books::Books;
+use super::directory::PluginDir;
 use super::loader::Loader;
 use super::operator::Operator;
 use super::pool::Pool;
@@ -34,9 +35,9 @@ impl Default for PluginSettings {
 
 /// The plugins of one Hottap.
 pub(crate) struct Plugins {
-    pub(crate) directory: PathBuf,
     pub(crate) books: Arc<Books>,
     pub(crate) operator: Arc<Operator>,
+    pub(crate) directory: Arc<PluginDir>,
     pool: Pool,
     events: Sender<Event>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
@@ -46,7 +47,7 @@ impl Plugins {
     pub(crate) fn start(
         core: Arc<Core>,
         registry: Arc<Registry>,
-        directory: PathBuf,
+        directory: &Path,
         identity: Identity,
         settings: &PluginSettings,
     ) -> Result<Self, StartError> {
@@ -58,8 +59,13 @@ impl Plugins {
         let (events, inbox) = channel();
         let (jobs, job) = channel();
         let operator = Arc::new(Operator::new(settings.config.clone()));
-        let loader =
-            Loader { directory: directory.clone(), engines, identity: Arc::new(identity), operator: operator.clone() };
+        let directory = Arc::new(PluginDir::new(directory));
+        let loader = Loader {
+            directory: directory.path().to_owned(),
+            engines,
+            identity: Arc::new(identity),
+            operator: operator.clone(),
+        };
         thread("hottap-load", {
             let results = events.clone();
             move || loader.run(&job, &results)
@@ -78,7 +84,7 @@ impl Plugins {
             jobs,
         );
         let supervisor = thread("hottap-super", move || supervisor.run(&inbox)).map_err(failed)?;
-        Ok(Self { directory, books, operator, pool, events, supervisor: Mutex::new(Some(supervisor)) })
+        Ok(Self { books, operator, directory, pool, events, supervisor: Mutex::new(Some(supervisor)) })
     }
 
     /// Flushes and commits everything, and ends the threads. True if that was done in time, or before.

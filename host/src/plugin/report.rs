@@ -1,9 +1,9 @@
 //! The state of everything, as the admin API and OTLP tell it; each family of metrics is written in `families`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::books::{Book, Books};
+use super::directory::PluginDir;
 use super::families;
 use super::name::Name;
 use super::operator::Operator;
@@ -34,7 +34,7 @@ pub(crate) struct Reporter {
 
 /// What is known of the plugins of one plugin dir.
 struct Watched {
-    directory: PathBuf,
+    directory: Arc<PluginDir>,
     books: Arc<Books>,
     operator: Arc<Operator>,
 }
@@ -99,8 +99,9 @@ impl Reporter {
 #[cfg(feature = "otel")]
 impl crate::otel::Source for Reporter {
     fn scopes(&self) -> Vec<crate::otel::ScopeMetrics> {
-        let began = |ms: u64| self.origin_unix_nanos.saturating_add(ms.saturating_mul(NANOS_PER_MILLI));
         let now = self.core.clock.unix(self.core.clock.now());
+        // A system clock that was set back does not make a start later than its end.
+        let began = |ms: u64| self.origin_unix_nanos.saturating_add(ms.saturating_mul(NANOS_PER_MILLI)).min(now);
         let mut host = crate::metrics::HostMetrics::new(began(self.started_ms), now);
         self.write_host(&mut host);
         let mut scopes = self.registry.scopes(&mut host, self.now_ms(), began);
@@ -118,8 +119,13 @@ impl Report for Reporter {
     }
 
     fn tracers(&self) -> serde_json::Value {
-        let directory = self.plugins.as_ref().map(|plugins| plugins.directory.display().to_string());
-        serde_json::json!({ "plugin_dir": directory, "tracers": self.plugins() })
+        let directory = self.plugins.as_ref().map(|plugins| &plugins.directory);
+        serde_json::json!({
+            "disabled": self.core.live.is_disabled(),
+            "plugin_dir": directory.map(|directory| directory.path().display().to_string()),
+            "plugin_dir_error": directory.and_then(|directory| directory.problem()),
+            "tracers": self.plugins(),
+        })
     }
 
     fn destinations(&self) -> serde_json::Value {

@@ -18,14 +18,10 @@ pub(crate) struct Found {
     pub(crate) manifest: Option<Stamp>,
 }
 
-/// One look at the plugin dir. A directory that does not exist is an empty one.
+/// One look at the plugin dir.
 pub(crate) fn scan(directory: &Path) -> io::Result<BTreeMap<Name, Found>> {
     let mut found = BTreeMap::new();
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        entries => entries?,
-    };
-    for entry in entries.take(MAX_ENTRIES) {
+    for entry in fs::read_dir(directory)?.take(MAX_ENTRIES) {
         let file = entry?.file_name();
         let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".wasm")).and_then(Name::new) else {
             continue;

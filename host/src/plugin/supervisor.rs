@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::books::{Books, Problem, State, Swap};
+use super::directory::PluginDir;
 use super::facts::{self, Facts, Swapped};
 use super::generation::{Generation, GenerationId};
 use super::loader::{Job, Loaded, Refusal, SETTLE};
@@ -15,7 +16,7 @@ use super::operator::Operator;
 use super::plan::{Action, Known, plan};
 use super::pool::Handle;
 use super::remedy;
-use super::scan::{Found, scan};
+use super::scan::Found;
 use super::watch::Watch;
 use super::worker::{Order, Worker};
 use crate::collect::Collector;
@@ -63,7 +64,7 @@ struct Ending {
 
 /// Everything that the supervisor works with.
 pub(crate) struct Supervisor {
-    pub(crate) directory: PathBuf,
+    pub(crate) directory: Arc<PluginDir>,
     pub(crate) core: Arc<Core>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) books: Arc<Books>,
@@ -80,13 +81,12 @@ pub(crate) struct Supervisor {
     loading: BTreeMap<Name, Instant>,
     /// Files that failed while they may still have been being written: when to try them once more.
     unsettled: BTreeMap<Name, Instant>,
-    unreadable: bool,
 }
 
 impl Supervisor {
     #[expect(clippy::too_many_arguments, reason = "called once, by the house that it lives in")]
     pub(crate) fn new(
-        directory: PathBuf,
+        directory: Arc<PluginDir>,
         core: Arc<Core>,
         registry: Arc<Registry>,
         books: Arc<Books>,
@@ -114,12 +114,11 @@ impl Supervisor {
             ending: BTreeMap::new(),
             loading: BTreeMap::new(),
             unsettled: BTreeMap::new(),
-            unreadable: false,
         }
     }
 
     pub(crate) fn run(mut self, events: &Receiver<Event>) {
-        let mut watch = Watch::new(self.directory.clone(), self.events.clone());
+        let mut watch = Watch::new(self.directory.path().to_owned(), self.events.clone());
         loop {
             watch.follow();
             self.look();
@@ -172,17 +171,10 @@ impl Supervisor {
                 *seen = None;
             }
         }
-        let found = match scan(&self.directory) {
+        let found = match self.directory.look() {
             Ok(found) => found,
-            Err(error) => {
-                if !std::mem::replace(&mut self.unreadable, true) {
-                    let directory = self.directory.display();
-                    tracing::warn!(%directory, %error, "the plugin dir cannot be read; the live plugins stay live");
-                }
-                return;
-            }
+            Err(_) => return,
         };
-        self.unreadable = false;
         let now = Instant::now();
         for (name, _) in self.unsettled.extract_if(.., |_, at| *at <= now) {
             // Forgetting what was seen of it makes the plan load it again.
@@ -246,7 +238,7 @@ impl Supervisor {
     }
 
     fn module_of(&self, name: &Name) -> PathBuf {
-        self.directory.join(format!("{name}.wasm"))
+        self.directory.path().join(format!("{name}.wasm"))
     }
 
     /// A generation is ready: it takes the place of the live one, or a free slot.

@@ -6,21 +6,28 @@ use std::sync::Arc;
 #[cfg(feature = "plugins")]
 use std::time::Duration;
 
+use super::environment::Environment;
 use super::natives::Natives;
 use super::{Core, Hottap, LiveCell, Rules, Tracer};
 use crate::propagate::Propagators;
 use crate::rpc::{Level, Symbol};
 #[cfg(feature = "plugins")]
 use crate::{
-    admin::{AdminService, serve},
+    admin::{AdminServer, AdminService, serve, serve_or_retry},
     metrics::{Registry, RegistryLimits},
     plugin::{PluginSettings, Plugins, Reporter},
 };
 
 /// Settings of a [`Hottap`].
 ///
-/// The environment overrides them where the service is deployed: `HOTTAP_PLUGINS` is the plugin dir, `HOTTAP_CONFIG`
-/// the operator's configuration, `HOTTAP_ADMIN` the admin API's address, `HOTTAP_DISABLE=1` the kill switch: nothing is traced and no plugin is loaded.
+/// The environment overrides them where the service is deployed. An empty variable counts as not set.
+///
+/// | variable | |
+/// |---|---|
+/// | `HOTTAP_PLUGINS` | the plugin dir |
+/// | `HOTTAP_CONFIG` | the operator's configuration |
+/// | `HOTTAP_ADMIN` | the admin API's address; the service starts without it if it cannot be listened on ([`admin_required`](Self::admin_required)) |
+/// | `HOTTAP_DISABLE` | the kill switch: with `1`, `true`, `yes` or `on`, in any case, nothing is traced and no plugin is loaded. With `0`, `false`, `no` or `off` tracing is on, and with any other value too, with a warning |
 #[derive(Default)]
 #[must_use]
 pub struct Builder {
@@ -32,16 +39,21 @@ pub struct Builder {
     plugins: PluginSettings,
     #[cfg(feature = "plugins")]
     admin: Option<String>,
+    #[cfg(feature = "plugins")]
+    admin_required: Option<bool>,
     #[cfg(all(feature = "plugins", feature = "otel"))]
     otel: Option<(crate::otel::Accounts, Option<crate::otel::Sources>)>,
 }
 
-/// Why a Hottap did not start. The service can go on without it.
+/// The reason for which a Hottap did not start. The service can go on without it: see [`Hottap::disabled`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The admin API can't be served.
-    #[error("the admin API is not served: choose a free address with Builder::admin or HOTTAP_ADMIN")]
+    #[error(
+        "the admin API is not served: choose a free address with Builder::admin or HOTTAP_ADMIN, or start without it by \
+         Builder::admin_required(false)"
+    )]
     Admin {
         /// Why.
         #[source]
@@ -115,9 +127,24 @@ impl Builder {
     /// Serves the admin API (metrics, `/api/tracers`, `/healthz`) at this address, such as `127.0.0.1:9600`; port 0 takes
     /// a free one. It asks nobody who they are, so choose an address that only operators reach. Default none:
     /// [`Hottap::admin`] is a service to mount instead.
+    ///
+    /// An address that cannot be listened on is an error of [`start`](Self::start), unless
+    /// [`admin_required`](Self::admin_required) says otherwise.
     #[cfg(feature = "plugins")]
     pub fn admin(mut self, address: impl Into<String>) -> Self {
         self.admin = Some(address.into());
+        self
+    }
+
+    /// Sets whether [`start`](Self::start) fails if the admin address cannot be listened on. Default true for an address
+    /// given by [`admin`](Self::admin), and false for one given by `HOTTAP_ADMIN`: an operator's setting must not keep a
+    /// service from starting.
+    ///
+    /// With false, a port that is in use is one warning, and it is tried again every five seconds until it is free.
+    /// [`Hottap::admin_address`] tells the address from then on.
+    #[cfg(feature = "plugins")]
+    pub fn admin_required(mut self, required: bool) -> Self {
+        self.admin_required = Some(required);
         self
     }
 
@@ -143,34 +170,56 @@ impl Builder {
         self
     }
 
-    /// Starts Hottap: from here on it watches the plugin dir, and its layers call the tracers.
+    /// Starts Hottap: from here on it watches the plugin dir, and its layers call the tracers. Logs one line with the
+    /// version and the settings that are in effect.
+    ///
+    /// To go on untraced where this fails, use [`Hottap::disabled`].
     ///
     /// # Errors
-    /// When a thread cannot be started, the machine cannot run the engine, or the admin address cannot be bound. A
-    /// plugin that cannot be loaded is no error here: it is named in the log and in the admin API, and the others run.
+    /// When a thread cannot be started, the machine cannot run the engine, or the admin address cannot be listened on and is
+    /// [required](Self::admin_required). A plugin that cannot be loaded is no error here: it is named in the log and in the
+    /// admin API, and the others run. So is a plugin dir that does not exist: it is looked for every second.
     pub fn start(mut self) -> Result<Hottap, StartError> {
-        let disabled = std::env::var("HOTTAP_DISABLE").is_ok_and(|value| value == "1");
+        let environment = Environment::read();
+        for ignored in &environment.ignored {
+            tracing::warn!("{ignored}");
+        }
+        let disabled = environment.disabled;
         let native_level = self.native_level.unwrap_or(Level::Detailed);
         let native = (!self.tracers.is_empty()).then_some(native_level);
         let rules = Rules { native, disabled, ..Rules::default() };
+        let started = Started { service: self.service.clone(), native_tracers: self.tracers.len(), disabled };
         let natives = Natives::new(std::mem::take(&mut self.tracers));
         let propagators = self.propagators.unwrap_or_else(Propagators::from_env);
         let core = Core::new(Symbol::intern(&self.service), propagators, LiveCell::new(rules), natives, native_level);
         #[cfg(feature = "plugins")]
-        return self.start_plugins(core, disabled);
+        return self.start_plugins(core, environment, &started);
         #[cfg(not(feature = "plugins"))]
-        Ok(Hottap::new(core))
+        {
+            started.log("none", "none", "none");
+            Ok(Hottap::new(core))
+        }
     }
 
     #[cfg(feature = "plugins")]
-    fn start_plugins(mut self, core: Arc<Core>, disabled: bool) -> Result<Hottap, StartError> {
-        if let Some(dir) = std::env::var_os("HOTTAP_PLUGINS") {
-            self.plugins.dir = Some(dir.into());
+    fn start_plugins(
+        mut self,
+        core: Arc<Core>,
+        environment: Environment,
+        started: &Started,
+    ) -> Result<Hottap, StartError> {
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let directory = environment.plugins.or(self.plugins.dir.take()).map(absolute);
+        self.plugins.config = environment.config.or(self.plugins.config).map(absolute);
+        let shown = |path: &Option<PathBuf>| path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+        let (shown_directory, shown_config) = (shown(&directory), shown(&self.plugins.config));
+        if directory.is_none() && self.plugins.config.is_some() && !started.disabled {
+            tracing::warn!(
+                "the configuration {shown_config} has no effect without a plugin dir: set HOTTAP_PLUGINS or \
+                 Builder::plugin_dir, or leave it out"
+            );
         }
-        if let Some(config) = std::env::var_os("HOTTAP_CONFIG") {
-            self.plugins.config = Some(config.into());
-        }
-        let directory = self.plugins.dir.take().filter(|_| !disabled);
+        let directory = directory.filter(|_| !started.disabled);
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
         let identity = vec![
             ("service.name".to_owned(), self.service.clone()),
@@ -178,7 +227,7 @@ impl Builder {
         ];
         let plugins = match directory {
             Some(directory) => {
-                Some(Plugins::start(core.clone(), registry.clone(), directory, identity, &self.plugins)?)
+                Some(Plugins::start(core.clone(), registry.clone(), &directory, identity, &self.plugins)?)
             }
             None => None,
         };
@@ -190,14 +239,41 @@ impl Builder {
         if let Some((_, Some(sources))) = self.otel.take() {
             sources.add(report.clone());
         }
-        let address = std::env::var("HOTTAP_ADMIN").ok().or(self.admin);
-        let server = match address {
-            Some(address) => Some(
-                serve(address, AdminService::new(report.clone()))
-                    .map_err(|error| StartError::Admin { source: Box::new(error) })?,
-            ),
+        let required = self.admin_required.unwrap_or(environment.admin.is_none());
+        let service = AdminService::new(report.clone());
+        let address = environment.admin.or(self.admin);
+        let server = match address.clone() {
             None => None,
+            Some(address) if required => {
+                Some(serve(address, service).map_err(|error| StartError::Admin { source: Box::new(error) })?)
+            }
+            Some(address) => serve_or_retry(address, service),
         };
+        let shown_address = match (server.as_ref().and_then(AdminServer::local_addr), address) {
+            (Some(address), _) => address.to_string(),
+            (None, Some(address)) => format!("{address} (not open)"),
+            (None, None) => "none".to_owned(),
+        };
+        started.log(&shown_directory, &shown_config, &shown_address);
         Ok(Hottap::new(core, plugins, report, server))
+    }
+}
+
+/// The settings that the line in the log at the start names.
+struct Started {
+    service: String,
+    native_tracers: usize,
+    disabled: bool,
+}
+
+impl Started {
+    fn log(&self, plugin_dir: &str, config: &str, admin: &str) {
+        let Self { service, native_tracers, disabled } = self;
+        let message = match disabled {
+            false => "started",
+            true => "started, and tracing is disabled by HOTTAP_DISABLE: no call is traced and no plugin is loaded",
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, service, plugin_dir, config, admin, native_tracers, disabled, "{message}");
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::{Begun, Builder, Call, Core};
+use super::{Begun, Builder, Call, Core, LiveCell, Natives, Rules};
 use crate::layer::{ClientLayer, EndpointLayer, ServerLayer};
-use crate::propagate::{Given, Parent};
-use crate::rpc::Side;
+use crate::propagate::{Given, Parent, Propagators};
+use crate::rpc::{Level, Side, Symbol};
 #[cfg(feature = "plugins")]
 use crate::{
     admin::AdminServer,
+    metrics::{Registry, RegistryLimits},
     plugin::{Plugins, Reporter},
 };
 
@@ -34,8 +35,6 @@ struct Inner {
     report: Arc<Reporter>,
     #[cfg(feature = "plugins")]
     admin: std::sync::Mutex<Option<AdminServer>>,
-    #[cfg(feature = "plugins")]
-    admin_address: Option<std::net::SocketAddr>,
 }
 
 /// How long dropping the last handle waits for tracers to flush.
@@ -48,6 +47,35 @@ impl Hottap {
     /// Starts building.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// A Hottap that traces nothing, for a service that goes on where [`Builder::start`] fails. Its layers hand calls on
+    /// untouched; servers and clients made from it work as ever. It has no threads, no plugins and no admin port, and reads
+    /// no environment.
+    ///
+    /// ```
+    /// use hottap::Hottap;
+    ///
+    /// let tap = Hottap::builder().service("checkout").start().unwrap_or_else(|error| {
+    ///     eprintln!("nothing is traced: {error}");
+    ///     Hottap::disabled()
+    /// });
+    /// # let _ = tap;
+    /// ```
+    #[must_use]
+    pub fn disabled() -> Self {
+        let rules = Rules { disabled: true, ..Rules::default() };
+        let natives = Natives::new(Vec::new());
+        let core =
+            Core::new(Symbol::intern(""), Propagators::default(), LiveCell::new(rules), natives, Level::default());
+        #[cfg(feature = "plugins")]
+        {
+            let registry = Arc::new(Registry::new(RegistryLimits::default()));
+            let report = Arc::new(Reporter::new(core.clone(), registry, None));
+            Self::new(core, None, report, None)
+        }
+        #[cfg(not(feature = "plugins"))]
+        Self::new(core)
     }
 
     /// The layer for servers: tonic, axum, or any tower service that takes HTTP requests.
@@ -124,9 +152,8 @@ impl Hottap {
         report: Arc<Reporter>,
         admin: Option<AdminServer>,
     ) -> Self {
-        let admin_address = admin.as_ref().map(AdminServer::local_addr);
         let admin = std::sync::Mutex::new(admin);
-        Self { inner: Arc::new(Inner { core, plugins, report, admin, admin_address }) }
+        Self { inner: Arc::new(Inner { core, plugins, report, admin }) }
     }
 
     /// The admin API as a tower service, to be mounted where operators come: metrics for Prometheus, the state of
@@ -137,11 +164,12 @@ impl Hottap {
         crate::AdminService::new(self.inner.report.clone())
     }
 
-    /// Where the admin API listens, if [`Builder::admin`] or `HOTTAP_ADMIN` asked for it.
+    /// The address that the admin API listens on, if [`Builder::admin`] or `HOTTAP_ADMIN` asked for it. None as long as the
+    /// port is not open ([`Builder::admin_required`]).
     #[cfg(feature = "plugins")]
     #[must_use]
     pub fn admin_address(&self) -> Option<std::net::SocketAddr> {
-        self.inner.admin_address
+        self.inner.admin().as_ref().and_then(AdminServer::local_addr)
     }
 
     /// The metrics of the host and of all tracers, as `/metrics` of the admin API shows them.
@@ -177,8 +205,13 @@ impl Inner {
     }
 
     #[cfg(feature = "plugins")]
+    fn admin(&self) -> std::sync::MutexGuard<'_, Option<AdminServer>> {
+        self.admin.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    #[cfg(feature = "plugins")]
     fn close_admin(&self) {
-        let admin = self.admin.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let admin = self.admin().take();
         if let Some(admin) = admin {
             admin.shutdown(ADMIN_WAIT);
         }

@@ -7,6 +7,7 @@ mod call;
 mod cell;
 mod context;
 mod core;
+mod environment;
 mod follow;
 mod hottap;
 mod live;

@@ -22,6 +22,7 @@ mod business;
 mod connect;
 mod connections;
 mod curl;
+mod disabled;
 mod endings;
 mod endpoints;
 mod events;

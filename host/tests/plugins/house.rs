@@ -35,7 +35,8 @@ impl House {
         Self::over(directory, builder)
     }
 
-    fn over(directory: TempDir, builder: Builder) -> Self {
+    /// With a plugin dir `plugins` in this directory, or without one.
+    pub(crate) fn over(directory: TempDir, builder: Builder) -> Self {
         let plugins = directory.path().join("plugins");
         let config = directory.path().join("hottap.toml");
         let builder = builder.service("house").plugin_dir(plugins).config(config);

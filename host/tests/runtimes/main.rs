@@ -31,6 +31,8 @@ mod curl;
 mod curl_tls;
 #[path = "../layers/files.rs"]
 mod files;
+#[path = "../layers/disabled.rs"]
+mod disabled;
 #[path = "../layers/h2load.rs"]
 mod h2load;
 mod interop;

@@ -10,7 +10,7 @@ use std::future::{Future, poll_fn, ready};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
 use std::pin::pin;
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -53,6 +53,9 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
 /// How long to wait when the system can't give another connection (it is out of files or memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The pause between attempts to open a port that is in use: soon enough for the next scrape after another process has left
+/// it, and seldom enough for an address with a name, which is looked up each time.
+const RETRY: Duration = Duration::from_secs(5);
 /// How much longer than it may take a shutdown waits for the thread itself, which ends at once if no report hangs.
 const THREAD_END: Duration = Duration::from_millis(500);
 
@@ -69,6 +72,13 @@ pub(crate) enum ServeError {
     Thread(#[source] io::Error),
 }
 
+impl ServeError {
+    /// No later attempt can succeed, because what was given is no address.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Bind { source, .. } if source.kind() == io::ErrorKind::InvalidInput)
+    }
+}
+
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "another program listens there; give another port, or 0 for any that is free",
@@ -82,7 +92,8 @@ fn remedy(error: &io::Error) -> &'static str {
 
 /// The open admin port. Dropping it closes the port and lets answers in flight finish, without waiting for them.
 pub(crate) struct AdminServer {
-    address: SocketAddr,
+    /// Set once the port is open.
+    address: Arc<OnceLock<SocketAddr>>,
     /// How long what is in flight may take, once it shall stop.
     stop: watch::Sender<Option<Duration>>,
     ended: mpsc::Receiver<()>,
@@ -91,7 +102,7 @@ pub(crate) struct AdminServer {
 
 impl fmt::Debug for AdminServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdminServer").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("AdminServer").field("address", &self.address.get()).finish_non_exhaustive()
     }
 }
 
@@ -105,20 +116,67 @@ pub(crate) fn serve(
     serve_within(BOUNDS, address, service)
 }
 
+/// The same for a service that goes on without the admin API: if the port cannot be opened, that is logged, and tried again
+/// every five seconds until it succeeds. None if it cannot succeed later either.
+pub(crate) fn serve_or_retry(address: String, service: AdminService) -> Option<AdminServer> {
+    serve_or_retry_every(RETRY, address, service)
+}
+
+fn serve_or_retry_every(retry: Duration, address: String, service: AdminService) -> Option<AdminServer> {
+    let error = match serve(&*address, service.clone()) {
+        Ok(server) => return Some(server),
+        Err(error) => error,
+    };
+    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    if error.is_final() {
+        tracing::warn!("{error} ({cause}); the service goes on without the admin api");
+        return None;
+    }
+    tracing::warn!(
+        "{error} ({cause}); the service goes on without the admin api, and it is tried again every {retry:?}"
+    );
+    match run(BOUNDS, Port::Later { address, retry }, service) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            tracing::warn!("{error}; the service goes on without the admin api");
+            None
+        }
+    }
+}
+
 fn serve_within(
     bounds: Bounds,
     address: impl ToSocketAddrs + fmt::Display,
     service: AdminService,
 ) -> Result<AdminServer, ServeError> {
-    let bind = |address: &dyn fmt::Display, source| ServeError::Bind { address: address.to_string(), source };
-    let listener = StdListener::bind(&address).map_err(|error| bind(&address, error))?;
-    let local = listener.local_addr().map_err(|error| bind(&address, error))?;
-    listener.set_nonblocking(true).map_err(|error| bind(&address, error))?;
+    let listener = listen(&address).map_err(|source| ServeError::Bind { address: address.to_string(), source })?;
+    run(bounds, Port::Open(listener), service)
+}
 
-    let (stop, stopped) = watch::channel(None);
+/// The port that a server has, or is to get.
+enum Port {
+    Open(StdListener),
+    /// It is opened as soon as that is possible.
+    Later {
+        address: String,
+        retry: Duration,
+    },
+}
+
+fn listen(address: impl ToSocketAddrs) -> io::Result<StdListener> {
+    let listener = StdListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Starts the thread, which serves once the port is open.
+fn run(bounds: Bounds, port: Port, service: AdminService) -> Result<AdminServer, ServeError> {
+    let address = Arc::new(OnceLock::new());
+    let (stop, mut stopped) = watch::channel(None);
     let (started, start) = mpsc::sync_channel(1);
     let (end, ended) = mpsc::sync_channel(1);
     // The runtime is made, used and dropped on its own thread: dropping one inside another one panics.
+    let opened = address.clone();
     let body = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = match runtime {
@@ -126,12 +184,26 @@ fn serve_within(
             Err(error) => return drop(started.send(Err(error))),
         };
         runtime.block_on(async {
-            match TcpListener::from_std(listener) {
-                Ok(listener) => {
+            let listener = match port {
+                Port::Open(listener) => listener,
+                Port::Later { address, retry } => {
                     let _ = started.send(Ok(()));
+                    match open_later(&address, retry, &mut stopped).await {
+                        Some(listener) => listener,
+                        None => return,
+                    }
+                }
+            };
+            let listener = listener.local_addr().and_then(|address| {
+                let _ = opened.set(address);
+                TcpListener::from_std(listener)
+            });
+            match listener {
+                Ok(listener) => {
+                    let _ = started.try_send(Ok(()));
                     accept(bounds, listener, service, stopped).await;
                 }
-                Err(error) => drop(started.send(Err(error))),
+                Err(error) => drop(started.try_send(Err(error))),
             }
         });
         drop(runtime);
@@ -139,16 +211,16 @@ fn serve_within(
     };
     let thread = thread::Builder::new().name("hottap-admin".to_owned()).spawn(body).map_err(ServeError::Thread)?;
     match start.recv() {
-        Ok(Ok(())) => Ok(AdminServer { address: local, stop, ended, thread }),
+        Ok(Ok(())) => Ok(AdminServer { address, stop, ended, thread }),
         Ok(Err(error)) => Err(ServeError::Thread(error)),
         Err(error) => Err(ServeError::Thread(io::Error::other(error))),
     }
 }
 
 impl AdminServer {
-    /// Where it listens; with the port that was found if 0 was asked for.
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.address
+    /// The address that it listens on, with the port that was found if 0 was asked for; none as long as the port is not open.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.address.get().copied()
     }
 
     /// Closes the port, gives answers in flight `within` to finish, closes what is left, and joins the thread. Blocks
@@ -160,6 +232,23 @@ impl AdminServer {
         match self.ended.recv_timeout(within.saturating_add(THREAD_END)) {
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => self.thread.join().is_ok(),
             Err(mpsc::RecvTimeoutError::Timeout) => false,
+        }
+    }
+}
+
+/// Tries to open the port again and again. None if it is told to stop, or the handle is dropped.
+async fn open_later(
+    address: &str,
+    retry: Duration,
+    stopped: &mut watch::Receiver<Option<Duration>>,
+) -> Option<StdListener> {
+    loop {
+        if timeout(retry, stopped.wait_for(Option::is_some)).await.is_ok() {
+            return None;
+        }
+        if let Ok(listener) = listen(address) {
+            tracing::info!(address, "the admin api is open now");
+            return Some(listener);
         }
     }
 }

@@ -37,7 +37,7 @@ fn server(bounds: Bounds, metrics: impl Fn() -> String + Send + Sync + 'static) 
 
 #[track_caller]
 fn connect(server: &AdminServer) -> StdStream {
-    let stream = StdStream::connect(server.local_addr()).expect("an open port");
+    let stream = StdStream::connect(server.local_addr().expect("it listens")).expect("an open port");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
     stream
@@ -73,7 +73,7 @@ fn ask(mut stream: &StdStream, path: &str) -> String {
 #[test]
 fn a_port_of_its_own_answers_on_one_connection_and_on_many() {
     let server = server(BOUNDS, || "a 1\n".to_owned());
-    assert_ne!(server.local_addr().port(), 0);
+    assert_ne!(server.local_addr().expect("it listens").port(), 0);
     let stream = connect(&server);
     for _ in 0..3 {
         assert!(ask(&stream, "/metrics?x").ends_with("\r\n\r\na 1\n"));
@@ -191,7 +191,7 @@ fn a_report_that_panics_closes_its_connection_alone() {
 #[test]
 fn shutdown_closes_the_port_and_idle_connections_and_joins() {
     let server = server(Bounds { head: PATIENCE, last: PATIENCE, ..BOUNDS }, || "a 1\n".to_owned());
-    let address = server.local_addr();
+    let address = server.local_addr().expect("it listens");
     let (used, unused) = (connect(&server), connect(&server));
     assert!(ask(&used, "/healthz").ends_with("ok\n"));
     let begun = Instant::now();
@@ -206,7 +206,7 @@ fn shutdown_lets_an_answer_in_flight_finish() {
     // More than the buffers between the two take, so that it is in flight for as long as nobody reads.
     let page = 64 << 20;
     let server = server(BOUNDS, move || "a".repeat(page));
-    let address = server.local_addr();
+    let address = server.local_addr().expect("it listens");
     let mut stream = connect(&server);
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").expect("a request");
     stream.read_exact(&mut [0]).expect("the first byte");
@@ -272,4 +272,49 @@ fn an_address_that_cannot_be_had_says_what_to_do() {
         assert!(std::error::Error::source(&error).is_some());
     }
     assert!(serve(SocketAddr::from(([127, 0, 0, 1], 0)), service()).is_ok(), "an address that is no text");
+}
+
+fn told(page: &'static str) -> AdminService {
+    AdminService::new(Arc::new(Told(Box::new(move || page.to_owned()))))
+}
+
+#[test]
+fn a_port_in_use_is_opened_once_it_is_free() {
+    let taken = StdListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound");
+    let server = serve_or_retry_every(SHORT, address.to_string(), told("a 1\n")).expect("a later attempt may succeed");
+    assert_eq!(server.local_addr(), None);
+    drop(taken);
+    let begun = Instant::now();
+    while server.local_addr().is_none() {
+        assert!(begun.elapsed() < PATIENCE, "it is free");
+        thread::yield_now();
+    }
+    assert_eq!(server.local_addr(), Some(address));
+    assert!(ask(&connect(&server), "/metrics").ends_with("a 1\n"));
+    assert!(server.shutdown(PATIENCE));
+}
+
+#[test]
+fn a_server_that_waits_for_its_port_ends_when_it_is_told_to_and_when_it_is_dropped() {
+    let taken = StdListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let waiting = || serve_or_retry_every(PATIENCE, address.clone(), told("")).expect("a later attempt may succeed");
+    let (told, dropped) = (waiting(), waiting());
+    let begun = Instant::now();
+    assert!(told.shutdown(PATIENCE));
+    let AdminServer { ended, thread, stop, .. } = dropped;
+    drop(stop);
+    ended.recv().expect("it ends");
+    thread.join().expect("no panic");
+    assert!(begun.elapsed() < PATIENCE, "it did not wait for the next attempt");
+}
+
+#[test]
+fn what_is_no_address_is_not_tried_again() {
+    for address in ["nothing", "127.0.0.1:99999", ""] {
+        assert!(serve_or_retry(address.to_owned(), told("")).is_none(), "{address}");
+    }
+    let server = serve_or_retry("127.0.0.1:0".to_owned(), told("")).expect("a free port");
+    assert!(server.local_addr().is_some());
 }

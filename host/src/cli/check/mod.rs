@@ -24,7 +24,8 @@ pub(super) fn command(args: &CheckArgs) -> anyhow::Result<Verdict> {
     }
     // A guest needs the stack that a service's threads give it; the main thread's is whatever the shell says.
     let (json, screen) = (args.json, Screen::stdout());
-    let config = args.config.clone().or_else(|| std::env::var_os("HOTTAP_CONFIG").map(PathBuf::from));
+    let of_environment = || std::env::var_os("HOTTAP_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let config = args.config.clone().or_else(of_environment);
     let look = move || -> anyhow::Result<Verdict> {
         let configured = config.is_some();
         let bench = Bench { engines: Engines::without_cache()?, operator: operator(config)?, configured };
