@@ -43,5 +43,7 @@ pub use layer::{
 };
 #[cfg(feature = "axum")]
 pub use layer::{RouteFuture, RouteLayer, RouteService};
+#[cfg(feature = "plugins")]
+pub use plugin::{NotReady, Ready};
 pub use propagate::{Propagator, Propagators, Scoped};
 pub use tracer::{Builder, Call, CallContext, Hottap, LogSpans, RequestHead, StartError, Tracer};

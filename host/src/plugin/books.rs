@@ -224,6 +224,11 @@ impl Books {
         books.entry(name.clone()).or_default().clone()
     }
 
+    /// The book of a name, if there is one.
+    pub(crate) fn get(&self, name: &Name) -> Option<Arc<Book>> {
+        self.lock().get(name).cloned()
+    }
+
     /// All of them, by name.
     pub(crate) fn all(&self) -> Vec<(Name, Arc<Book>)> {
         self.lock().iter().map(|(name, book)| (name.clone(), book.clone())).collect()

@@ -16,18 +16,22 @@ mod operator;
 mod plan;
 mod plugins;
 mod pool;
+mod ready;
 mod remedy;
 mod report;
 mod scan;
 mod share;
 mod starts;
+mod startup;
 mod status;
 mod supervisor;
 mod watch;
 mod worker;
 
 pub(crate) use plugins::{PluginSettings, Plugins};
+pub use ready::Ready;
 pub(crate) use report::Reporter;
+pub use startup::NotReady;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::{

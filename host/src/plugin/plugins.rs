@@ -11,6 +11,8 @@ use super::directory::PluginDir;
 use super::loader::Loader;
 use super::operator::Operator;
 use super::pool::Pool;
+use super::ready::Ready;
+use super::startup::Startup;
 use super::supervisor::{Event, Supervisor};
 use crate::collect::Collector;
 use crate::metrics::Registry;
@@ -38,6 +40,7 @@ pub(crate) struct Plugins {
     pub(crate) books: Arc<Books>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) directory: Arc<PluginDir>,
+    startup: Arc<Startup>,
     pool: Pool,
     events: Sender<Event>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
@@ -60,6 +63,7 @@ impl Plugins {
         let (jobs, job) = channel();
         let operator = Arc::new(Operator::new(settings.config.clone()));
         let directory = Arc::new(PluginDir::new(directory));
+        let startup = Arc::new(Startup::new(books.clone()));
         let loader = Loader {
             directory: directory.path().to_owned(),
             engines,
@@ -73,6 +77,7 @@ impl Plugins {
         .map_err(failed)?;
         let supervisor = Supervisor::new(
             directory.clone(),
+            startup.clone(),
             core,
             registry,
             books.clone(),
@@ -84,7 +89,12 @@ impl Plugins {
             jobs,
         );
         let supervisor = thread("hottap-super", move || supervisor.run(&inbox)).map_err(failed)?;
-        Ok(Self { books, operator, directory, pool, events, supervisor: Mutex::new(Some(supervisor)) })
+        Ok(Self { books, operator, directory, startup, pool, events, supervisor: Mutex::new(Some(supervisor)) })
+    }
+
+    /// Waits for the plugins that the first look at the plugin dir found.
+    pub(crate) fn ready(&self, timeout: Duration) -> Ready {
+        Ready::new(Some(self.startup.clone()), timeout)
     }
 
     /// Flushes and commits everything, and ends the threads. True if that was done in time, or before.

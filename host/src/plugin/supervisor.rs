@@ -17,6 +17,7 @@ use super::plan::{Action, Known, plan};
 use super::pool::Handle;
 use super::remedy;
 use super::scan::Found;
+use super::startup::Startup;
 use super::watch::Watch;
 use super::worker::{Order, Worker};
 use crate::collect::Collector;
@@ -65,6 +66,7 @@ struct Ending {
 /// Everything that the supervisor works with.
 pub(crate) struct Supervisor {
     pub(crate) directory: Arc<PluginDir>,
+    pub(crate) startup: Arc<Startup>,
     pub(crate) core: Arc<Core>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) books: Arc<Books>,
@@ -87,6 +89,7 @@ impl Supervisor {
     #[expect(clippy::too_many_arguments, reason = "called once, by the house that it lives in")]
     pub(crate) fn new(
         directory: Arc<PluginDir>,
+        startup: Arc<Startup>,
         core: Arc<Core>,
         registry: Arc<Registry>,
         books: Arc<Books>,
@@ -99,6 +102,7 @@ impl Supervisor {
     ) -> Self {
         Self {
             directory,
+            startup,
             core,
             registry,
             books,
@@ -122,6 +126,7 @@ impl Supervisor {
         loop {
             watch.follow();
             self.look();
+            self.startup.changed();
             let now = Instant::now();
             let due = self.unsettled.values().map(|at| at.saturating_duration_since(now)).min();
             match events.recv_timeout(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))) {
@@ -156,7 +161,9 @@ impl Supervisor {
                 }
             }
             Event::Shutdown(until, done) => {
-                let _ = done.send(self.shutdown(until));
+                let all = self.shutdown(until);
+                self.startup.changed();
+                let _ = done.send(all);
                 return true;
             }
         }
@@ -173,7 +180,7 @@ impl Supervisor {
         }
         let found = match self.directory.look() {
             Ok(found) => found,
-            Err(_) => return,
+            Err(error) => return self.startup.found(|| Err(error)),
         };
         let now = Instant::now();
         for (name, _) in self.unsettled.extract_if(.., |_, at| *at <= now) {
@@ -190,6 +197,8 @@ impl Supervisor {
                 }
             }
         }
+        // Once each of them has a book that says that it is loading.
+        self.startup.found(|| Ok(found.into_keys().collect()));
     }
 
     fn load(&mut self, name: Name, found: Found) {
@@ -366,6 +375,9 @@ impl Supervisor {
             rules.disabled = true;
         });
         self.collector.stop();
+        for name in self.loading.keys().filter(|name| !self.live.contains_key(*name)) {
+            self.books.open(name).current().enter(State::Stopped, self.millis());
+        }
         let (done, is_done) = std::sync::mpsc::channel();
         let (live, ending) = (std::mem::take(&mut self.live), std::mem::take(&mut self.ending));
         for name in live.keys() {

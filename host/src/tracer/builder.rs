@@ -173,7 +173,8 @@ impl Builder {
     /// Starts Hottap: from here on it watches the plugin dir, and its layers call the tracers. Logs one line with the
     /// version and the settings that are in effect.
     ///
-    /// To go on untraced where this fails, use [`Hottap::disabled`].
+    /// Returns before plugins are loaded: [`Hottap::ready`] waits for them. To go on untraced where this fails, use
+    /// [`Hottap::disabled`].
     ///
     /// # Errors
     /// When a thread cannot be started, the machine cannot run the engine, or the admin address cannot be listened on and is

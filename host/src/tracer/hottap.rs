@@ -15,7 +15,7 @@ use crate::rpc::{Level, Side, Symbol};
 use crate::{
     admin::AdminServer,
     metrics::{Registry, RegistryLimits},
-    plugin::{Plugins, Reporter},
+    plugin::{Plugins, Ready, Reporter},
 };
 
 /// Hottap in a service: the live tracers, and the layers that call them.
@@ -154,6 +154,35 @@ impl Hottap {
     ) -> Self {
         let admin = std::sync::Mutex::new(admin);
         Self { inner: Arc::new(Inner { core, plugins, report, admin }) }
+    }
+
+    /// Waits until the plugins that the plugin dir holds at the start are live, so that they see every call made after
+    /// it: a plugin takes from some milliseconds to some seconds to compile. Await it on any executor, or call
+    /// [`Ready::wait`] on a plain thread.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tap = hottap::Hottap::builder().service("checkout").plugin_dir("plugins").start()?;
+    /// if let Err(error) = tap.ready(std::time::Duration::from_secs(10)).await {
+    ///     eprintln!("{error}");           // serve all the same: what is still loading goes live later
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The time counts from this call. Plugins that a manifest disables, and those removed meanwhile, are not waited for.
+    /// Without a plugin dir, with an empty one, with one that does not exist, and if tracing is disabled, it is done at once.
+    /// Cancel safe: dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// [`NotReady`](crate::NotReady) if plugins were refused, once all others are live, or if the time is over before: it
+    /// names those that are not live, and the reasons. If the plugin dir cannot be read, it says so.
+    #[cfg(feature = "plugins")]
+    pub fn ready(&self, timeout: Duration) -> Ready {
+        match &self.inner.plugins {
+            Some(plugins) => plugins.ready(timeout),
+            None => Ready::new(None, timeout),
+        }
     }
 
     /// The admin API as a tower service, to be mounted where operators come: metrics for Prometheus, the state of

@@ -1,14 +1,23 @@
 //! Tests that need a process to themselves: they look at its memory, or lower its limits.
 
+use std::process::Command;
+
 /// Runs one of this program's ignored tests in a process of its own.
 #[track_caller]
 pub(crate) fn run(name: &str) {
-    let own = std::env::current_exe().expect("a path");
-    let child = std::process::Command::new(own).args([name, "--exact", "--ignored", "--nocapture"]).output();
-    let child = child.expect("runs");
-    let said = String::from_utf8_lossy(&child.stdout);
+    run_with(name, |_| {});
+}
+
+/// The same with what the process has beside, such as another environment. Returns all that it has printed.
+#[track_caller]
+pub(crate) fn run_with(name: &str, with: impl FnOnce(&mut Command)) -> String {
+    let mut command = Command::new(std::env::current_exe().expect("a path"));
+    with(command.args([name, "--exact", "--ignored", "--nocapture"]));
+    let child = command.output().expect("runs");
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
     println!("{said}");
     assert!(child.status.success() && said.contains("1 passed"), "{said} {}", String::from_utf8_lossy(&child.stderr));
+    said
 }
 
 /// Bytes of memory that the process holds.
