@@ -12,7 +12,8 @@ use super::{ConfigError, OperatorConfig, Stamp};
 /// Bytes of the file.
 const MAX_BYTES: u64 = 1 << 20;
 /// A file that is being written in place can be cut short and still be valid, with destinations missing; so it counts
-/// once it has not changed for this long. A file that took the place of another by a rename is whole, and counts at once.
+/// once it has not changed for this long. A file that took the place of another by a rename is whole, and counts at once,
+/// unless it is empty: an editor may have put it there to write into it.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// Why the file does not count. What was configured before stays.
@@ -83,7 +84,7 @@ impl ConfigFile {
             Seen::File { stamp: seen, since, .. } if seen == stamp => {
                 (since, now.saturating_duration_since(since) >= SETTLE)
             }
-            Seen::File { stamp: seen, .. } => (now, !seen.is_same_file(&stamp)),
+            Seen::File { stamp: seen, .. } => (now, !seen.is_same_file(&stamp) && !stamp.is_empty()),
             Seen::Absent => (now, false),
             Seen::Nothing => (now, true),
         };
@@ -189,6 +190,20 @@ mod tests {
         assert_eq!(desk.later(), names(&["one"]));
         desk.write(ONE);
         assert_eq!((desk.poll(), desk.later()), (None, None), "its contents are the same");
+    }
+
+    #[test]
+    fn an_editor_that_puts_an_empty_file_in_place_of_the_old_one_takes_nothing_away() {
+        let mut desk = Desk::new();
+        desk.rename(ONE);
+        assert_eq!(desk.poll(), names(&["one"]));
+        // As vim saves: the old file becomes a backup, a new one is made, and then written.
+        desk.rename("");
+        assert_eq!(desk.poll(), None);
+        desk.write(TWO);
+        assert_eq!((desk.poll(), desk.later()), (None, names(&["two"])));
+        desk.rename("");
+        assert_eq!((desk.poll(), desk.later()), (None, names(&[])), "an empty file that stays is meant");
     }
 
     #[test]

@@ -34,8 +34,13 @@ impl Stamp {
         SystemTime::now().duration_since(changed).unwrap_or_else(|future| future.duration())
     }
 
+    /// Returns true if the file has no bytes, as every file has that is about to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
     /// Whether it is the same file, whatever stands in it.
-    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
