@@ -1,6 +1,6 @@
 //! The loading of one plugin, on a thread of its own: read, hash, check, compile, try out.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -188,7 +188,10 @@ impl Files {
 /// Reads a whole file, but no more than it may have.
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
-    File::open(path)
+    // Opening a pipe would wait for somebody to write into it.
+    fs::metadata(path)
+        .and_then(|metadata| if metadata.is_file() { Ok(()) } else { Err(io::Error::other("it is not a file")) })
+        .and_then(|()| File::open(path))
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(|error| Refusal::Read { path: path.to_owned(), error })?;
     if bytes.len() as u64 > limit {
