@@ -19,6 +19,7 @@ mod pool;
 mod ready;
 mod remedy;
 mod report;
+mod rest;
 mod scan;
 mod share;
 mod starts;

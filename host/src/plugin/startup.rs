@@ -78,7 +78,7 @@ impl Startup {
         let Some(book) = self.books.get(name) else { return Standing::Settled };
         let current = book.current();
         match current.state {
-            State::Live | State::Disabled | State::Removed => Standing::Settled,
+            State::Live | State::Disabled | State::Ending | State::Removed => Standing::Settled,
             State::Loading => Standing::Loading,
             State::Stopped => Standing::Failed("Hottap was shut down".to_owned()),
             State::Refused => {

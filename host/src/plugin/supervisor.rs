@@ -16,12 +16,13 @@ use super::operator::Operator;
 use super::plan::{Action, Known, plan};
 use super::pool::Handle;
 use super::remedy;
+use super::rest::Rest;
 use super::scan::Found;
 use super::startup::Startup;
 use super::watch::Watch;
 use super::worker::{Order, Worker};
 use crate::collect::Collector;
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, Stamp};
 use crate::metrics::Registry;
 use crate::rpc::{Level, MAX_STARTERS};
 use crate::tracer::{Core, MAX_PLUGINS};
@@ -83,6 +84,7 @@ pub(crate) struct Supervisor {
     loading: BTreeMap<Name, Instant>,
     /// Files that failed while they may still have been being written: when to try them once more.
     unsettled: BTreeMap<Name, Instant>,
+    rest: Rest,
 }
 
 impl Supervisor {
@@ -118,6 +120,7 @@ impl Supervisor {
             ending: BTreeMap::new(),
             loading: BTreeMap::new(),
             unsettled: BTreeMap::new(),
+            rest: Rest::default(),
         }
     }
 
@@ -128,7 +131,8 @@ impl Supervisor {
             self.look();
             self.startup.changed();
             let now = Instant::now();
-            let due = self.unsettled.values().map(|at| at.saturating_duration_since(now)).min();
+            let due = self.unsettled.values().copied().chain(self.rest.due()).min();
+            let due = due.map(|at| at.saturating_duration_since(now));
             match events.recv_timeout(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))) {
                 Ok(Event::Look) => {
                     let gathered = Instant::now() + GATHER;
@@ -187,8 +191,10 @@ impl Supervisor {
             // Forgetting what was seen of it makes the plan load it again.
             self.known.insert(name, None);
         }
+        let waiting = self.rest.look(&self.known, &found, now, Stamp::age);
         for action in plan(&self.known, &found) {
             match action {
+                Action::Load(name, _) | Action::Remove(name) if waiting.contains(&name) => {}
                 Action::Load(name, found) => self.load(name, found),
                 Action::Remove(name) => {
                     self.known.remove(&name);

@@ -3,7 +3,6 @@
 #![recursion_limit = "256"]
 #![cfg(test)]
 
-#[expect(dead_code, reason = "nobody here looks at the memory")]
 #[path = "../server/apart.rs"]
 mod apart;
 #[cfg(feature = "tonic")]

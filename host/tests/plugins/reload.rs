@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant, SystemTime};
 
 use hottap::rpc::Side;
 
+use crate::apart::{self, assert_grown_by_at_most, resident};
 use crate::guests::{QUIET, Wat};
 use crate::house::House;
 
@@ -51,6 +53,31 @@ fn a_swap_loses_no_call() {
     let tracer = house.settled("quiet", made);
     assert_eq!(tracer["committed"], made, "{tracer:#}");
     assert_eq!(tracer["loads"], 7);
+}
+
+#[test]
+fn generations_that_are_gone_leave_no_memory_behind() {
+    apart::run("reload::swaps_with_memory_flat");
+}
+
+#[test]
+#[ignore = "looks at its process's memory: the test above runs it in one of its own"]
+fn swaps_with_memory_flat() {
+    const MIB: usize = 1 << 20;
+    // There is room for the configuration in its memory.
+    const ROOMY: Wat = Wat { items: "(func $grow (drop (memory.grow (i32.const 32)))) (start $grow)", ..QUIET };
+    let house = House::new();
+    house.drop_in("roomy.wasm", ROOMY.component());
+    house.until_live("roomy");
+    let swap = |number: usize| {
+        let text = "x".repeat(MIB - 100);
+        house.drop_in("roomy.toml", format!("[config]\nnumber = {number}\ntext = \"{text}\"\n"));
+        house.until("roomy", "swapped", |tracer| tracer["loads"] == number + 1);
+    };
+    (1..=5).for_each(swap);
+    let before = resident();
+    (6..=30).for_each(swap);
+    assert_grown_by_at_most(before, 16 << 20);
 }
 
 #[test]
@@ -115,6 +142,120 @@ fn the_plugin_dir_may_come_later_and_be_replaced_as_a_whole() {
     symlink(&two, house.outside().join("next")).expect("linked");
     fs::rename(house.outside().join("next"), house.outside().join("plugins")).expect("renamed");
     house.until("quiet", "swapped", |tracer| tracer["generation"] != first["generation"]);
+}
+
+#[test]
+fn a_manifest_that_is_emptied_to_be_written_does_not_count_as_an_empty_one() {
+    let house = House::new();
+    house.drop_in("quiet.toml", "enabled = false\n");
+    house.drop_in("quiet.wasm", QUIET.component());
+    house.until("quiet", "disabled", |tracer| tracer["state"] == "disabled");
+    // As the shell does it: `generate > quiet.toml`, where what is to be written comes later or never.
+    let began = Instant::now();
+    fs::write(house.file("quiet.toml"), "").expect("written");
+    house.until_live("quiet");
+    assert!(began.elapsed() >= Duration::from_secs(1), "it was given the time to be written: {:?}", began.elapsed());
+}
+
+#[test]
+fn a_module_that_an_editor_or_a_build_tool_moves_away_stays_live_for_a_moment() {
+    let house = House::new();
+    house.drop_in("quiet.wasm", QUIET.component());
+    house.until_live("quiet");
+    let began = Instant::now();
+    house.remove("quiet.wasm");
+    house.until("quiet", "removed", |tracer| tracer["state"] == "removed");
+    assert!(began.elapsed() >= Duration::from_millis(200), "it could have come back: {:?}", began.elapsed());
+}
+
+#[test]
+fn a_manifest_that_cannot_be_followed_or_is_no_file_is_not_passed_over() {
+    let house = House::new();
+    house.drop_in("quiet.wasm", QUIET.component());
+    let first = house.until_live("quiet")["generation"].clone();
+    let status = std::process::Command::new("mkfifo").arg(house.file("draft.toml")).status().expect("mkfifo runs");
+    assert!(status.success());
+    for make in [
+        &(|| symlink("nowhere", house.file("quiet.toml")).expect("linked")) as &dyn Fn(),
+        &|| fs::create_dir(house.file("quiet.toml")).expect("made"),
+        &|| fs::rename(house.file("draft.toml"), house.file("quiet.toml")).expect("renamed"),
+    ] {
+        make();
+        // It would widen the scope of a tracer, or enable it, to load it as if there was no manifest.
+        let quiet = house.until("quiet", "refused", |tracer| !tracer["last_error"].is_null());
+        let message = quiet["last_error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("quiet.toml cannot be read"), "{message}");
+        assert_eq!((&quiet["state"], &quiet["generation"]), (&"live".into(), &first));
+        let path = house.file("quiet.toml");
+        fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).expect("removed");
+        house.until("quiet", "mended", |tracer| tracer["last_error"].is_null());
+    }
+}
+
+#[test]
+fn a_link_to_a_module_that_is_gone_leaves_the_live_one_live() {
+    let house = House::new();
+    let build = house.outside().join("build.wasm");
+    fs::write(&build, QUIET.component()).expect("written");
+    symlink(&build, house.file("quiet.wasm")).expect("linked");
+    let first = house.until_live("quiet")["generation"].clone();
+    fs::remove_file(&build).expect("removed");
+    let quiet = house.until("quiet", "refused", |tracer| !tracer["last_error"].is_null());
+    assert_eq!((&quiet["state"], &quiet["generation"]), (&"live".into(), &first));
+    fs::write(&build, OTHER.component()).expect("written");
+    house.until("quiet", "swapped", |tracer| tracer["generation"] != first && tracer["last_error"].is_null());
+    house.remove("quiet.wasm");
+    house.until("quiet", "removed", |tracer| tracer["state"] == "removed");
+}
+
+#[test]
+fn a_bad_module_with_a_time_in_the_future_is_refused_all_the_same() {
+    let house = House::new();
+    let draft = house.outside().join("tomorrow");
+    fs::write(&draft, "hello").expect("written");
+    let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    let file = fs::File::options().write(true).open(&draft).expect("opened");
+    file.set_modified(tomorrow).expect("set");
+    fs::rename(draft, house.file("bad.wasm")).expect("renamed");
+    let bad = house.until("bad", "refused", |tracer| tracer["state"] == "refused");
+    assert!(bad["last_error"]["message"].as_str().is_some_and(|message| message.contains("is not WebAssembly")));
+}
+
+#[test]
+fn a_plugin_dir_that_is_removed_and_made_again_is_watched_again() {
+    let house = House::new();
+    house.drop_in("quiet.wasm", QUIET.component());
+    house.until_live("quiet");
+    let directory = house.outside().join("plugins");
+    for _ in 0..2 {
+        fs::remove_dir_all(&directory).expect("removed");
+        house.until("quiet", "removed", |tracer| tracer["state"] == "removed");
+        fs::create_dir(&directory).expect("made");
+        house.drop_in("quiet.wasm", QUIET.component());
+        house.until_live("quiet");
+    }
+}
+
+#[test]
+fn a_plugin_dir_with_more_in_it_than_is_looked_at_keeps_what_is_live() {
+    let house = House::new();
+    house.drop_in("quiet.wasm", QUIET.component());
+    house.until_live("quiet");
+    for index in 0..5_000 {
+        fs::write(house.file(&format!("{index}.txt")), "").expect("written");
+    }
+    // A module that is not found any more would be gone by now: what cannot be seen whole is not taken for the truth.
+    house.drop_in("other.wasm", OTHER.component());
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(500) {
+        assert_eq!(house.tracer("quiet")["state"], "live");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    for index in 0..5_000 {
+        house.remove(&format!("{index}.txt"));
+    }
+    house.until_live("other");
+    assert_eq!(house.tracer("quiet")["loads"], 1);
 }
 
 #[test]
