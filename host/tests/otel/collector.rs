@@ -43,6 +43,8 @@ pub(crate) enum Manner {
     Lengthy(u16),
     /// With something that is no answer.
     Babbles,
+    /// It takes everything, and says so in an encoding of its own: the type and the text.
+    Says(&'static str, &'static str),
     /// Never.
     Hangs,
 }
@@ -167,7 +169,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
             Manner::TakesUpTo(_) | Manner::IsBusyFrom(_) | Manner::HangsFrom(_) => Manner::Takes,
             other => other,
         };
-        if matches!(manner, Manner::Takes | Manner::Refuses(_)) {
+        if matches!(manner, Manner::Takes | Manner::Refuses(_) | Manner::Says(..)) {
             if is_traces {
                 state.traces.push(ExportTraceServiceRequest::decode(message).expect("a request"));
             } else {
@@ -180,6 +182,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         Manner::Hangs => std::future::pending().await,
         Manner::Takes | Manner::TakesUpTo(_) | Manner::IsBusyFrom(_) | Manner::HangsFrom(_) => Vec::new(),
         Manner::Babbles => b"<html>welcome</html>".to_vec(),
+        Manner::Says(_, text) => text.as_bytes().to_vec(),
         Manner::Refuses(rejected_spans) => {
             let partial = ExportTracePartialSuccess { rejected_spans, error_message: "too old".into() };
             ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
@@ -194,6 +197,9 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         }
     };
     let mut response = Response::new(if is_grpc && manner != Manner::Babbles { framed(&said) } else { whole(said) });
+    if let Manner::Says(media, _) = manner {
+        response.headers_mut().insert("content-type", HeaderValue::from_static(media));
+    }
     if let Manner::Answers(status) | Manner::Lengthy(status) = manner {
         *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     }

@@ -21,6 +21,7 @@ mod steps;
 #[path = "../layers/world.rs"]
 mod world;
 
+mod answers;
 mod attempts;
 mod collector;
 #[cfg(all(feature = "client", feature = "server"))]

@@ -22,8 +22,8 @@ const MAX_REASON_BYTES: usize = 256;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Taken, all but so many, for a reason.
-    Taken { rejected: u64, reason: String },
+    /// Taken, all but so many; what the collector says of it, which is nothing as a rule.
+    Taken { rejected: u64, words: String },
     /// Later perhaps; after this time, if it said so.
     Later { reason: String, after: Option<Duration> },
     /// Never.
@@ -58,7 +58,7 @@ pub(super) fn weigh(protocol: Protocol, signal: Signal, answer: &Answer, now: Sy
 
 fn http(signal: Signal, answer: &Answer, now: SystemTime) -> Verdict {
     match answer.status.as_u16() {
-        200..=299 => taken(signal, &answer.body),
+        200..=299 => taken_over_http(signal, answer),
         429 | 502 | 503 | 504 => {
             let wish = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
             let after = wish.and_then(|wish| retry_after(wish, now)).map(|after| after.min(MAX_WAIT));
@@ -108,6 +108,37 @@ fn refusal(code: u16, answer: &Answer) -> String {
     }
 }
 
+/// A success over HTTP, by the type of what it says.
+///
+/// Not every collector answers in the encoding that it was sent. What comes in JSON is read; what comes in another type is
+/// taken at its status. A page of HTML is what servers answer with that know no collector's path.
+fn taken_over_http(signal: Signal, answer: &Answer) -> Verdict {
+    let media = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media.as_str() {
+        _ if answer.body.is_empty() => Verdict::Taken { rejected: 0, words: String::new() },
+        "" | "application/x-protobuf" | "application/protobuf" => taken(signal, &answer.body),
+        "application/json" => taken_in_json(signal, &answer.body),
+        "text/html" => no_collector(),
+        _ => Verdict::Taken { rejected: 0, words: String::new() },
+    }
+}
+
+/// The answer's message as JSON.
+fn taken_in_json(signal: Signal, body: &[u8]) -> Verdict {
+    let Ok(serde_json::Value::Object(message)) = serde_json::from_slice(body) else { return no_collector() };
+    let partial = message.get("partialSuccess");
+    let part = |key| partial.and_then(|partial| partial.get(key));
+    let rejected = part(match signal {
+        Signal::Traces => "rejectedSpans",
+        Signal::Metrics => "rejectedDataPoints",
+    });
+    // Numbers of 64 bits are texts in protobuf's JSON, and not in everybody's.
+    let rejected = rejected.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
+    let words = part("errorMessage").and_then(serde_json::Value::as_str).unwrap_or_default();
+    Verdict::Taken { rejected: rejected.unwrap_or(0), words: cut(words, MAX_REASON_BYTES).to_owned() }
+}
+
 /// The answer's message, which says how much was refused, and why.
 fn taken(signal: Signal, body: &[u8]) -> Verdict {
     let partial = match signal {
@@ -118,11 +149,8 @@ fn taken(signal: Signal, body: &[u8]) -> Verdict {
         }),
     };
     let Ok(partial) = partial else { return no_collector() };
-    let (rejected, reason) = partial.unwrap_or_default();
-    Verdict::Taken {
-        rejected: u64::try_from(rejected).unwrap_or(0),
-        reason: format!("it refuses some of it: {:?}", cut(&reason, MAX_REASON_BYTES)),
-    }
+    let (rejected, words) = partial.unwrap_or_default();
+    Verdict::Taken { rejected: u64::try_from(rejected).unwrap_or(0), words: cut(&words, MAX_REASON_BYTES).to_owned() }
 }
 
 fn no_collector() -> Verdict {
@@ -174,6 +202,70 @@ mod tests {
             let verdict = weigh(Protocol::Http, Signal::Traces, &answer(status, &[], body), SystemTime::UNIX_EPOCH);
             assert_eq!(kind(&verdict), expected, "{status}: {reason}");
         }
+    }
+
+    #[test]
+    fn a_success_is_read_by_its_type() {
+        let some = |rejected, words: &str| Verdict::Taken { rejected, words: words.to_owned() };
+        let never = no_collector;
+        for (signal, media, body, expected, reason) in [
+            (Signal::Traces, "application/json", "{}", some(0, ""), "all of it, in JSON"),
+            (Signal::Traces, "application/json", "", some(0, ""), "nothing"),
+            (
+                Signal::Traces,
+                "Application/JSON; charset=utf-8",
+                r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too old"}}"#,
+                some(3, "too old"),
+                "a text for a number",
+            ),
+            (
+                Signal::Metrics,
+                "application/json",
+                r#"{"partialSuccess":{"rejectedDataPoints":2}}"#,
+                some(2, ""),
+                "a number",
+            ),
+            (
+                Signal::Metrics,
+                "application/json",
+                r#"{"partialSuccess":{"rejectedSpans":2}}"#,
+                some(0, ""),
+                "of others",
+            ),
+            (
+                Signal::Traces,
+                "application/json",
+                r#"{"partialSuccess":{"rejectedSpans":-3}}"#,
+                some(0, ""),
+                "less than none",
+            ),
+            (Signal::Traces, "application/json", r#"{"partialSuccess":{}}"#, some(0, ""), "as if it was not set"),
+            (
+                Signal::Traces,
+                "application/json",
+                r#"{"partialSuccess":{"errorMessage":"old names"}}"#,
+                some(0, "old names"),
+                "a warning",
+            ),
+            (Signal::Traces, "application/json", "[1]", never(), "no message"),
+            (Signal::Traces, "application/json", "{", never(), "cut off"),
+            (Signal::Traces, "text/plain", "OK", some(0, ""), "the status says it all"),
+            (Signal::Traces, "text/html; charset=utf-8", "<html>", never(), "a page"),
+            (Signal::Traces, "application/x-protobuf", "<html>", never(), "not what it says"),
+            (Signal::Traces, "", "<html>", never(), "a page"),
+        ] {
+            let headers: &[_] = if media.is_empty() { &[] } else { &[("content-type", media)] };
+            let verdict = weigh(Protocol::Http, signal, &answer(200, headers, body.as_bytes()), SystemTime::UNIX_EPOCH);
+            assert_eq!(verdict, expected, "{reason}: {media} {body}");
+        }
+        let long = format!(r#"{{"partialSuccess":{{"errorMessage":"{}"}}}}"#, "x".repeat(10_000));
+        let verdict = weigh(
+            Protocol::Http,
+            Signal::Traces,
+            &answer(200, &[("content-type", "application/json")], long.as_bytes()),
+            SystemTime::UNIX_EPOCH,
+        );
+        assert_eq!(verdict, some(0, &"x".repeat(MAX_REASON_BYTES)));
     }
 
     #[test]

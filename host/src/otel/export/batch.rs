@@ -270,14 +270,15 @@ impl Sender {
             let verdict = self.collector.send(&packed, left);
             let Shared { account, trouble, .. } = &*self.shared;
             let (reason, after) = match verdict {
-                Verdict::Taken { rejected: 0, .. } => {
+                Verdict::Taken { rejected: 0, words } => {
                     trouble.is_over();
+                    trouble.says(&words);
                     account.delivered(count, 0);
                     return 0;
                 }
-                Verdict::Taken { rejected, reason } => {
+                Verdict::Taken { rejected, words } => {
                     let rejected = rejected.min(count as u64);
-                    trouble.is(&reason, rejected);
+                    trouble.is_partial(&words, rejected);
                     account.delivered(count, rejected);
                     return rejected;
                 }

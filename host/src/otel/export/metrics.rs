@@ -91,9 +91,12 @@ impl Exporter {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let (reason, after) = match collector.send(&packed, left) {
-                Verdict::Taken { rejected: 0, .. } => return Ok(0),
-                Verdict::Taken { rejected, reason } => {
-                    self.trouble.is(&reason, 0);
+                Verdict::Taken { rejected: 0, words } => {
+                    self.trouble.says(&words);
+                    return Ok(0);
+                }
+                Verdict::Taken { rejected, words } => {
+                    self.trouble.is_partial(&words, 0);
                     let rejected = rejected.min(points as u64);
                     self.account.rejected(rejected);
                     return Ok(rejected);

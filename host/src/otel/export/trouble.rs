@@ -21,6 +21,8 @@ pub(super) struct Trouble {
 
 #[derive(Debug, Default)]
 struct State {
+    /// When the collector's words about what it took were last told.
+    said: Option<Instant>,
     /// The log knows of it.
     told: bool,
     /// How many were lost that the log does not know of.
@@ -47,6 +49,15 @@ impl State {
         true
     }
 
+    /// The collector says something of what it took. True if the log is to say so.
+    fn says(&mut self, now: Instant) -> bool {
+        let quiet = self.said.is_none_or(|said| now.saturating_duration_since(said) >= MOST);
+        if quiet {
+            self.said = Some(now);
+        }
+        quiet
+    }
+
     /// Something was delivered. How many were lost, if the log is to say that it is over.
     fn is_over(&mut self) -> Option<u64> {
         std::mem::take(&mut self.told).then(|| std::mem::take(&mut self.lost))
@@ -69,6 +80,23 @@ impl Trouble {
                  tried on: nothing more is said until it does"
             );
         }
+    }
+
+    /// The collector took everything, and has this to say of it: told once an hour.
+    pub(super) fn says(&self, words: &str) {
+        if !words.is_empty() && self.state.lock().unwrap_or_else(PoisonError::into_inner).says(Instant::now()) {
+            tracing::warn!(
+                what = self.what,
+                collector = self.collector,
+                words,
+                "the OpenTelemetry collector takes what is sent, and warns; look at its documentation for these words"
+            );
+        }
+    }
+
+    /// The collector took all but so many, and has this to say of it.
+    pub(super) fn is_partial(&self, words: &str, lost: u64) {
+        self.is(&format_args!("it refuses some of it: {words:?}"), lost);
     }
 
     /// Something was delivered.
@@ -99,6 +127,13 @@ mod tests {
         assert_eq!(state.is_over(), None);
         assert!(state.is(1, at(200_000)), "the next one is another");
         assert_eq!(state.is_over(), Some(1));
+    }
+
+    #[test]
+    fn a_warning_of_the_collectors_is_a_line_an_hour() {
+        let (mut state, began) = (State::default(), Instant::now());
+        let lines = (0..86_400).filter(|&second| state.says(began + Duration::from_secs(second))).count();
+        assert_eq!(lines, 24);
     }
 
     #[test]
