@@ -253,7 +253,7 @@ pub(super) fn rpc(trace: TraceContext, headers: &HeaderMap) -> RpcHandle {
     let info = RpcInfo::new(1, Side::Server, Method::new("a.B/C"), trace, stats);
     let (extensions, tracestate) =
         super::incoming(Propagators::default(), Propagators::default().extract(headers), headers);
-    RpcHandle::new(info, tracestate, extensions)
+    RpcHandle::new(info, 0, tracestate, extensions)
 }
 
 #[cfg(test)]

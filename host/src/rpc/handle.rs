@@ -29,6 +29,8 @@ pub struct RpcHandle(Arc<Shared>);
 
 struct Shared {
     info: RpcInfo,
+    /// The number of the Hottap whose layer observes the call; 0 for a call that is no request.
+    observer: u64,
     /// None before the handler has said anything, and after the call has finished.
     notes: Mutex<Said>,
     tracestate: Option<HeaderValue>,
@@ -45,9 +47,20 @@ enum Said {
 }
 
 impl RpcHandle {
-    /// `tracestate` and `extensions` are what calls that the handler makes go on with.
-    pub(crate) fn new(info: RpcInfo, tracestate: Option<HeaderValue>, extensions: CallExtensions) -> Self {
-        Self(Arc::new(Shared { info, notes: Mutex::default(), tracestate, extensions }))
+    /// `observer` is the number of the Hottap whose layer observes the call, 0 for a call that is no request. `tracestate`
+    /// and `extensions` are what calls that the handler makes go on with.
+    pub(crate) fn new(
+        info: RpcInfo,
+        observer: u64,
+        tracestate: Option<HeaderValue>,
+        extensions: CallExtensions,
+    ) -> Self {
+        Self(Arc::new(Shared { info, observer, notes: Mutex::default(), tracestate, extensions }))
+    }
+
+    /// Returns true if a layer of the Hottap with this number observes the call.
+    pub(crate) fn is_observed_by(&self, observer: u64) -> bool {
+        self.0.observer == observer
     }
 
     /// What was known of the call when its handler was called: who, what, when, until when.

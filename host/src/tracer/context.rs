@@ -89,9 +89,10 @@ impl CallContext {
         Some((self.info.trace, self.tracestate.clone()))
     }
 
-    /// What a handler has of the call.
-    pub(crate) fn handle(&self) -> RpcHandle {
-        RpcHandle::new(self.info.clone(), self.tracestate.clone(), self.extensions.clone())
+    /// What a handler has of the call. `observer` is the number of the Hottap whose layer observes it, 0 for a call that is
+    /// no request.
+    pub(crate) fn handle(&self, observer: u64) -> RpcHandle {
+        RpcHandle::new(self.info.clone(), observer, self.tracestate.clone(), self.extensions.clone())
     }
 
     /// Gives the call another trace identity, which everything after this sees: the tracers that start later, the

@@ -41,6 +41,7 @@ mod node;
 mod node_connect;
 mod panics;
 mod python;
+mod routers;
 mod traces;
 mod unread;
 mod web;

@@ -77,6 +77,13 @@ async fn the_status_comes_from_wherever_it_is_told() {
             (Some(14), Outcome::Error, "UNAVAILABLE"),
             "in headers, with nothing after them",
         ),
+        (
+            200,
+            &[WEB, ("grpc-status", "14")],
+            vec![message(0x80, b"")],
+            (Some(14), Outcome::Error, "UNAVAILABLE"),
+            "in headers, with a last frame that is empty",
+        ),
         (200, &web, vec![message(0, b"abc")], (Some(2), Outcome::Error, "missing_status"), "nowhere"),
         (503, &[], vec![b"<html>".to_vec()], (Some(14), Outcome::Error, "503"), "by HTTP"),
         (200, &web, vec![message(0x80, b"\0\0\0")], frame, "trailers that are none"),

@@ -15,7 +15,7 @@ use crate::layer::protocol::http::ResponseTo;
 use crate::layer::protocol::{self, Head};
 use crate::layer::{Probe, ResponseBody, ResponseFuture, Route};
 use crate::propagate::{self, Parent};
-use crate::rpc::{Peer, RpcInfo, RpcNotes, Side};
+use crate::rpc::{Peer, RpcHandle, RpcInfo, RpcNotes, Side};
 use crate::tracer::{Begun, RequestHead};
 
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
@@ -65,6 +65,8 @@ impl<S> ClientService<S> {
         R: Body,
     {
         let core = self.layer.tap.core();
+        // A request that is passed on is another one to whoever gets it.
+        request.extensions_mut().remove::<RpcHandle>();
         let Some((begun, head)) = begin(&self.layer, &request) else {
             propagate::forward(core.propagators, request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));

@@ -44,7 +44,7 @@ impl<S, Req, Res, Err> EndpointService<S, Req, Res, Err> {
         });
         // There are no headers to see or to set.
         call.start_plugins(&mut HeaderMap::new());
-        let rpc = call.context().handle();
+        let rpc = call.context().handle(0);
         let (business, attempts) = (about.business.clone(), about.attempts.clone());
         Some(Observed { call, rpc, business, attempts, error_type: about.error_type })
     }

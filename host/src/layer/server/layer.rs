@@ -19,6 +19,9 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// transport has taken the last of the response, when it drops the response or its future before (the client is gone, or
 /// the deadline has passed), or when something inside panics. The panic goes on; responses and errors pass unchanged.
 ///
+/// Where one of them stands around another of the same Hottap, as the runtime's around a router's, the outer one observes
+/// the request: it is one call. A layer with tracers or a classifier of its own observes it once more, for those.
+///
 /// - **Method**: the path of a call of gRPC, gRPC-web or Connect; otherwise the HTTP method and the route that a router has
 ///   told (axum's `MatchedPath`, or a [`Route`](crate::Route)), never the path.
 /// - **Trace**: a valid `traceparent` is the parent; otherwise a trace starts here. Client calls that the handler makes

@@ -43,6 +43,10 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if is_observed(&self.layer, request.extensions()) {
+            let request = request.map(|body| RequestBody::new(body, None));
+            return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
+        }
         let Some((begun, head)) = begin(&self.layer, &request) else {
             let headers = request.headers();
             let mut ambient =
@@ -69,6 +73,15 @@ where
         };
         ResponseFuture::new(inner, owner, ambient)
     }
+}
+
+/// Returns true if a layer of the same Hottap around this one observes the request already: it is one call. A layer with
+/// tracers or a classifier of its own observes it all the same, for their sake.
+#[inline]
+fn is_observed(layer: &ServerLayer, extensions: &Extensions) -> bool {
+    layer.own.is_none()
+        && layer.classify.is_none()
+        && extensions.get::<RpcHandle>().is_some_and(|rpc| rpc.is_observed_by(layer.tap.core().id))
 }
 
 /// None if nobody wants the call.
@@ -123,7 +136,7 @@ fn observe<B: Body>(
         info.set_local(local);
         info.set_peer(peer);
     });
-    let rpc = active.call().context().handle();
+    let rpc = active.call().context().handle(core.id);
     active.handled_by(rpc.clone());
     active.exchange().record(EventKind::SERVER_HANDLE_START);
     let tap = active.request_tap(head.length.announced(request.body()));
