@@ -183,3 +183,34 @@ fn the_harness_for_tracers_has_the_hosts_rules_for_headers() {
     assert_eq!(list(HARNESS, "NEVER"), lists(UNGRANTABLE, &["IDENTITY", "CONNECTION"]));
     assert_eq!(list(HARNESS, "NEVER_SET"), lists(UNGRANTABLE, &["LENGTH", "READING", "OWN"]));
 }
+
+/// Returns true if there is such a function in one of the files that a path such as `plugin::rest` can mean.
+fn is_a_test(path: &str) -> bool {
+    let Some((module, name)) = path.rsplit_once("::") else { return false };
+    let (root, module) = (Path::new(env!("CARGO_MANIFEST_DIR")), module.replace("::", "/"));
+    let guest = module.split_once('/').map(|(plugin, file)| format!("../plugins/{plugin}/src/{file}.rs"));
+    let files = [format!("tests/{module}.rs"), format!("src/{module}.rs"), format!("src/{module}/mod.rs")];
+    files.into_iter().chain(guest).any(|file| {
+        let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+        let head = format!("fn {name}() ");
+        text.match_indices(&head)
+            .any(|(at, _)| text[..at].trim_end().trim_end_matches("async").trim_end().ends_with(']'))
+    })
+}
+
+#[test]
+fn the_reports_of_others_name_tests_that_exist() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reports.md");
+    let table = fs::read_to_string(path).expect("readable");
+    let mut rows = 0;
+    for row in table.lines().filter(|row| row.starts_with("| [")) {
+        rows += 1;
+        let (_, tests) = row.trim_end_matches('|').rsplit_once('|').expect("a row has columns");
+        let mut named = tests.split('`').skip(1).step_by(2).peekable();
+        assert!(named.peek().is_some(), "a report without a test: {row}");
+        for test in named {
+            assert!(is_a_test(test), "there is no test {test}");
+        }
+    }
+    assert!(rows > 50, "rows begin as they are looked for");
+}

@@ -191,6 +191,18 @@ fn a_time_that_is_free_is_not_changed() {
 }
 
 #[test]
+fn tags_are_in_the_order_of_their_names() {
+    let mut host = harness(json!({"tags": {"a": "1", "nn": "2", "z z": "3"}}));
+    host.finish([TestCall::server("a.B/C").error("UNAVAILABLE", "")]);
+    host.flush();
+    let payload = host.outbox()[0].bytes.clone();
+    let line = String::from_utf8(payload).expect("UTF-8");
+    let series = line.split_once(" count=").expect("fields follow").0;
+    let keys: Vec<&str> = series.split(',').skip(1).filter_map(|tag| tag.split_once('=')).map(|(key, _)| key).collect();
+    assert!(keys.is_sorted() && keys.len() == 9, "{keys:?}");
+}
+
+#[test]
 fn whatever_texts_there_are_a_server_reads_them_back() {
     let mut random = Random(7);
     for round in 0..300 {
