@@ -18,9 +18,14 @@ pub(crate) fn tag(into: &mut Vec<u8>, key: &str, value: &str) {
         return;
     }
     into.push(b',');
-    escaped(into, cut(key), is_special);
+    tag_key(into, key);
     into.push(b'=');
     escaped(into, cut(value), is_special);
+}
+
+/// Writes a tag's name.
+pub(crate) fn tag_key(into: &mut Vec<u8>, key: &str) {
+    escaped(into, cut(key), is_special);
 }
 
 /// Writes a whole number. `prefix` is what comes before the value: separator, name and `=`.

@@ -8,6 +8,18 @@ use crate::kind::{self, Tags};
 use crate::line;
 use crate::stamp::Stamp;
 
+/// The fields of a line; the last three only where texts are wanted.
+pub(crate) const FIELDS: [&str; 8] = [
+    "duration_ns",
+    "sent_bytes",
+    "received_bytes",
+    "sent_messages",
+    "received_messages",
+    "trace_id",
+    "peer",
+    "error_message",
+];
+
 /// The tracer's work when each call is a point.
 #[derive(Debug)]
 pub(crate) struct Points {

@@ -4,6 +4,17 @@ use std::cell::Cell;
 
 use crate::line;
 
+/// The fields of a line but for the buckets', in the order in which they are written.
+pub(crate) const FIELDS: [&str; 7] =
+    ["count", "errors", "duration_sum_ns", "duration_min_ns", "duration_max_ns", "sent_bytes", "received_bytes"];
+
+/// Returns true if a name could be that of a bucket's field, whatever the bounds are.
+pub(crate) fn is_bucket(name: &str) -> bool {
+    let Some(bound) = name.strip_prefix("le_") else { return false };
+    let unit = bound.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < bound.len() && matches!(unit, "ns" | "us" | "ms" | "s")
+}
+
 /// The bounds of buckets in nanoseconds, and the names of their fields.
 #[derive(Debug)]
 pub(crate) struct Buckets {

@@ -208,7 +208,10 @@ fn whatever_texts_there_are_a_server_reads_them_back() {
     for round in 0..300 {
         let (measurement, method, error, key, value, peer) =
             (random.text(), random.text(), random.text(), random.text(), random.text(), random.text());
-        let (measurement, key) = (format!("m{measurement}"), format!("k{key}"));
+        // What is configured has no line breaks; see `a_wrong_config_says_what_to_do`.
+        let one_line = |text: String| text.replace(char::is_control, "");
+        let (measurement, key, value) =
+            (one_line(format!("m{measurement}")), one_line(format!("k{key}")), one_line(value));
         let mut host = harness(json!({
             "points": true, "texts": true, "measurement": measurement, "tags": BTreeMap::from([(&key, &value)]),
         }));
@@ -259,6 +262,16 @@ fn a_wrong_config_says_what_to_do() {
         (json!({"tags": {"method": "x"}}), "`tags.method` is a name that every point has already"),
         (json!({"tags": {"time": "x"}}), "`tags.time`"),
         (json!({"tags": {"": "x"}}), "has no name"),
+        (json!({"tags": {" ": "x"}}), "has no name"),
+        (json!({"tags": {"_region": "x"}}), "`tags._region` must not begin with `_`"),
+        (json!({"tags": {"_time": "x"}}), "`tags._time` must not begin with `_`"),
+        (json!({"tags": {"a\nb": "x"}}), "`tags.a\\nb` has a line break"),
+        (json!({"tags": {"region": "eu\r\nrpc x=1"}}), "the value of `tags.region` has a line break"),
+        (json!({"tags": {"a/,b": "x", "a\\,b": "y"}}), "are one name as line protocol writes them"),
+        (json!({"tags": {"x".repeat(1100): "", format!("{}y", "x".repeat(1100)): ""}}), "are one name"),
+        (json!({"measurement": "_internal"}), "`measurement` must not begin with `_`"),
+        (json!({"measurement": "  "}), "`measurement` is blank"),
+        (json!({"measurement": "rpc\n"}), "`measurement` has a line break"),
         (json!({"tags": {"long": "x".repeat(5000)}}), "more than 4096 bytes"),
         (json!({"bounds_ms": [5, 1]}), "`bounds_ms` must be rising"),
         (json!({"bounds_ms": [-1]}), "`bounds_ms` must be rising"),
@@ -269,6 +282,28 @@ fn a_wrong_config_says_what_to_do() {
     }
     let slow = harness(json!({"interval_ms": 10_000, "bounds_ms": []}));
     assert_eq!(slow.settings().flush_every, Duration::from_secs(10));
+}
+
+#[test]
+fn a_tag_with_the_name_of_a_field_is_refused_whatever_the_mode() {
+    let modes = [json!({}), json!({"points": true, "texts": true}), json!({"bounds_ms": [0.000_001, 7, 60_000]})];
+    let mut names = BTreeSet::new();
+    for config in &modes {
+        let mut host = harness(config.clone());
+        host.finish([TestCall::server("a.B/C").peer("10.0.0.7:1").error("INTERNAL", "no")]);
+        host.flush();
+        names.extend(points(&host).into_iter().flat_map(|point| point.fields.into_keys()));
+    }
+    assert!(names.len() > 30 && names.contains("le_1ns") && names.contains("error_message"), "{names:?}");
+    for (name, mut config) in names.iter().flat_map(|name| modes.clone().map(|config| (name, config))) {
+        config["tags"] = json!({ name: "x" });
+        let refused = Harness::<Influxdb>::setup().config(&config).try_start().map(|_| ());
+        let error = refused.expect_err(name).to_string();
+        assert!(error.contains(&format!("`tags.{name}` is the name of a field")), "{error}");
+    }
+    for name in ["le_", "le_ms", "le_5", "le_5min", "level", "counts", "Time", "peers", "le_5ms_"] {
+        harness(json!({ "tags": { name: "x" } }));
+    }
 }
 
 #[test]
