@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod export;
 mod field;
+mod items;
 mod json_path;
 mod kinds;
 mod lines;

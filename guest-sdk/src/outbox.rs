@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::host;
 
+pub use crate::items::Items;
 pub use crate::lines::Lines;
 pub use crate::outlet::Outlet;
 
@@ -24,6 +25,16 @@ pub fn send(destination: &str, content_type: &str, payload: &[u8]) -> Result<(),
     })
 }
 
+/// Returns the bytes of the largest payload that a destination takes, as the operator has configured it at this moment;
+/// [`send`] refuses a larger one. None if the tracer may not use a destination of this name.
+///
+/// A destination of datagrams takes 1,432 bytes unless the operator says otherwise, the others a mebibyte. [`Lines`] and
+/// [`Items`] make payloads that fit.
+#[must_use]
+pub fn max_payload(destination: &str) -> Option<usize> {
+    host::max_payload(destination).map(|bytes| bytes as usize)
+}
+
 /// Why a payload was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -32,7 +43,7 @@ pub enum Refusal {
     NotAllowed,
     /// There is no space left: the destination is slow or away.
     Full,
-    /// The payload is larger than the operator lets one be.
+    /// The payload is larger than [`max_payload`].
     TooLarge,
     /// A reason that this version does not know.
     Other(u32),

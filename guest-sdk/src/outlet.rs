@@ -30,6 +30,8 @@ pub struct Outlet {
     refused: Counter,
     /// Why payloads are refused, until the outage is over.
     refusing: Option<Refusal>,
+    /// The destination's `max_payload` when the log was last told that a payload is too large for it.
+    too_large_for: Option<usize>,
     /// Payloads taken since the last one that was not.
     in_a_row: u32,
 }
@@ -47,7 +49,22 @@ impl Outlet {
             .labels(["reason"])
             .build();
         let (destination, content_type) = (destination.to_owned(), content_type.to_owned());
-        Self { destination, content_type, taken: taken.with(&[]), refused, refusing: None, in_a_row: 0 }
+        Self {
+            destination,
+            content_type,
+            taken: taken.with(&[]),
+            refused,
+            refusing: None,
+            too_large_for: None,
+            in_a_row: 0,
+        }
+    }
+
+    /// Returns the bytes of the largest payload that the destination takes at this moment; see
+    /// [`max_payload`](outbox::max_payload).
+    #[must_use]
+    pub fn max_payload(&self) -> Option<usize> {
+        outbox::max_payload(&self.destination)
     }
 
     /// Hands over a payload that holds so many items. True if it was taken.
@@ -63,6 +80,10 @@ impl Outlet {
             }
             Err(refusal) => {
                 self.refused.with(&[refusal.as_str()]).add(items as f64);
+                if refusal == Refusal::TooLarge {
+                    self.tell_too_large(payload.len());
+                    return false;
+                }
                 self.in_a_row = 0;
                 if self.refusing != Some(refusal) {
                     self.tell(Some(refusal));
@@ -70,6 +91,21 @@ impl Outlet {
                 false
             }
         }
+    }
+
+    /// Says so once for each size that the operator sets: that one payload is too large says nothing of the next.
+    fn tell_too_large(&mut self, bytes: usize) {
+        let max_payload = self.max_payload();
+        if max_payload.is_none() || self.too_large_for == max_payload {
+            return;
+        }
+        self.too_large_for = max_payload;
+        log::warn(format_args!(
+            "destination {:?} takes payloads of at most {} bytes, and one has {bytes}: raise the destination's \
+             `max_payload` in hottap.toml; what is larger is lost and counted",
+            self.destination,
+            max_payload.unwrap_or_default(),
+        ));
     }
 
     fn tell(&mut self, refusal: Option<Refusal>) {
@@ -142,6 +178,21 @@ mod tests {
                 "destination \"there\" takes payloads again",
             ]
         );
+    }
+
+    #[test]
+    fn a_payload_that_is_too_large_is_counted_and_the_log_says_once_what_to_raise() {
+        let mut host = Harness::<Sends>::setup().destination_of("there", 0).start();
+        host.finish(calls(3));
+        host.finish(calls(4));
+        host.set_max_payload("there", 1);
+        host.finish(calls(5));
+        host.flush();
+        assert_eq!(host.counter("sends.items.refused", &[("reason", "too_large")]), Some(7.0));
+        assert_eq!(host.counter("sends.items", &[]), Some(5.0));
+        assert_eq!(host.log().len(), 1);
+        let line = &host.log()[0].message;
+        assert!(line.contains("at most 0 bytes, and one has 1: raise the destination's `max_payload`"), "{line}");
     }
 
     #[test]

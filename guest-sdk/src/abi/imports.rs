@@ -51,6 +51,10 @@ pub(crate) fn send(destination: &str, content_type: &str, payload: &[u8]) -> Res
     host::outbox::send(destination, content_type, payload)
 }
 
+pub(crate) fn max_payload(destination: &str) -> Option<u32> {
+    host::outbox::max_payload(destination)
+}
+
 pub(crate) fn log(severity: u8, message: &str) {
     host::log::write(severity, message);
 }

@@ -1,12 +1,13 @@
 //! The harness itself: makes the tracer, hands over calls, flushes, and shows what came of it.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::call::{EPOCH, TestCall};
-use super::host::{LogLine, Payload, Settings};
+use super::host::{LogLine, MAX_PAYLOAD, Payload, Settings};
 use super::metrics::{HistogramValue, Kind};
 use super::moment::{MomentColumns, TestMoment};
 use super::source::{PulledNames, Source};
@@ -23,7 +24,7 @@ use crate::tracer::{Cause, Flush, Tracer};
 pub struct Setup<T> {
     config: String,
     identity: Vec<(String, String)>,
-    destinations: Vec<String>,
+    destinations: BTreeMap<String, u32>,
     state: Option<Vec<u8>>,
     batch_size: usize,
     tracer: PhantomData<fn() -> T>,
@@ -49,9 +50,15 @@ impl<T: Tracer> Setup<T> {
         self
     }
 
-    /// A destination that the tracer may send to; without it there is none.
-    pub fn destination(mut self, name: &str) -> Self {
-        self.destinations.push(name.to_owned());
+    /// A destination that the tracer may send to; without it there is none. It takes payloads of a mebibyte, as the real
+    /// host's do by default.
+    pub fn destination(self, name: &str) -> Self {
+        self.destination_of(name, MAX_PAYLOAD)
+    }
+
+    /// A destination that takes payloads of at most so many bytes, such as the 1,432 of a datagram.
+    pub fn destination_of(mut self, name: &str, max_payload: u32) -> Self {
+        self.destinations.insert(name.to_owned(), max_payload);
         self
     }
 
@@ -133,7 +140,7 @@ impl<T: Tracer> Harness<T> {
         Setup {
             config: "{}".to_owned(),
             identity: Vec::new(),
-            destinations: Vec::new(),
+            destinations: BTreeMap::new(),
             state: None,
             batch_size: 256,
             tracer: PhantomData,
@@ -192,6 +199,12 @@ impl<T: Tracer> Harness<T> {
     /// Makes the queue of every destination full, or no longer full.
     pub fn set_outbox_full(&mut self, full: bool) {
         self.world.host.full = full;
+    }
+
+    /// Gives the tracer a destination that takes payloads of at most so many bytes, or changes it, as an operator does
+    /// who edits hottap.toml.
+    pub fn set_max_payload(&mut self, destination: &str, bytes: u32) {
+        self.world.host.destinations.insert(destination.to_owned(), bytes);
     }
 
     /// The tracer.

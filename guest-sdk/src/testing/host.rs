@@ -1,6 +1,6 @@
 //! The harness's side of the imports, without its metrics: symbols, settings, log, outbox, state.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::headers::Headers;
@@ -12,6 +12,8 @@ use crate::log::Severity;
 const MAX_LINE: usize = 4096;
 /// Bytes of state that the host keeps.
 const MAX_STATE: usize = 1 << 20;
+/// Bytes of the largest payload that a destination takes by default, other than one of datagrams.
+pub(super) const MAX_PAYLOAD: u32 = 1 << 20;
 /// The first symbol that is not fixed.
 const FIRST_DYNAMIC: u32 = 256;
 /// The flush periods that the host allows, in milliseconds.
@@ -71,7 +73,8 @@ pub(crate) struct Host {
     pub(crate) symbols: Symbols,
     pub(crate) metrics: Metrics,
     pub(crate) settings: Settings,
-    pub(crate) destinations: Vec<String>,
+    /// Bytes of the largest payload, by destination.
+    pub(crate) destinations: BTreeMap<String, u32>,
     pub(crate) full: bool,
     /// True while `Tracer::new` runs.
     pub(crate) initializing: bool,
@@ -130,9 +133,14 @@ impl Host {
         self.setting("attempts", |settings| settings.attempts = true);
     }
 
+    pub(crate) fn max_payload(&self, destination: &str) -> Option<u32> {
+        self.destinations.get(destination).copied()
+    }
+
     pub(crate) fn send(&mut self, destination: &str, content_type: &str, payload: &[u8]) -> Result<(), u32> {
-        if !self.destinations.iter().any(|name| name == destination) {
-            return Err(0);
+        let max_payload = self.max_payload(destination).ok_or(0_u32)?;
+        if payload.len() > max_payload as usize {
+            return Err(2);
         }
         if self.full {
             return Err(1);

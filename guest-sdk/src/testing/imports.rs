@@ -67,6 +67,10 @@ pub(crate) fn send(destination: &str, content_type: &str, payload: &[u8]) -> Res
     host(|host| host.send(destination, content_type, payload))
 }
 
+pub(crate) fn max_payload(destination: &str) -> Option<u32> {
+    host(|host| host.max_payload(destination))
+}
+
 pub(crate) fn log(severity: u8, message: &str) {
     host(|host| host.log(severity, message));
 }

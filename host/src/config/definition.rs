@@ -17,6 +17,11 @@ const QUEUE: usize = 16 << 20;
 const MAX_QUEUE: usize = 1 << 30;
 /// Bytes of one payload. InfluxDB and collectors take a few MiB at once; more at a time only makes a retry dearer.
 const MAX_PAYLOAD: usize = 1 << 20;
+/// Bytes of a datagram unless the operator says otherwise: with the headers of IPv6 and UDP it fits into one Ethernet
+/// frame of 1,500 bytes, with room for a tunnel's header. A larger one travels in fragments, and is lost with any of them.
+const DATAGRAM: usize = 1_432;
+/// Bytes of the largest datagram: 65,535 less the headers of IPv4 and UDP.
+const MAX_DATAGRAM: usize = 65_507;
 /// For one try, from the connection to the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
@@ -38,7 +43,7 @@ pub(crate) struct Definition {
     pub(crate) tracers: BTreeSet<String>,
     /// Bytes that may wait.
     pub(crate) queue: usize,
-    /// Bytes of one payload.
+    /// Bytes of one payload: never more than what the place can carry, or than the queue.
     pub(crate) max_payload: usize,
     /// For one try.
     pub(crate) timeout: Duration,
@@ -76,11 +81,17 @@ impl Definition {
             }
         };
         let queue = size(table, "queue", &at("queue"), QUEUE, MAX_QUEUE)?;
-        // Whoever narrows the queue alone means the payloads too.
-        let max_payload = size(table, "max_payload", &at("max_payload"), MAX_PAYLOAD.min(queue), MAX_QUEUE)?;
+        let (default, most) = match place {
+            Place::Udp { .. } => (DATAGRAM, MAX_DATAGRAM),
+            Place::Http(_) | Place::File(_) | Place::Stdout => (MAX_PAYLOAD, MAX_QUEUE),
+        };
+        // An operator who narrows the queue alone means the payloads too.
+        let max_payload = size(table, "max_payload", &at("max_payload"), default.min(queue), MAX_QUEUE)?;
         if max_payload > queue {
             return Err(ConfigError::value(at("max_payload"), "it must not exceed `queue`, or it could never be sent"));
         }
+        // A file that was written for another kind of place stays valid.
+        let max_payload = max_payload.min(most);
         Ok(Self {
             place,
             headers,
@@ -225,6 +236,24 @@ mod tests {
         let definition = parse("url = \"stdout:\"\ntracers = []\nqueue = \"10KiB\"", None).expect("valid");
         assert_eq!(definition.max_payload, 10 << 10);
         refused("url = \"stdout:\"\ntracers = []\nqueue = 10\nmax_payload = 11", "max_payload");
+    }
+
+    #[test]
+    fn a_payload_is_never_larger_than_what_its_place_carries() {
+        for (url, more, expected, reason) in [
+            ("stdout:", "", 1 << 20, "the default"),
+            ("file:///var/log/x", "", 1 << 20, "the default"),
+            ("http://h/", "", 1 << 20, "the default"),
+            ("http://h/", "max_payload = \"2MiB\"", 2 << 20, "as the operator says"),
+            ("udp://h:1", "", 1_432, "one frame"),
+            ("udp://h:1", "max_payload = \"512B\"", 512, "as the operator says"),
+            ("udp://h:1", "max_payload = 9000", 9_000, "as the operator says"),
+            ("udp://h:1", "max_payload = \"1MiB\"", 65_507, "no datagram is larger"),
+            ("udp://h:1", "queue = 1000", 1_000, "never more than the queue"),
+        ] {
+            let definition = parse(&format!("url = {url:?}\ntracers = []\n{more}"), None).expect("valid");
+            assert_eq!(definition.max_payload, expected, "{url} {more}: {reason}");
+        }
     }
 
     #[test]

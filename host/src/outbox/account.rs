@@ -18,9 +18,22 @@ pub(crate) enum Refusal {
     TooLarge,
 }
 
+impl Refusal {
+    pub(super) const ALL: [Self; 3] = [Self::Unknown, Self::Full, Self::TooLarge];
+
+    /// The word for it in a destination's books and metrics.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "not_granted",
+            Self::Full => "full",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
 /// Payloads of one tracer that were not taken, whatever destination they were meant for: by [`Refusal`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Refused([u64; 3]);
+pub(crate) struct Refused([u64; Refusal::ALL.len()]);
 
 impl Refused {
     /// The words that tracers have for the reasons, in the order of [`Refusal`].
@@ -82,7 +95,7 @@ pub(super) struct Terms {
     pub(super) retries: u64,
     dropped: [u64; DropReason::WORDS.len()],
     /// Payloads that were never accepted: by [`Refusal`].
-    refused: [u64; 3],
+    refused: [u64; Refusal::ALL.len()],
 }
 
 impl Terms {

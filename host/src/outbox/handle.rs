@@ -108,6 +108,13 @@ impl Outbox {
         }
     }
 
+    /// Bytes of the largest payload that a destination takes, as it is defined now. None if the tracer may not use a
+    /// destination of this name.
+    pub(crate) fn max_payload(&self, tracer: &str, destination: &str) -> Option<usize> {
+        let destination = self.0.lock().destinations.get(destination).cloned()?;
+        destination.max_payload(tracer)
+    }
+
     /// Reserves space for a payload; it leaves when the parcel is committed. Nothing is copied, and nothing blocks.
     ///
     /// # Errors

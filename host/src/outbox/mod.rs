@@ -9,6 +9,7 @@ mod answer;
 mod destination;
 mod handle;
 mod parcel;
+mod refusals;
 mod retry;
 mod secrets;
 mod sink;

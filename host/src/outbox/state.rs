@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::account::DropReason;
+use super::account::{DropReason, Refusal};
 use crate::rpc::Timestamp;
 
 /// One destination, as the admin API shows it.
@@ -17,6 +18,8 @@ pub(crate) struct DestinationState {
     /// Its URL without query and headers.
     #[serde(rename = "where")]
     pub(crate) place: String,
+    /// Bytes of the largest payload that it takes.
+    pub(crate) max_payload: usize,
     /// `ok`; `waiting` for something of the operator's, such as a secret; `failing` if the last try failed; `removed`
     /// if it is no longer configured; `stopped` after shutdown.
     pub(crate) state: &'static str,
@@ -29,6 +32,8 @@ pub(crate) struct DestinationState {
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     /// Payloads that were not accepted, by reason.
     pub(crate) refused: BTreeMap<&'static str, u64>,
+    /// The last payload that was not accepted, by reason: whose it was, and what to do.
+    pub(crate) refusals: BTreeMap<&'static str, Problem>,
     /// Tries beyond the first of each payload.
     pub(crate) retries: u64,
     pub(crate) last_error: Option<Problem>,
@@ -40,7 +45,8 @@ impl DestinationState {
     /// The reasons for which accepted payloads are lost.
     pub(crate) const DROPPED: [&'static str; 5] = DropReason::WORDS;
     /// The reasons for which payloads are not accepted, in the order of [`Refusal`](super::Refusal).
-    pub(crate) const REFUSED: [&'static str; 3] = ["not_granted", "full", "too_large"];
+    pub(crate) const REFUSED: [&'static str; 3] =
+        [Refusal::Unknown.as_str(), Refusal::Full.as_str(), Refusal::TooLarge.as_str()];
 }
 
 /// What waits for a destination.
@@ -58,6 +64,15 @@ pub(crate) struct Problem {
     pub(crate) at: Timestamp,
     pub(crate) at_unix_ms: u64,
     pub(crate) what_to_do: Cow<'static, str>,
+}
+
+impl Problem {
+    /// A problem of this moment.
+    pub(super) fn at(at: SystemTime, message: String, what_to_do: impl Into<Cow<'static, str>>) -> Self {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at_unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Self { message, at: Timestamp(at_unix_ms), at_unix_ms, what_to_do: what_to_do.into() }
+    }
 }
 
 /// Something that went wrong, in words for the operator and without secrets.

@@ -189,6 +189,11 @@ impl Host {
         Ok(())
     }
 
+    /// Bytes of the largest payload that a destination takes. None if the tracer may not use it.
+    pub(super) fn max_payload(&self, destination: &str) -> Option<usize> {
+        self.outbox.max_payload(&self.name, destination)
+    }
+
     /// Remembers that a destination was named.
     #[cfg(feature = "cli")]
     pub(super) fn named(&mut self, destination: &str) {

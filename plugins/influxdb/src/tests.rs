@@ -242,6 +242,19 @@ fn payloads_end_with_a_line_and_stay_below_their_bound() {
 }
 
 #[test]
+fn points_to_a_destination_of_datagrams_are_whole() {
+    for config in [json!({"points": true}), json!({})] {
+        let setup = Harness::<Influxdb>::setup().config(&config).identity("service.name", "checkout");
+        let mut host = setup.destination_of("influx", 1_432).start();
+        host.finish((0..3_000).map(|i| TestCall::server(&format!("shop.v1.Checkout/Place{}", i % 50)).nanos(i)));
+        host.flush();
+        assert!(host.outbox().iter().all(|payload| payload.bytes.len() <= 1_432));
+        assert_eq!(points(&host).len() as f64, host.counter("influxdb.points", &[]).unwrap_or_default());
+        assert_eq!(host.counter("influxdb.points.refused", &[]), None);
+    }
+}
+
+#[test]
 fn points_that_are_refused_are_counted() {
     let mut host = harness(json!({"points": true}));
     host.set_outbox_full(true);

@@ -106,6 +106,13 @@ pub(crate) fn resource<'a>(identities: impl Iterator<Item = (&'a str, &'a str)>)
     Common { resource, scope }
 }
 
+/// Bytes that [`request`] adds to spans at most.
+pub(crate) fn around(common: &Common) -> usize {
+    /// Of the two messages around them: a tag and a length of at most ten bytes each.
+    const HEADERS: usize = 2 * 11;
+    common.resource.len() + common.scope.len() + HEADERS
+}
+
 /// An `ExportTraceServiceRequest` with these spans.
 pub(crate) fn request(common: &Common, spans: &[u8]) -> Vec<u8> {
     let scope_spans = common.scope.len() + spans.len();

@@ -292,6 +292,22 @@ fn requests_are_bounded_and_no_span_is_lost_between_them() {
 }
 
 #[test]
+fn requests_are_no_larger_than_the_destination_takes() {
+    const MAX_PAYLOAD: u32 = 4_096;
+    let setup = Harness::<RpcSpan>::setup().config(json!({})).identity("service.name", "checkout");
+    let mut host = setup.destination_of("otlp", MAX_PAYLOAD).start();
+    host.finish((1..=300).map(|i| TestCall::server("a.B/C").span(i, 0)));
+    // A span that no request can hold: its tags have more bytes.
+    host.finish([(0..8).fold(TestCall::server("a.B/C"), |call, i| call.tag(&format!("key{i}"), &"x".repeat(900)))]);
+    host.flush();
+    let largest = host.outbox().iter().map(|payload| payload.bytes.len()).max().unwrap_or_default();
+    assert!((3_500..=MAX_PAYLOAD as usize).contains(&largest), "{largest}");
+    assert_eq!(spans(&host).len(), 300);
+    assert_eq!(host.counter("rpc_span.spans", &[]), Some(300.0));
+    assert_eq!(host.counter("rpc_span.spans.refused", &[("reason", "too_large")]), Some(1.0));
+}
+
+#[test]
 fn spans_that_are_refused_are_counted() {
     let mut host = harness(&json!({"destination": "elsewhere"}));
     host.finish((0..5).map(|_| TestCall::server("a.B/C")));

@@ -22,10 +22,11 @@ impl Sink {
         })
     }
 
+    /// Bytes of a line, which has to fit into a payload.
     pub(crate) fn max_line(&self) -> usize {
         match self {
             Self::Log => MAX_LOG_LINE,
-            Self::Destination(_) => MAX_LINE,
+            Self::Destination(lines) => lines.max_line().map_or(MAX_LINE, |bytes| bytes.min(MAX_LINE)),
         }
     }
 

@@ -136,6 +136,27 @@ fn a_line_in_the_log_is_whole_whatever_is_told_of_the_call() {
 }
 
 #[test]
+fn a_line_to_a_destination_of_datagrams_leaves_out_what_does_not_fit() {
+    let long = (0..32).fold(slow(200).peer("10.0.0.7:41234"), |call, i| {
+        call.event(Event::STREAM_RECV, Duration::from_millis(i)).tag(&format!("key-{i}"), &"v".repeat(90))
+    });
+    let setup = Harness::<SlowCalls>::setup().config(json!({"destination": "slow"}));
+    let mut host = setup.destination_of("slow", 1_432).start();
+    host.finish([long, slow(200), slow(300)]);
+    host.flush();
+    let lines: Vec<Json> = host
+        .outbox()
+        .iter()
+        .flat_map(|payload| payload.bytes.strip_suffix(b"\n").expect("whole lines").split(|byte| *byte == b'\n'))
+        .map(|line| serde_json::from_slice(line).expect("a line is JSON"))
+        .collect();
+    assert!(host.outbox().iter().all(|payload| payload.bytes.len() <= 1_432));
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["events_elided"], 32, "it is shorter, and whole");
+    assert_eq!(host.counter("slow_calls.lines.refused", &[]), None);
+}
+
+#[test]
 fn calls_that_are_not_slow_cost_two_columns() {
     let mut host = harness(&json!({}));
     host.finish((0..600).map(|_| slow(1)));

@@ -11,13 +11,11 @@ use tokio::sync::Notify;
 
 use super::account::{DropReason, Refusal, Terms};
 use super::parcel::Payload;
+use super::refusals::{LastRefusals, Sizes};
 use super::state::{DestinationState, Problem, Queued};
-use crate::config::{Definition, Place};
+use crate::config::Definition;
 use lifecycle::Ending;
 pub(super) use progress::{Job, Next};
-
-/// The largest payload of a datagram: 65,535 less the headers of IPv4 and UDP.
-const MAX_DATAGRAM: usize = 65_507;
 
 /// One destination by name, over all its definitions.
 pub(super) struct Destination {
@@ -46,6 +44,7 @@ struct Inner {
     terms: Terms,
     standing: Standing,
     problem: Option<Problem>,
+    refusals: LastRefusals,
     /// What trouble was last logged, and when.
     told: Option<(Instant, Standing)>,
     /// It was logged, and its end was not.
@@ -78,6 +77,7 @@ impl Destination {
                 terms: Terms::default(),
                 standing: Standing::Ok,
                 problem: None,
+                refusals: LastRefusals::default(),
                 told: None,
                 open: false,
             }),
@@ -90,20 +90,23 @@ impl Destination {
         &self.name
     }
 
+    /// Bytes of the largest payload that it takes. None if the tracer may not use it.
+    pub(super) fn max_payload(&self, tracer: &str) -> Option<usize> {
+        let inner = self.lock();
+        let granted = inner.removed.is_none() && inner.definition.tracers.contains(tracer);
+        granted.then_some(inner.definition.max_payload)
+    }
+
     /// Reserves the space of a payload.
     pub(super) fn reserve(&self, tracer: &str, bytes: usize, cost: usize) -> Result<(), Refusal> {
         let mut inner = self.lock();
         let definition = &inner.definition;
-        let most = match definition.place {
-            Place::Udp { .. } => definition.max_payload.min(MAX_DATAGRAM),
-            _ => definition.max_payload,
-        };
         let occupied = inner.terms.queued_bytes.saturating_add(inner.terms.reserved_bytes);
         let refusal = if inner.removed.is_some() {
             return Err(Refusal::Unknown);
         } else if !definition.tracers.contains(tracer) {
             Refusal::Unknown
-        } else if bytes > most {
+        } else if bytes > definition.max_payload {
             Refusal::TooLarge
         } else if inner.closed || (occupied > 0 && occupied.saturating_add(cost) > definition.queue) {
             // An empty queue takes any payload that is not too large: its overhead must not make it unsendable.
@@ -112,7 +115,9 @@ impl Destination {
             inner.terms.reserved_bytes += cost;
             return Ok(());
         };
+        let (queue, max_payload) = (definition.queue, definition.max_payload);
         inner.terms.refuse(refusal);
+        inner.refusals.note(refusal, tracer, Sizes { payload: bytes, max_payload, queue });
         Err(refusal)
     }
 
@@ -150,6 +155,7 @@ impl Destination {
             name: self.name.to_string(),
             kind: definition.place.kind(),
             place: definition.place.to_string(),
+            max_payload: definition.max_payload,
             state: match (inner.closed, inner.removed, inner.standing) {
                 (true, ..) => "stopped",
                 (_, Some(_), _) => "removed",
@@ -162,6 +168,7 @@ impl Destination {
             queued: Queued { payloads: terms.queued, bytes: terms.queued_bytes },
             dropped: terms.dropped(),
             refused: terms.refused(),
+            refusals: inner.refusals.by_reason(),
             retries: terms.retries,
             last_error: inner.problem.clone(),
             tracers: definition.tracers.clone(),

@@ -1,7 +1,7 @@
 //! What a destination's worker is given to do, and what it tells of it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::timeout_at;
 
@@ -11,7 +11,6 @@ use crate::config::Definition;
 use crate::outbox::account::DropReason;
 use crate::outbox::parcel::Payload;
 use crate::outbox::state::{Fault, Problem};
-use crate::rpc::Timestamp;
 
 /// Trouble that comes and goes is logged once in this time: a server that answers now this, now that, must not fill the
 /// log. What happens in between is in the counts.
@@ -76,7 +75,7 @@ impl Destination {
                 inner.terms.delivered += 1;
             }
             inner.standing = Standing::Ok;
-            std::mem::take(&mut inner.open)
+            std::mem::take(&mut inner.open).then_some(inner.told).flatten()
         });
         if over {
             tracing::info!(destination = self.name(), "the destination takes payloads again");
@@ -127,9 +126,7 @@ impl Destination {
                 return false;
             }
             inner.standing = inner.standing.max(standing);
-            let at_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-            let (message, what_to_do) = (message.clone(), what_to_do.clone());
-            inner.problem = Some(Problem { message, at: Timestamp(at_unix_ms), at_unix_ms, what_to_do });
+            inner.problem = Some(Problem::at(SystemTime::now(), message.clone(), what_to_do.clone()));
             let tell = tells(inner.told.map(|(at, told)| (at.elapsed(), told)), inner.open, inner.standing);
             if tell {
                 inner.told = Some((Instant::now(), inner.standing));

@@ -13,7 +13,8 @@ use crate::outbox::Refusal;
 fn one_payload_is_one_datagram() {
     let receiver = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     receiver.set_read_timeout(Some(PATIENCE)).expect("set");
-    let desk = Desk::with(&format!("url = \"udp://{}\"", receiver.local_addr().expect("an address")));
+    let udp = format!("url = \"udp://{}\"", receiver.local_addr().expect("an address"));
+    let desk = Desk::with(&format!("{udp}\nmax_payload = \"64KiB\""));
     let mut buffer = vec![0; 70_000];
     for payload in [b"cpu:1|c".to_vec(), Vec::new(), vec![7; 65_507]] {
         desk.send(payload.clone());
@@ -22,7 +23,23 @@ fn one_payload_is_one_datagram() {
     }
     assert_eq!(desk.try_send("d", vec![0; 65_508]), Err(Refusal::TooLarge));
     let state = desk.until("delivered", |state| state.delivered == 3);
-    assert_eq!((state.kind, state.accepted), ("udp", 3));
+    assert_eq!((state.kind, state.accepted, state.max_payload), ("udp", 3, 65_507));
+    assert!(state.refusals["too_large"].message.contains("65508 bytes from tracer \"t\""), "{state:#?}");
+}
+
+#[test]
+fn a_datagram_fits_into_one_frame_unless_the_operator_says_otherwise() {
+    let desk = Desk::with("url = \"udp://127.0.0.1:9\"");
+    assert_eq!(desk.outbox.max_payload("t", "d"), Some(1_432));
+    assert_eq!(desk.try_send("d", vec![0; 1_432]), Ok(()));
+    assert_eq!(desk.try_send("d", vec![0; 1_433]), Err(Refusal::TooLarge));
+    desk.define(&[("d", "url = \"udp://127.0.0.1:9\"\nmax_payload = \"8KiB\"")]);
+    assert_eq!(desk.outbox.max_payload("t", "d"), Some(8 << 10), "a change counts at once");
+    assert_eq!(desk.try_send("d", vec![0; 8 << 10]), Ok(()));
+    assert_eq!(desk.outbox.max_payload("stranger", "d"), None);
+    assert_eq!(desk.outbox.max_payload("t", "elsewhere"), None);
+    desk.define(&[]);
+    assert_eq!(desk.outbox.max_payload("t", "d"), None);
 }
 
 #[test]

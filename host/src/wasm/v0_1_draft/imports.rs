@@ -217,6 +217,11 @@ impl outbox::Host for Host {
             Refusal::TooLarge => 2,
         }))
     }
+
+    fn max_payload(&mut self, destination: String) -> Result<Option<u32>> {
+        let bytes = Host::max_payload(self, &destination);
+        Ok(bytes.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX)))
+    }
 }
 
 impl log::Host for Host {
