@@ -63,7 +63,7 @@ pub(in crate::outbox) enum DropReason {
     Rejected,
     /// It was tried for as long as the destination's `retry_for` says.
     Expired,
-    /// The place that the destination was moved to takes no payload of this size.
+    /// The server, or the place that the destination was moved to, takes no payload of this size.
     TooLarge,
     /// The destination is no longer configured.
     Removed,
@@ -85,6 +85,8 @@ impl DropReason {
 pub(super) struct Terms {
     pub(super) accepted: u64,
     pub(super) delivered: u64,
+    /// Items (points, spans, lines) that the server refused in payloads that it took; none of the terms above.
+    pub(super) items_refused: u64,
     /// Payloads that wait or are under way.
     pub(super) queued: u64,
     /// What they occupy, in bytes.

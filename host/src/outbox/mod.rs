@@ -9,6 +9,7 @@ mod answer;
 mod destination;
 mod handle;
 mod parcel;
+mod partial;
 mod refusals;
 mod retry;
 mod secrets;

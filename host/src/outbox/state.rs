@@ -20,13 +20,16 @@ pub(crate) struct DestinationState {
     pub(crate) place: String,
     /// Bytes of the largest payload that it takes.
     pub(crate) max_payload: usize,
-    /// `ok`; `waiting` for something of the operator's, such as a secret; `failing` if the last try failed; `removed`
+    /// `ok`; `partial` if some of the last payload's items were refused; `waiting` for something of the operator's, such
+    /// as a secret; `failing` if the last try failed; `removed`
     /// if it is no longer configured; `stopped` after shutdown.
     pub(crate) state: &'static str,
     /// Payloads that were committed to it: `delivered + queued.payloads + dropped`.
     pub(crate) accepted: u64,
     /// Payloads that the server, the file or the system took.
     pub(crate) delivered: u64,
+    /// Items (points, spans, lines) that the server refused in payloads that it took.
+    pub(crate) items_refused: u64,
     pub(crate) queued: Queued,
     /// Accepted payloads that were lost, by reason.
     pub(crate) dropped: BTreeMap<&'static str, u64>,

@@ -14,6 +14,8 @@ pub(super) enum Verdict {
     Retry(Option<Duration>),
     /// The credentials were not accepted; they may have been renewed.
     Denied,
+    /// The server takes no payload of this size.
+    TooLarge,
     /// Trying the same again would bring the same answer.
     Rejected,
 }
@@ -23,6 +25,7 @@ pub(super) fn judge(status: StatusCode, wish: Option<&str>, now: SystemTime) -> 
     match status.as_u16() {
         200..=299 => Verdict::Delivered,
         401 | 403 => Verdict::Denied,
+        413 => Verdict::TooLarge,
         // The server does not know the method or the protocol, and will not learn it.
         501 | 505 => Verdict::Rejected,
         408 | 425 | 429 | 500..=599 => Verdict::Retry(wish.and_then(|wish| retry_after(wish, now))),
@@ -51,7 +54,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_taken_later_or_never() {
-        use Verdict::{Delivered, Denied, Rejected, Retry};
+        use Verdict::{Delivered, Denied, Rejected, Retry, TooLarge};
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let seconds = |seconds| Retry(Some(Duration::from_secs(seconds)));
         for (status, retry_after, expected) in [
@@ -64,7 +67,7 @@ mod tests {
             (401, None, Denied),
             (403, None, Denied),
             (404, None, Rejected),
-            (413, Some("5"), Rejected),
+            (413, Some("5"), TooLarge),
             (422, None, Rejected),
             (408, None, Retry(None)),
             (425, None, Retry(None)),

@@ -75,6 +75,7 @@ pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
         };
         match sink.deliver(payload, limit(&job)).await {
             Outcome::Delivered => destination.delivered(id),
+            Outcome::DeliveredInPart { refused, fault } => destination.delivered_in_part(id, refused, fault),
             Outcome::Rejected(fault) => destination.dropped(id, DropReason::Rejected, fault),
             Outcome::TooLarge(fault) => destination.dropped(id, DropReason::TooLarge, fault),
             Outcome::Denied(fault) => {

@@ -130,6 +130,8 @@ pub(super) fn destinations(all: &[DestinationState], writer: &mut impl Families)
     family("hottap_destination_delivered_total", counter, "Payloads that the destination took.", &|d| {
         d.delivered as f64
     });
+    let refused = "Points, spans or lines that the destination refused in payloads that it took.";
+    family("hottap_destination_items_refused_total", counter, refused, &|d| d.items_refused as f64);
     family("hottap_destination_queued", Kind::Gauge, "Payloads that wait for the destination.", &|d| {
         d.queued.payloads as f64
     });

@@ -1,7 +1,8 @@
 //! A real InfluxDB gets what the tracer influxdb sends, and is asked for it again: nothing is missing, nothing twice.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -61,6 +62,15 @@ impl Influxdb {
             ((tag("side"), tag("method"), tag("status")), std::array::from_fn(value))
         });
         kinds.collect()
+    }
+
+    /// Writes a line as somebody else would.
+    fn write(&self, line: &str) {
+        let mut stream = TcpStream::connect(self.address).expect("connected");
+        write!(stream, "POST /write?db=rpc HTTP/1.0\r\ncontent-length: {}\r\n\r\n{line}", line.len()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.contains(" 204 "), "{line}: {answer}");
     }
 
     /// Points of a measurement.
@@ -151,4 +161,48 @@ fn influxdb_has_every_call_exactly_once_summed_up_and_as_points() {
     }
     assert_eq!(influxdb.points("points", "duration_ns"), total);
     assert!(influxdb.points("sums", "errors") > calls.len() as u64, "series have points of several intervals");
+}
+
+#[test]
+fn a_partial_write_loses_the_points_that_influxdb_refused_and_no_others() {
+    let test = "a_partial_write_loses_the_points_that_influxdb_refused_and_no_others";
+    let Some(module) = built(test, "influxdb.wasm") else { return };
+    let Some(program) = program(test, "HOTTAP_TEST_INFLUXD") else { return };
+    let influxdb = Influxdb::start(&program);
+    // From now on this field is a number in this measurement, and a text is refused there.
+    influxdb.write("calls error_message=1.5");
+    let house = House::new();
+    house.configure(&format!(
+        "[destinations.influx]\nurl = \"http://{}/write?db=rpc\"\ntracers = [\"influxdb\"]\n",
+        influxdb.address
+    ));
+    let config = "measurement = \"calls\"\npoints = true\ntexts = true\n";
+    house.drop_in("influxdb.toml", format!("destinations = [\"influx\"]\n[config]\n{config}"));
+    house.drop_in("influxdb.wasm", module);
+    house.until("influxdb", "allowed to send", |tracer| {
+        tracer["state"] == "live" && tracer["destinations"]["influx"] == "granted"
+    });
+    const CALLS: u64 = 500;
+    for i in 0..CALLS {
+        // One call has an error, and so the field.
+        house.call(Side::Server, METHODS[0], if i == 77 { 14 } else { 0 });
+    }
+    house.settled("influxdb", CALLS);
+    let influx = house.until_destination("influx", "empty", |influx| influx["queued"]["payloads"] == 0);
+    assert_eq!(
+        (&influx["dropped"], &influx["refused"]),
+        (&serde_json::json!({}), &serde_json::json!({})),
+        "{influx:#}"
+    );
+    assert_eq!((&influx["delivered"], &influx["items_refused"]), (&influx["accepted"], &1.into()), "{influx:#}");
+    assert_eq!(house.metric("hottap_destination_items_refused_total{destination=\"influx\"}"), Some(1.0));
+    let error = influx["last_error"]["message"].as_str().unwrap_or_default();
+    assert!(error.contains("but for 1 of its items") && error.contains("partial write"), "{influx:#}");
+    assert_eq!(influxdb.points("calls", "duration_ns"), CALLS - 1);
+
+    // The next payload is taken as a whole.
+    house.calls(10);
+    house.settled("influxdb", CALLS + 10);
+    let influx = house.until_destination("influx", "whole again", |influx| influx["state"] == "ok");
+    assert_eq!(influx["items_refused"], 1);
 }

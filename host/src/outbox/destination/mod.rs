@@ -55,6 +55,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     Ok,
+    /// Payloads are taken, but for some of their items.
+    Partial,
     Waiting,
     Failing,
     /// Failing, and payloads were lost by it.
@@ -160,11 +162,13 @@ impl Destination {
                 (true, ..) => "stopped",
                 (_, Some(_), _) => "removed",
                 (.., Standing::Ok) => "ok",
+                (.., Standing::Partial) => "partial",
                 (.., Standing::Waiting) => "waiting",
                 (.., Standing::Failing | Standing::Losing) => "failing",
             },
             accepted: terms.accepted,
             delivered: terms.delivered,
+            items_refused: terms.items_refused,
             queued: Queued { payloads: terms.queued, bytes: terms.queued_bytes },
             dropped: terms.dropped(),
             refused: terms.refused(),

@@ -77,9 +77,24 @@ impl Destination {
             inner.standing = Standing::Ok;
             std::mem::take(&mut inner.open).then_some(inner.told).flatten()
         });
-        if over {
-            tracing::info!(destination = self.name(), "the destination takes payloads again");
+        match over {
+            None => {}
+            Some((_, Standing::Partial)) => {
+                tracing::info!(destination = self.name(), "the destination takes whole payloads again");
+            }
+            Some(_) => tracing::info!(destination = self.name(), "the destination takes payloads again"),
         }
+    }
+
+    /// The payload was taken, but for so many of its items.
+    pub(in crate::outbox) fn delivered_in_part(&self, id: u64, refused: u64, fault: Fault) {
+        self.trouble(Standing::Partial, fault, |inner| {
+            if inner.settle(id) {
+                inner.terms.delivered += 1;
+                inner.terms.items_refused = inner.terms.items_refused.saturating_add(refused);
+            }
+            inner.standing = Standing::Ok;
+        });
     }
 
     /// The payload is lost.

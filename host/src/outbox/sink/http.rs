@@ -1,6 +1,6 @@
 //! HTTP/1.1: a POST for each payload, on one connection that is kept as long as the server keeps it.
 //!
-//! Redirects are not followed, proxies not asked, cookies not kept; an answer is read no further than its first 4 KiB.
+//! Redirects are not followed, proxies not asked, cookies not kept; an answer is read no further than its first 64 KiB.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -24,12 +24,16 @@ use crate::config::{Header, HttpPlace};
 use crate::dial::{ConnectError, connect, rounded};
 use crate::outbox::answer::Redaction;
 use crate::outbox::parcel::Payload;
+use crate::outbox::partial::{Partial, partial};
 use crate::outbox::secrets;
 use crate::outbox::state::Fault;
 use crate::outbox::verdict::{Verdict, judge, what_to_do};
 
-/// Bytes of an answer's body that are read. A connection whose answer is longer is closed.
-const MAX_ANSWER: usize = 4 << 10;
+/// Bytes of an answer's body that are read: one that names each refused line is long. A connection whose answer is longer
+/// is closed.
+const MAX_ANSWER: usize = 64 << 10;
+/// Bytes of an answer's body that words for the operator are made of.
+const MAX_WORDS: usize = 4 << 10;
 /// Bytes of an answer's head, and of what hyper gathers.
 const MAX_HEAD: usize = 16 << 10;
 /// Header lines of an answer.
@@ -123,15 +127,25 @@ impl Http {
             Verdict::Delivered => deadline.min(Instant::now() + LAST_WORDS),
             _ => deadline,
         };
-        let words = self.read(body, read_until).await;
+        let body = self.read(body, read_until).await;
+        let media_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if let Some(Partial { refused, words }) = partial(head.status, media_type, &body) {
+            // No payload has more items than bytes, whatever is said.
+            let refused = refused.min(payload.bytes.len() as u64);
+            let words = self.words(words);
+            let message =
+                format!("it took a payload but for {refused} of its items: it answered {}{words}", head.status);
+            return Outcome::DeliveredInPart { refused, fault: Fault::new(message, Partial::WHAT_TO_DO) };
+        }
         let fault = || {
-            let separator = if words.is_empty() { "" } else { ": " };
-            Fault::new(format!("it answered {}{separator}{words}", head.status), what_to_do(head.status))
+            let words = self.words(&body);
+            Fault::new(format!("it answered {}{words}", head.status), what_to_do(head.status))
         };
         match verdict {
             Verdict::Delivered => Outcome::Delivered,
             Verdict::Retry(after) => Outcome::Failed { fault: fault(), after },
             Verdict::Denied => Outcome::Denied(fault()),
+            Verdict::TooLarge => Outcome::TooLarge(fault()),
             Verdict::Rejected => Outcome::Rejected(fault()),
         }
     }
@@ -194,8 +208,14 @@ impl Http {
         request
     }
 
-    /// The first words of an answer. The connection is kept only if the answer ended within the bounds.
-    async fn read(&mut self, mut body: Incoming, until: Instant) -> String {
+    /// An answer's first words, behind a colon; "" if there are none.
+    fn words(&self, body: &[u8]) -> String {
+        let words = self.redaction.words(body.get(..MAX_WORDS).unwrap_or(body));
+        if words.is_empty() { words } else { format!(": {words}") }
+    }
+
+    /// The beginning of an answer. The connection is kept only if the answer ended within the bounds.
+    async fn read(&mut self, mut body: Incoming, until: Instant) -> Vec<u8> {
         let mut bytes = Vec::new();
         let ended = timeout_at(until, async {
             while let Some(frame) = body.frame().await {
@@ -214,7 +234,7 @@ impl Http {
         if ended != Ok(true) {
             self.connection = None;
         }
-        self.redaction.words(&bytes)
+        bytes
     }
 
     fn broken(&self, error: &hyper::Error) -> Fault {

@@ -26,6 +26,11 @@ pub(super) enum Trust {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Delivered,
+    /// It was taken, but for so many of its items.
+    DeliveredInPart {
+        refused: u64,
+        fault: Fault,
+    },
     /// Another try may succeed; not before `after`, if the server said so.
     Failed {
         fault: Fault,
@@ -35,7 +40,7 @@ pub(super) enum Outcome {
     Denied(Fault),
     /// Another try would bring the same.
     Rejected(Fault),
-    /// It can carry no payload of this size.
+    /// No payload of this size can be taken there.
     TooLarge(Fault),
 }
 

@@ -85,8 +85,13 @@ fn what_may_pass_is_tried_again_before_what_comes_after_it() {
 
 #[test]
 fn what_will_not_pass_is_dropped_and_said() {
-    for (code, advice) in [(400, "format"), (301, "final address"), (404, "path"), (413, "max_payload"), (501, "POST")]
-    {
+    for (code, reason, advice) in [
+        (400, "rejected", "format"),
+        (301, "rejected", "final address"),
+        (404, "rejected", "path"),
+        (413, "too_large", "max_payload"),
+        (501, "rejected", "POST"),
+    ] {
         let server = Server::start(move |n, _| {
             if n == 0 {
                 says(code, &[("location", "http://127.0.0.1:1/")], "no \u{1b}such\ndatabase")
@@ -96,7 +101,7 @@ fn what_will_not_pass_is_dropped_and_said() {
         });
         let desk = Desk::with(&server.url("/"));
         desk.send("bad");
-        let state = desk.until("dropped", |state| state.dropped.get("rejected") == Some(&1));
+        let state = desk.until("dropped", |state| state.dropped.get(reason) == Some(&1));
         assert_eq!((state.state, state.retries), ("failing", 0));
         let words = words(&state);
         assert!(words.contains(&code.to_string()) && words.contains("no  such database"), "{words}");
@@ -105,6 +110,44 @@ fn what_will_not_pass_is_dropped_and_said() {
         assert_eq!(desk.until("delivered", |state| state.delivered == 1).state, "ok");
         assert_eq!(server.rest().iter().map(|seen| seen.text()).collect::<Vec<_>>(), ["bad", "good"]);
     }
+}
+
+#[test]
+fn a_payload_that_was_taken_but_for_some_items_is_delivered_and_the_items_are_counted() {
+    let conflict = r#"{"error":"partial write: field type conflict: input field \"n\" on measurement \"rpc\" is type integer, already exists as type float dropped=2"}"#;
+    let long = format!(
+        r#"{{"error":"partial write: {} dropped=0"}}"#,
+        "unable to parse 'rpc,method=a.rather.long/Name n=': missing field value\\n".repeat(300)
+    );
+    let server = Server::start(move |n, _| match n {
+        0 => says(400, &[("content-type", "application/json")], conflict),
+        1 => says(200, &[("content-type", "application/x-protobuf")], &b"\x0a\x0b\x08\x03\x12\x07too old"[..]),
+        2 => says(400, &[("content-type", "application/json")], long.clone()),
+        _ => status(204),
+    });
+    let desk = Desk::with(&server.url("/"));
+    for (items_refused, part) in [(2, "field type conflict"), (2 + 3, "too old"), (2 + 3 + 300, "unable to parse")] {
+        desk.send(vec![b'x'; 1_000]);
+        let state = desk.until("delivered in part", |state| state.items_refused == items_refused);
+        assert_eq!((state.state, state.retries, state.dropped.len()), ("partial", 0, 0));
+        assert!(
+            words(&state).contains(part) && words(&state).contains("all other items were taken"),
+            "{}",
+            words(&state)
+        );
+    }
+    desk.send("whole");
+    let state = desk.until("delivered", |state| state.delivered == 4);
+    assert_eq!((state.state, state.accepted, state.items_refused), ("ok", 4, 305));
+    assert!(server.rest().iter().all(|seen| seen.connection == 0), "the connection is kept");
+}
+
+#[test]
+fn a_server_cannot_refuse_more_items_than_a_payload_has_bytes() {
+    let server = Server::start(|_, _| says(400, &[], "partial write: no dropped=18446744073709551615"));
+    let desk = Desk::with(&server.url("/"));
+    desk.send("four");
+    assert_eq!(desk.until("delivered", |state| state.delivered == 1).items_refused, 4);
 }
 
 #[test]
