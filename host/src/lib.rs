@@ -41,6 +41,8 @@ pub use layer::{
     BusinessStatus, Classify, ClientBody, ClientLayer, ClientService, EndpointFuture, EndpointLayer, EndpointService,
     Probe, RequestBody, ResponseBody, ResponseFuture, ResponseHead, Route, ServerLayer, ServerService,
 };
+#[cfg(feature = "reqwest")]
+pub use layer::{DeadlineExceeded, ReqwestService};
 #[cfg(feature = "axum")]
 pub use layer::{RouteFuture, RouteLayer, RouteService};
 #[cfg(feature = "plugins")]

@@ -19,8 +19,18 @@ use crate::workspace::Workspace;
 const DEMO_SECONDS: u64 = 12;
 
 /// Cargo features of crate hottap that people use without plugins.
-const WITHOUT_PLUGINS: &[&str] =
-    &["", "hyper", "tonic", "axum", "tonic,axum", "server", "client", "otel", "tonic,axum,server,client,otel"];
+const WITHOUT_PLUGINS: &[&str] = &[
+    "",
+    "hyper",
+    "tonic",
+    "axum",
+    "tonic,axum",
+    "server",
+    "client",
+    "reqwest",
+    "otel",
+    "tonic,axum,server,client,otel",
+];
 /// What people ask of cargo for plugins: everything that is on by default, and more or less.
 const WITH_PLUGINS: &[&[&str]] =
     &[&[], &["--features", "hottap/axum"], &["--no-default-features", "--features", "hottap/plugins"]];

@@ -9,7 +9,8 @@ use crate::{guests, peers};
 
 /// The cargo features that tests, clippy and documentation are built with: one set, so that the engine is compiled
 /// once.
-pub(crate) const FEATURES: &str = "hottap/tonic,hottap/axum,hottap/cli,hottap/server,hottap/client,hottap/otel";
+pub(crate) const FEATURES: &str =
+    "hottap/tonic,hottap/axum,hottap/cli,hottap/server,hottap/client,hottap/reqwest,hottap/otel";
 
 /// Runs the tests whose names contain one of `filters`; all if there is none.
 ///

@@ -136,7 +136,7 @@ impl Active {
                 }
             }
         }
-        #[cfg(feature = "client")]
+        #[cfg(feature = "attempts")]
         if let Some(reached) = response.extensions().get::<super::Reached>() {
             reached.apply(self.call.info_mut());
         }
@@ -242,6 +242,10 @@ impl Active {
         if let Some(reached) = failure.reached {
             reached.apply(self.call.info_mut());
         }
+        #[cfg(feature = "reqwest")]
+        if failure.unsent {
+            self.exchange().unsend();
+        }
         self.call.fail(failure.outcome, failure.error_type, failure.text);
     }
 
@@ -293,7 +297,7 @@ impl Active {
         if let Some(log) = exchange.log() {
             log.replay(&mut call.info_mut().stats);
         }
-        #[cfg(feature = "client")]
+        #[cfg(feature = "attempts")]
         exchange.attempts().apply(call.info_mut());
         if let Some(notes) = rpc.as_ref().and_then(RpcHandle::close) {
             notes.apply(call.info_mut());

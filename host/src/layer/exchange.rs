@@ -14,7 +14,7 @@ pub(crate) struct Exchange {
     request: Meter,
     response: Meter,
     log: Option<Box<Log>>,
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     attempts: super::journal::Attempts,
     /// The call has ended: what its bodies yield from here on is nobody's.
     over: AtomicBool,
@@ -94,7 +94,7 @@ impl Exchange {
             request: Meter::default(),
             response: Meter::default(),
             log,
-            #[cfg(feature = "client")]
+            #[cfg(feature = "attempts")]
             attempts: super::journal::Attempts::default(),
             over: AtomicBool::new(false),
         })
@@ -109,7 +109,7 @@ impl Exchange {
     }
 
     /// What the runtime that sends the call has to say of its attempts.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     pub(super) fn attempts(&self) -> &super::journal::Attempts {
         &self.attempts
     }
@@ -128,6 +128,14 @@ impl Exchange {
 
     pub(crate) fn traffic(&self, direction: Direction) -> Traffic {
         self.meter(direction).traffic()
+    }
+
+    /// Nothing of the request was sent: what was counted beforehand does not count.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn unsend(&self) {
+        self.request.bytes.store(0, Ordering::Relaxed);
+        self.request.messages.store(0, Ordering::Relaxed);
+        self.request.last_bytes.store(0, Ordering::Relaxed);
     }
 
     /// The body could not be what its protocol says: a flag that does not exist, an end inside of a message.

@@ -18,22 +18,35 @@ pub(crate) struct Failure {
     /// Whom the call had reached when it failed, if that is known.
     #[cfg(feature = "client")]
     pub(crate) reached: Option<super::Reached>,
+    /// There was no connection, so nothing of the request was sent.
+    #[cfg(feature = "reqwest")]
+    pub(crate) unsent: bool,
 }
 
 impl Failure {
+    pub(super) fn new(outcome: Outcome, error_type: Symbol, text: String) -> Self {
+        Self {
+            outcome,
+            error_type,
+            text,
+            #[cfg(feature = "client")]
+            reached: None,
+            #[cfg(feature = "reqwest")]
+            unsent: false,
+        }
+    }
+
     /// Reads an error; `error_type` is what it is unless it is of a more telling type.
     ///
     /// Causes are known only of types that stand here by name: services are not asked for more than `Display`, so that
     /// the layers fit around every one of them. An error that panics when it is shown is told as far as it came: the panic
     /// is not the call's, which goes on with the error that it had.
     pub(crate) fn of<E: fmt::Display + 'static>(error: &E, error_type: Symbol) -> Self {
-        let mut failure = Self {
-            outcome: Outcome::Error,
-            error_type,
-            text: String::new(),
-            #[cfg(feature = "client")]
-            reached: None,
-        };
+        #[cfg(feature = "reqwest")]
+        if let Some(failure) = super::reqwest::told(error, error_type) {
+            return failure;
+        }
+        let mut failure = Self::new(Outcome::Error, error_type, String::new());
         let mut text = Bounded(String::new());
         // A panic leaves words that were cut, and nothing else half done.
         let _ = catch_unwind(AssertUnwindSafe(|| match as_error(error) {
@@ -142,7 +155,7 @@ impl fmt::Display for Words<'_> {
 }
 
 /// Takes text up to the bound and then refuses more, so that an error that prints without end does not.
-struct Bounded(String);
+pub(super) struct Bounded(pub(super) String);
 
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! What the client runtime, which works inside the layer, tells of the call that it sends: events that only it sees, its
+//! What sends a call inside the layer (the client runtime, reqwest's middleware) tells of it: events that only it sees, its
 //! attempts, and whom it reached.
 
 use std::fmt;
@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use http::uri::{Authority, Scheme};
 
 use super::exchange::Exchange;
-use crate::rpc::{EventKind, Peer, RpcInfo, RpcNotes};
+#[cfg(feature = "client")]
+use crate::rpc::EventKind;
+use crate::rpc::{Peer, RpcInfo, RpcNotes};
 use crate::tracer;
 
 /// Where the runtime writes down what happens to one call. In the request's extensions, if the call is watched and there
@@ -33,11 +35,13 @@ impl Journal {
     }
 
     /// The call's level is detailed.
+    #[cfg(feature = "client")]
     pub(crate) fn is_detailed(&self) -> bool {
         self.exchange.log().is_some()
     }
 
     /// Records an event, if the call's level is detailed.
+    #[cfg(feature = "client")]
     pub(crate) fn record(&self, kind: EventKind) {
         self.exchange.record(kind);
     }
@@ -82,13 +86,16 @@ impl Attempts {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reached {
     pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    /// None where whatever sends the call does not say.
+    pub(crate) local: Option<SocketAddr>,
 }
 
 impl Reached {
     /// Writes it into the call.
     pub(crate) fn apply(self, info: &mut RpcInfo) {
         info.set_peer(Peer::Socket(self.peer));
-        info.set_local(Peer::Socket(self.local));
+        if let Some(local) = self.local {
+            info.set_local(Peer::Socket(local));
+        }
     }
 }

@@ -36,7 +36,7 @@ impl Log {
     }
 
     /// Nanoseconds since the call's start.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     pub(super) fn elapsed(&self) -> u64 {
         self.core.clock.now().saturating_sub(self.started)
     }

@@ -12,7 +12,7 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod future;
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 mod journal;
 mod log;
 #[cfg(feature = "axum")]
@@ -20,6 +20,8 @@ mod matched;
 mod owner;
 mod probe;
 mod protocol;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod route;
 mod server;
 mod tap;
@@ -34,6 +36,8 @@ pub(crate) use protocol::Media;
 #[cfg(feature = "otel")]
 pub(crate) use protocol::{Base64, method as http_method};
 
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::{DeadlineExceeded, ReqwestService};
 pub use body::{RequestBody, ResponseBody};
 pub use business::{BusinessStatus, Classify, ResponseHead};
 #[cfg(feature = "client")]
@@ -41,7 +45,7 @@ pub(crate) use client::Runtime;
 pub use client::{ClientBody, ClientLayer, ClientService};
 pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};
 pub use future::ResponseFuture;
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 pub(crate) use journal::{Journal, Reached};
 #[cfg(feature = "axum")]
 pub use matched::{RouteFuture, RouteLayer, RouteService};

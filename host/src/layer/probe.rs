@@ -23,6 +23,17 @@ impl Probe {
         self.0.is_none()
     }
 
+    /// Counts a body that is in memory, all at once.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn count(self, body: &[u8]) {
+        let Some(mut tap) = self.0 else { return };
+        tap.asked();
+        if !body.is_empty() {
+            tap.data(&body);
+        }
+        tap.ended();
+    }
+
     /// The body, counted. If nobody wants to know, it is only wrapped.
     pub fn watch<B: Body>(self, body: B) -> RequestBody<B> {
         RequestBody::new(body, self.0)

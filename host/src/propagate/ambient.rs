@@ -34,7 +34,7 @@ pub(crate) struct Passing {
     /// Its baggage.
     extensions: CallExtensions,
     /// When it has to be done, by the process's clock; 0 is never.
-    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client runtime hands deadlines on"))]
+    #[cfg_attr(not(feature = "attempts"), expect(dead_code, reason = "only the client runtime hands deadlines on"))]
     until: u64,
 }
 
@@ -134,7 +134,7 @@ impl Ambient {
     }
 
     /// When the handler's call has to be done, by the process's clock; none if it has no deadline.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     fn until(&self) -> Option<u64> {
         let until = match self {
             Self::Traced(rpc) => match rpc.info().config.deadline {
@@ -211,7 +211,7 @@ fn swap(slot: &mut Option<Ambient>) {
 }
 
 /// How long the call that the current task handles may still take; zero if its time is over, none if it has no deadline.
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 pub(crate) fn remaining() -> Option<std::time::Duration> {
     let until = Ambient::with(Ambient::until).flatten()?;
     Some(std::time::Duration::from_nanos(until.saturating_sub(Clock::get().now())))
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(passed_on, Some((caller.trace_id, caller.span_id)));
     }
 
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     #[test]
     fn a_call_that_is_not_traced_hands_on_its_deadline() {
         assert_eq!(remaining(), None);

@@ -20,13 +20,13 @@ mod traceparent;
 mod tracestate;
 
 pub(crate) use ambient::Ambient;
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 pub(crate) use ambient::remaining;
 pub(crate) use baggage::Baggage;
 pub use formats::{Propagator, Propagators};
 pub(crate) use incoming::incoming;
 pub(crate) use log::LogSpan;
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 pub(crate) use outgoing::identify;
 pub(crate) use outgoing::{Parent, forward};
 #[cfg(feature = "otel")]

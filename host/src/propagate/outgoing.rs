@@ -121,7 +121,7 @@ fn active_baggage() -> Option<Baggage> {
 }
 
 /// One attempt at a call has an identity of its own; the rest of its headers are the call's, and so is whether it debugs.
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 pub(crate) fn identify(trace: &TraceContext, propagators: Propagators, headers: &mut HeaderMap) {
     // The default formats can't say it.
     let debug = !propagators.is_default() && propagators.extract(headers).debugged() == Some(trace.trace_id);
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(own.get(&TRACEPARENT), Some(&HeaderValue::from_static("the application's")));
     }
 
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     #[test]
     fn an_attempt_debugs_if_its_call_does() {
         use super::super::Propagator::{B3, B3Multi, Jaeger};

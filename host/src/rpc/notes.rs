@@ -82,7 +82,7 @@ impl RpcNotes {
     }
 
     /// One of several attempts failed; `at` is in nanoseconds since the call's start.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     pub(crate) fn attempt_failed(&mut self, number: u16, at: u64, error: &str) {
         self.failed_attempt = self.failed_attempt.max(number);
         self.event(EventKind::ATTEMPT_FAILED, at, EventStatus::Error, error);

@@ -238,7 +238,7 @@ pub(crate) mod error_type {
     pub(crate) const FRAME: Symbol = Symbol::fixed(102);
 
     /// What the client runtime gives: names, connections and TLS that failed, peers that broke off or spoke no HTTP.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     pub(crate) mod client {
         use super::Symbol;
 
@@ -248,12 +248,15 @@ pub(crate) mod error_type {
         pub(crate) const CONNECT_TIMEOUT: Symbol = Symbol::fixed(106);
         pub(crate) const CONNECT: Symbol = Symbol::fixed(107);
         pub(crate) const TLS: Symbol = Symbol::fixed(108);
+        #[cfg(any(feature = "client", feature = "https", feature = "otel", feature = "server"))]
         pub(crate) const CERTIFICATE: Symbol = Symbol::fixed(109);
         pub(crate) const RESET: Symbol = Symbol::fixed(110);
         pub(crate) const PROTOCOL: Symbol = Symbol::fixed(111);
+        #[cfg(feature = "client")]
         pub(crate) const ATTEMPT_TIMEOUT: Symbol = Symbol::fixed(112);
         pub(crate) const REQUEST: Symbol = Symbol::fixed(113);
         /// The time between two pieces of a response was over.
+        #[cfg(feature = "client")]
         pub(crate) const TIMEOUT: Symbol = Symbol::fixed(101);
     }
 

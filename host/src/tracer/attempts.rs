@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 use http::uri::{Authority, Scheme};
 
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 use super::RequestHead;
 use super::call::Call;
 use super::live::MethodId;
 use super::local::Local;
 use super::natives::Natives;
 use super::{CallContext, Core};
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 use crate::rpc::Peer;
 use crate::rpc::{RpcInfo, RpcStats};
 
@@ -46,7 +46,7 @@ impl Attempts {
     }
 
     /// The same for who knows where it goes.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     pub(crate) fn start_towards(&self, number: u16, peer: &Peer, origin: (&Scheme, &Authority)) -> Call {
         self.begin(number, |context| {
             context.info.set_peer(peer.clone());

@@ -31,7 +31,7 @@ pub use log_spans::LogSpans;
 pub use native::Tracer;
 pub use request::RequestHead;
 
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 pub(crate) use attempts::Attempts;
 pub(crate) use begun::Begun;
 pub(crate) use cell::LiveCell;

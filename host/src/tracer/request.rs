@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::header::{HOST, USER_AGENT};
-#[cfg(feature = "client")]
+#[cfg(feature = "attempts")]
 use http::uri::PathAndQuery;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Uri, Version};
@@ -54,7 +54,7 @@ impl RequestHead {
     }
 
     /// The same of a request that goes where its URI does not say.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     pub(crate) fn at(mut self, (scheme, authority): (&Scheme, &Authority)) -> Self {
         let mut parts = self.uri.clone().into_parts();
         parts.scheme = Some(scheme.clone());
@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     #[test]
     fn a_client_that_knows_where_a_call_goes_says_so() {
         let (scheme, authority) = (Scheme::HTTPS, Authority::from_static("shop:8443"));

@@ -32,7 +32,7 @@ impl Connection for Stream {
         };
         match socket {
             Socket::Tcp(socket) => match (socket.peer_addr(), socket.local_addr()) {
-                (Ok(peer), Ok(local)) => connected.extra(Reached { peer, local }),
+                (Ok(peer), Ok(local)) => connected.extra(Reached { peer, local: Some(local) }),
                 _ => connected,
             },
             Socket::Unix(_) => connected,

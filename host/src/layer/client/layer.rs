@@ -29,11 +29,12 @@ use crate::tracer::{Hottap, Natives, Tracer};
 ///   `with_origin`, and their calls say it too (`server.address`).
 /// - **Status**: as of a [`ServerLayer`](crate::ServerLayer).
 /// - **Streaming** is told by the messages that were counted: a stream of at most one message each way looks unary.
+#[cfg_attr(feature = "reqwest", doc = include_str!("../reqwest/guide.md"))]
 #[derive(Clone)]
 pub struct ClientLayer {
-    pub(super) tap: Hottap,
+    pub(in crate::layer) tap: Hottap,
     /// The tracers of this layer alone.
-    pub(super) own: Option<Arc<Natives>>,
+    pub(in crate::layer) own: Option<Arc<Natives>>,
     pub(super) callee: Symbol,
     pub(super) classify: Option<Arc<dyn Classify>>,
 }

@@ -21,8 +21,8 @@ use crate::tracer::{Begun, RequestHead};
 /// A service whose calls are observed. Made by a [`ClientLayer`](super::ClientLayer).
 #[derive(Clone)]
 pub struct ClientService<S> {
-    pub(super) inner: S,
-    pub(super) layer: ClientLayer,
+    pub(in crate::layer) inner: S,
+    pub(in crate::layer) layer: ClientLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientService<S>
@@ -51,7 +51,7 @@ impl<S> ClientService<S> {
     /// Sends a call. `place` adds to the request's head where it goes, if it does not say that itself; `fill` adds what is
     /// known of the call beforehand; `join` may hand something on to the service inside.
     #[inline]
-    pub(super) fn send<B, R>(
+    pub(in crate::layer) fn send<B, R>(
         &mut self,
         mut request: Request<B>,
         place: impl FnOnce(RequestHead) -> RequestHead,
