@@ -51,7 +51,7 @@ impl Attempts {
         if let Row(Some(call)) = &self.row
             && let Some((trace, _)) = call.context().outgoing()
         {
-            propagate::identify(&trace, call.core().propagators, &mut request.headers);
+            propagate::identify(&trace, call.core().trace.propagators(), &mut request.headers);
         }
     }
 

@@ -46,7 +46,7 @@ impl ActiveSpan {
             return Some((own, tracestate.cloned()));
         }
         let span = self.context.span();
-        let trace = parent::identity(span.span_context(), 0)?;
+        let trace = parent::identity(span.span_context(), 0, &own)?;
         let state = match trace.trace_id == own.trace_id {
             true => tracestate.cloned(),
             false => parent::state(span.span_context()),

@@ -70,6 +70,6 @@ pub use business::BusinessErrors;
 pub use conventions::{Conventions, Names};
 #[cfg(feature = "plugins")]
 pub(crate) use export::{Accounts, ScopeMetrics, Source, Sources};
-pub use export::{ConfigError, Counts, MetricCounts, Otel, init, init_as};
+pub use export::{ConfigError, Counts, MetricCounts, Otel, init, init_as, init_strict, init_strict_as};
 pub use metrics::MetricTracer;
 pub use tracer::SpanTracer;

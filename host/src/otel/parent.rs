@@ -6,6 +6,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
 use crate::CallContext;
+use crate::propagate::{SamplingMark, within_bounds};
 use crate::rpc::TraceContext;
 
 /// The context that the call's span is made in.
@@ -13,10 +14,16 @@ pub(super) fn of(call: &CallContext) -> Context {
     let trace = call.info().trace();
     if trace.parent_span_id == 0 {
         // Of no call; but the application may have opened a span. One that is none would be taken for one that is not sampled.
-        return Context::map_current(|current| {
+        let around = Context::map_current(|current| {
             let is_none = current.has_active_span() && !current.span().span_context().is_valid();
             if is_none { Context::new() } else { current.clone() }
         });
+        let mark = SamplingMark::of(&call.extensions, trace.trace_id);
+        return match mark.filter(|mark| mark.decided && !around.has_active_span()) {
+            // Samplers that follow a parent follow a remote one that says nothing else.
+            Some(_) => around.with_remote_span_context(decision(trace)),
+            None => around,
+        };
     }
     if let Some(span) = &call.extensions.span {
         let around = span.context();
@@ -35,20 +42,38 @@ fn innermost(around: &Context) -> Context {
     if is_valid(&current) || !is_valid(around) { current } else { around.clone() }
 }
 
+/// Of W3C's Level 2.
+const RANDOM: TraceFlags = TraceFlags::new(2);
+
+fn flags(trace: &TraceContext) -> TraceFlags {
+    let random = if trace.random { RANDOM } else { TraceFlags::default() };
+    random.with_sampled(trace.sampled)
+}
+
+/// What a caller decided about the trace that begins with the call: a span that is none.
+fn decision(trace: &TraceContext) -> SpanContext {
+    let flags = TraceFlags::default().with_sampled(trace.sampled);
+    SpanContext::new(TraceId::INVALID, SpanId::INVALID, flags, true, TraceState::NONE)
+}
+
 /// The caller's span.
 fn remote(trace: &TraceContext, tracestate: &str) -> SpanContext {
-    let flags = if trace.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let flags = flags(trace);
     let state = if tracestate.is_empty() { TraceState::NONE } else { tracestate.parse().unwrap_or_default() };
     SpanContext::new(TraceId::from(trace.trace_id), SpanId::from(trace.parent_span_id), flags, true, state)
 }
 
-/// The identity that a span gives its call; none if it is no span of its own, as those of a provider that does nothing.
-pub(super) fn identity(span: &SpanContext, parent: u64) -> Option<TraceContext> {
+/// The identity that a span gives a call with this trace; none if it is no span of its own, as those of a provider that does
+/// nothing.
+pub(super) fn identity(span: &SpanContext, parent: u64, own: &TraceContext) -> Option<TraceContext> {
+    let trace_id = u128::from_be_bytes(span.trace_id().to_bytes());
     let trace = TraceContext {
-        trace_id: u128::from_be_bytes(span.trace_id().to_bytes()),
+        trace_id,
         span_id: u64::from_be_bytes(span.span_id().to_bytes()),
         parent_span_id: parent,
         sampled: span.is_sampled(),
+        // Not all that make spans keep the flag of their trace.
+        random: if trace_id == own.trace_id { own.random } else { span.trace_flags() & RANDOM == RANDOM },
     };
     (span.is_valid() && trace.span_id != parent).then_some(trace)
 }
@@ -56,7 +81,9 @@ pub(super) fn identity(span: &SpanContext, parent: u64) -> Option<TraceContext> 
 /// The state of a span's trace; none if it has none.
 pub(super) fn state(span: &SpanContext) -> Option<HeaderValue> {
     let state = span.trace_state();
-    (*state != TraceState::NONE).then(|| HeaderValue::try_from(state.header()).ok()).flatten()
+    let header = (*state != TraceState::NONE).then(|| HeaderValue::try_from(state.header()).ok()).flatten()?;
+    // A sampler may have added to it.
+    within_bounds(header)
 }
 
 pub(super) fn span_id(context: &Context) -> u64 {

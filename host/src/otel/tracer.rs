@@ -1,7 +1,9 @@
 //! The native tracer that makes OpenTelemetry's spans; what is in a span is in `attributes`, `status` and `events`.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +11,11 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt, TracerProvider};
 use opentelemetry::{Context, KeyValue, trace};
+use opentelemetry_sdk::trace::SdkTracer;
 
 use super::attributes::{Attributes, Kind, Told};
 use super::{ActiveSpan, BusinessErrors, Conventions, events, name, parent, status};
-use crate::propagate::Baggage;
+use crate::propagate::{Baggage, LiveSampler, SamplingMark};
 use crate::rpc::{Level, RpcInfo, Side};
 use crate::{CallContext, Tracer};
 
@@ -56,6 +59,9 @@ pub struct SpanTracer<T = BoxedTracer> {
     name: Option<Namer>,
     events: events::Wanted,
     attempts: bool,
+    random_ids: bool,
+    /// The provider's, where it is ours.
+    sampler: Option<Arc<LiveSampler>>,
 }
 
 type Predicate = Box<dyn Fn(&RpcInfo) -> bool + Send + Sync>;
@@ -88,7 +94,13 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Span
             name: None,
             events: events::Wanted::default(),
             attempts: true,
+            random_ids: true,
+            sampler: None,
         }
+    }
+
+    pub(super) fn sampled_by(self, sampler: Arc<LiveSampler>) -> Self {
+        Self { sampler: Some(sampler), ..self }
     }
 
     /// The names of attributes. Default what the environment says when the tracer is made
@@ -162,21 +174,45 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Span
         self
     }
 
+    /// Says whether the lower 56 bits of the provider's trace ids are random, as traces that begin here say it to others
+    /// (W3C trace flag 2). Default true, which holds for the SDK's own generator of ids and for AWS X-Ray's: say false where
+    /// the provider has another.
+    #[must_use]
+    pub fn random_ids(mut self, are_random: bool) -> Self {
+        self.random_ids = are_random;
+        self
+    }
+
     fn name_of(&self, call: &CallContext) -> Cow<'static, str> {
         self.name.as_ref().map_or_else(|| name::of(call, self.conventions), |name| name(call.info()))
     }
 
     /// What its span is made in, and what it is linked with.
-    fn place(&self, call: &CallContext) -> (Context, Option<Vec<Link>>) {
-        let parent = parent::of(call);
+    fn place(&self, call: &CallContext) -> Place {
+        let around = parent::of(call);
         let public = |info| info_is_server(info) && self.public.as_ref().is_some_and(|is_public| is_public(info));
         if !public(call.info()) {
-            return (parent, None);
+            return Place { around, links: None, is_public: false };
         }
-        let caller = parent.span().span_context().clone();
-        let link = caller.is_valid().then(|| vec![Link::with_context(caller)]);
+        let caller = around.span().span_context().clone();
+        let links = caller.is_valid().then(|| vec![Link::with_context(caller)]);
         // A sampler would take a span that is none for one that is not sampled.
-        (Context::new(), link)
+        Place { around: Context::new(), links, is_public: true }
+    }
+}
+
+/// The place of a call's span.
+struct Place {
+    around: Context,
+    links: Option<Vec<Link>>,
+    /// The caller decides nothing.
+    is_public: bool,
+}
+
+impl SpanTracer<SdkTracer> {
+    /// The sampler of the provider behind a tracer, if it is one of these and the provider is [`Otel`](super::Otel)'s.
+    pub(crate) fn sampler_of(tracer: &dyn Any) -> Option<Arc<LiveSampler>> {
+        tracer.downcast_ref::<Self>()?.sampler.clone()
     }
 }
 
@@ -216,7 +252,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         if info.side() == Side::Server {
             attributes.peer(kind, info);
         }
-        let (around, links) = self.place(call);
+        let Place { around, links, is_public } = self.place(call);
         let around = with_baggage(around, call);
         let mut builder = SpanBuilder::from_name(self.name_of(call));
         builder.span_kind = Some(match info.side() {
@@ -230,11 +266,19 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         let span = self.tracer.build_with_context(builder, &around);
 
         let span_context = trace::Span::span_context(&span);
-        let Some(identity) = parent::identity(span_context, parent::span_id(&around)) else {
+        let before = *call.info().trace();
+        let Some(mut identity) = parent::identity(span_context, parent::span_id(&around), &before) else {
             // The provider makes none; the handler has its baggage all the same.
             call.extensions.span = Some(ActiveSpan::new(around, own, Told::All, None));
             return;
         };
+        if !around.span().span_context().is_valid() {
+            identity.random = self.random_ids;
+            if !is_public && SamplingMark::of(&call.extensions, before.trace_id).is_some() {
+                // The trace that the caller spoke of is this one, whose id the provider has chosen.
+                SamplingMark::rename(&mut call.extensions, identity.trace_id);
+            }
+        }
         call.set_trace(identity);
         // As a rule it is the parent's, and goes on as it came.
         let came = span_context.trace_state() == around.span().span_context().trace_state();

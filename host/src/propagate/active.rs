@@ -13,8 +13,8 @@ use super::percent;
 /// handler began in, with the same baggage in OpenTelemetry's form.
 ///
 /// What came goes on as it came, and what the application has put beside it goes with it, with its own value where it has
-/// given a key another. A context whose baggage the application has cleared sends none. What is beyond the bounds with what
-/// came does not go out.
+/// given a key another. A context whose baggage the application has cleared sends none. A member that is beyond the bounds
+/// with those before it does not go out.
 pub(super) fn baggage(came: Option<&Baggage>, handlers: Option<&Context>) -> Option<Baggage> {
     Context::map_current(|current| {
         let (active, none) = (current.baggage(), Context::new());
@@ -24,11 +24,10 @@ pub(super) fn baggage(came: Option<&Baggage>, handlers: Option<&Context>) -> Opt
         if std::ptr::eq(active, handlers) || std::ptr::eq(active, none) {
             return came.cloned();
         }
-        if active.is_empty() { None } else { join(came, active).or_else(|| came.cloned()) }
+        if active.is_empty() { None } else { join(came, active) }
     })
 }
 
-/// None beyond the bounds.
 fn join(came: Option<&Baggage>, active: &Active) -> Option<Baggage> {
     // In the order of their keys: OpenTelemetry's has none.
     let mut new: BTreeMap<_, _> =
@@ -133,5 +132,8 @@ mod tests {
         let _active = Context::new().with_baggage([KeyValue::new("long", "ü".repeat(2_000))]).attach();
         check(Some(&came), None, Some("a=1"), "12000 bytes");
         check(None, None, None, "12000 bytes alone");
+        let more = [KeyValue::new("long", "ü".repeat(2_000)), KeyValue::new("short", "2")];
+        let _active = Context::new().with_baggage(more).attach();
+        check(Some(&came), None, Some("a=1,short=2"), "12000 bytes cost no other member");
     }
 }

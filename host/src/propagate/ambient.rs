@@ -8,9 +8,10 @@ use std::cell::RefCell;
 use http::{HeaderMap, HeaderValue};
 
 use super::baggage::Baggage;
-use super::incoming::Debugged;
+use super::given::{Decision, Remote};
+use super::incoming::SamplingMark;
 use super::log::LogSpan;
-use super::{Propagators, Remote, jaeger};
+use super::{Propagators, jaeger};
 use crate::rpc::{CallExtensions, Clock, RpcHandle, RpcInfo, Symbol, TraceContext};
 
 thread_local! {
@@ -30,8 +31,10 @@ pub(crate) enum Ambient {
 #[derive(Debug)]
 pub(crate) struct Passing {
     trace: Option<TraceContext>,
+    /// The caller's decision about traces that begin on its behalf, if it sent one without a trace.
+    decision: Option<Decision>,
     tracestate: Option<HeaderValue>,
-    /// Its baggage.
+    /// Its baggage, and its word about the sampling of its trace.
     extensions: CallExtensions,
     /// When it has to be done, by the process's clock; 0 is never.
     #[cfg_attr(not(feature = "attempts"), expect(dead_code, reason = "only the client runtime hands deadlines on"))]
@@ -52,13 +55,15 @@ impl Ambient {
         }
         let deadline = deadline();
         let given = propagators.extract(headers);
-        let trace = given.remote().map(Remote::as_context);
-        let (extensions, tracestate) = super::incoming(propagators, given, headers);
-        if trace.is_none() && extensions.is_empty() && deadline == 0 {
+        let (trace, decision) = (given.remote().map(Remote::as_context), given.decision());
+        // A trace that has not begun has no id, and no mark.
+        let trace_id = trace.map_or(0, |trace| trace.trace_id);
+        let (extensions, tracestate) = super::incoming(propagators, given, trace_id, headers);
+        if trace.is_none() && decision.is_none() && extensions.is_empty() && deadline == 0 {
             return None;
         }
         let until = if deadline == 0 { 0 } else { Clock::get().now().saturating_add(deadline) };
-        Some(Self::Passing(Box::new(Passing { trace, tracestate, extensions, until })))
+        Some(Self::Passing(Box::new(Passing { trace, decision, tracestate, extensions, until })))
     }
 
     /// What is handed to a client call: where it belongs, the state that goes with it, and the handler's extensions.
@@ -104,7 +109,7 @@ impl Ambient {
         self.attached().clone()
     }
 
-    fn attached(&self) -> &CallExtensions {
+    pub(super) fn attached(&self) -> &CallExtensions {
         match self {
             Self::Traced(rpc) => rpc.extensions(),
             Self::Passing(passing) => &passing.extensions,
@@ -128,9 +133,16 @@ impl Ambient {
         self.attached().get().cloned()
     }
 
-    /// The trace that came as one for debugging.
-    pub(super) fn debugged(&self) -> Option<u128> {
-        self.attached().get::<Debugged>().map(|debugged| debugged.trace_id)
+    /// The decision of the caller, for traces that begin on its behalf.
+    pub(super) fn decision(&self) -> Option<Decision> {
+        match self {
+            Self::Traced(rpc) => {
+                let trace = &rpc.info().trace;
+                let mark = SamplingMark::of(rpc.extensions(), trace.trace_id).filter(|mark| mark.decided)?;
+                Some(Decision { sampled: trace.sampled, debug: mark.debug })
+            }
+            Self::Passing(passing) => passing.decision,
+        }
     }
 
     /// When the handler's call has to be done, by the process's clock; none if it has no deadline.
@@ -172,9 +184,9 @@ impl Ambient {
 /// A header of this name may say something that goes on with the handler's own calls. Found in one walk over the few
 /// headers that RPCs have: to look each of them up would mean to hash it.
 fn goes_on(name: &str) -> bool {
-    matches!(name, "traceparent" | "baggage" | "grpc-timeout" | "connect-timeout-ms" | "b3" | "uber-trace-id")
+    matches!(name, "traceparent" | "baggage" | "grpc-timeout" | "connect-timeout-ms" | "b3")
         || name.starts_with("x-b3-")
-        || name.starts_with(jaeger::PREFIX)
+        || jaeger::is_one(name)
 }
 
 /// Puts back what was there before.
@@ -252,7 +264,7 @@ pub(super) fn rpc(trace: TraceContext, headers: &HeaderMap) -> RpcHandle {
     let stats = RpcStats::new(Level::Detailed, 0, 0);
     let info = RpcInfo::new(1, Side::Server, Method::new("a.B/C"), trace, stats);
     let (extensions, tracestate) =
-        super::incoming(Propagators::default(), Propagators::default().extract(headers), headers);
+        super::incoming(Propagators::default(), Propagators::default().extract(headers), trace.trace_id, headers);
     RpcHandle::new(info, 0, tracestate, extensions)
 }
 
@@ -327,12 +339,11 @@ mod tests {
     #[test]
     fn a_tracestate_stays_with_its_trace() {
         let mut headers = with_traceparent(&TraceContext::root());
-        assert!(
-            super::super::incoming(Propagators::default(), super::super::Given::of(&headers), &headers).1.is_some()
-        );
+        let state = |headers: &HeaderMap| {
+            super::super::incoming(Propagators::default(), super::super::Given::of(headers), 1, headers).1
+        };
+        assert!(state(&headers).is_some());
         headers.insert("traceparent", HeaderValue::from_static("00-nonsense"));
-        assert!(
-            super::super::incoming(Propagators::default(), super::super::Given::of(&headers), &headers).1.is_none()
-        );
+        assert!(state(&headers).is_none());
     }
 }

@@ -1,9 +1,9 @@
 //! B3, Zipkin's format, in one header or in several: <https://github.com/openzipkin/b3-propagation>.
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 
 use super::formats::{hex, insert};
-use super::traceparent::Remote;
+use super::given::{Decision, Given, Remote};
 use crate::rpc::TraceContext;
 
 const ONE: &str = "b3";
@@ -12,53 +12,77 @@ const SPAN_ID: &str = "x-b3-spanid";
 const SAMPLED: &str = "x-b3-sampled";
 const FLAGS: &str = "x-b3-flags";
 
-/// The one header goes before the several.
-pub(super) fn extract(headers: &HeaderMap) -> Option<Remote> {
-    one(headers).or_else(|| many(headers))
+/// The caller's span, or its decision without one. The one header goes before the several.
+pub(super) fn extract(headers: &HeaderMap) -> Given {
+    match one(headers) {
+        Given::Nothing => many(headers),
+        given => given,
+    }
 }
 
-/// `TRACE-SPAN`, `TRACE-SPAN-STATE` or `TRACE-SPAN-STATE-PARENT`.
-fn one(headers: &HeaderMap) -> Option<Remote> {
-    let mut parts = headers.get(ONE)?.as_bytes().split(|&byte| byte == b'-');
-    let (trace_id, span_id, state, parent) = (parts.next()?, parts.next()?, parts.next(), parts.next());
+/// `TRACE-SPAN`, `TRACE-SPAN-STATE` or `TRACE-SPAN-STATE-PARENT`; or `STATE` alone.
+fn one(headers: &HeaderMap) -> Given {
+    let Some(value) = value(headers, ONE) else { return Given::Nothing };
+    let mut parts = value.split(|&byte| byte == b'-');
+    let (first, span_id, state, parent) = (parts.next(), parts.next(), parts.next(), parts.next());
+    let Some(span_id) = span_id else { return first.and_then(decision).map_or(Given::Nothing, Given::Decided) };
     if parts.next().is_some() || parent.is_some_and(|parent| parent.len() != 16 || hex(parent, 16).is_none()) {
-        return None;
+        return Given::Nothing;
     }
-    remote(trace_id, span_id, is_sampled(state)?, state == Some(b"d"))
+    let decided = match state {
+        None => Some(LEFT_TO_US),
+        Some(state) => decision(state),
+    };
+    decided.and_then(|decided| remote(first?, span_id, decided)).map_or(Given::Nothing, Given::Other)
 }
 
-fn many(headers: &HeaderMap) -> Option<Remote> {
-    let value = |name| headers.get(name).map(HeaderValue::as_bytes);
-    let debug = value(FLAGS) == Some(b"1");
-    let sampled = debug || is_sampled(value(SAMPLED))?;
-    remote(value(TRACE_ID)?, value(SPAN_ID)?, sampled, debug)
+/// A decision without a span, or beside one that is not valid, stands for itself.
+fn many(headers: &HeaderMap) -> Given {
+    let decided = match (value(headers, FLAGS), value(headers, SAMPLED)) {
+        (Some(b"1"), _) => Some(Decision { sampled: true, debug: true }),
+        (_, None) => None,
+        (_, Some(state)) => match decision(state) {
+            None => return Given::Nothing,
+            decided => decided,
+        },
+    };
+    let ids = value(headers, TRACE_ID).zip(value(headers, SPAN_ID));
+    match ids.and_then(|(trace_id, span_id)| remote(trace_id, span_id, decided.unwrap_or(LEFT_TO_US))) {
+        Some(remote) => Given::Other(remote),
+        None => decided.map_or(Given::Nothing, Given::Decided),
+    }
 }
 
-/// A caller that leaves the decision to us is one that we sample: our own sampler can still say no.
-fn is_sampled(state: Option<&[u8]>) -> Option<bool> {
+fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    headers.get(name).map(|value| value.as_bytes().trim_ascii())
+}
+
+/// A caller with a span that leaves the decision to us is one that we sample: our own sampler can still say no.
+const LEFT_TO_US: Decision = Decision { sampled: true, debug: false };
+
+/// Older tracers write `true` and `false`, some of them with capitals.
+fn decision(state: &[u8]) -> Option<Decision> {
+    let is = |state: &[u8], words: [&str; 2]| words.iter().any(|word| state.eq_ignore_ascii_case(word.as_bytes()));
     match state {
-        None | Some(b"1" | b"d" | b"true") => Some(true),
-        Some(b"0" | b"false") => Some(false),
-        Some(_) => None,
+        state if is(state, ["1", "true"]) => Some(Decision { sampled: true, debug: false }),
+        state if is(state, ["0", "false"]) => Some(Decision { sampled: false, debug: false }),
+        b"d" | b"D" => Some(Decision { sampled: true, debug: true }),
+        _ => None,
     }
 }
 
-fn remote(trace_id: &[u8], span_id: &[u8], sampled: bool, debug: bool) -> Option<Remote> {
+fn remote(trace_id: &[u8], span_id: &[u8], Decision { sampled, debug }: Decision) -> Option<Remote> {
     // Older tracers have ids of 64 bits.
     if !matches!(trace_id.len(), 16 | 32) || span_id.len() != 16 {
         return None;
     }
     let (trace_id, span_id) = (hex(trace_id, 32)?, u64::try_from(hex(span_id, 16)?).ok()?);
-    (trace_id != 0 && span_id != 0).then_some(Remote { trace_id, span_id, sampled, debug })
+    (trace_id != 0 && span_id != 0).then_some(Remote { trace_id, span_id, sampled, debug, random: false })
 }
 
 /// A trace for debugging goes out as one: that it is sampled is not said beside it.
 pub(super) fn inject_one(trace: &TraceContext, debug: bool, headers: &mut HeaderMap) {
-    let state = match (debug, trace.sampled) {
-        (true, _) => 'd',
-        (false, true) => '1',
-        (false, false) => '0',
-    };
+    let state = state(Decision { sampled: trace.sampled, debug });
     insert(headers, ONE, &format!("{:032x}-{:016x}-{state}", trace.trace_id, trace.span_id));
 }
 
@@ -67,32 +91,127 @@ pub(super) fn inject_many(trace: &TraceContext, debug: bool, headers: &mut Heade
     insert(headers, SPAN_ID, &format!("{:016x}", trace.span_id));
     // What the application may have given with its own.
     headers.remove("x-b3-parentspanid");
-    if debug {
+    insert_many(Decision { sampled: trace.sampled, debug }, headers);
+}
+
+fn insert_many(decision: Decision, headers: &mut HeaderMap) {
+    if decision.debug {
         insert(headers, FLAGS, "1");
         headers.remove(SAMPLED);
     } else {
-        insert(headers, SAMPLED, if trace.sampled { "1" } else { "0" });
+        insert(headers, SAMPLED, if decision.sampled { "1" } else { "0" });
         headers.remove(FLAGS);
+    }
+}
+
+/// Hands a decision on that came without a span, unless the application has given the request its own.
+pub(super) fn decide_one(decision: Decision, headers: &mut HeaderMap) {
+    if !headers.contains_key(ONE) {
+        insert(headers, ONE, state(decision));
+    }
+}
+
+/// The same in several headers.
+pub(super) fn decide_many(decision: Decision, headers: &mut HeaderMap) {
+    if !headers.contains_key(SAMPLED) && !headers.contains_key(FLAGS) {
+        insert_many(decision, headers);
+    }
+}
+
+fn state(decision: Decision) -> &'static str {
+    match (decision.debug, decision.sampled) {
+        (true, _) => "d",
+        (false, true) => "1",
+        (false, false) => "0",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     const TRACE: &str = "80f198ee56343ba864fe8b2a57d3eff7";
     const SPAN: &str = "e457b5a2e4d86bd1";
 
-    fn read(pairs: &[(&'static str, String)]) -> Option<(u128, u64, bool)> {
+    fn given(pairs: &[(&'static str, String)]) -> Given {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.insert(*name, HeaderValue::from_str(value).expect("visible"));
         }
-        extract(&headers).map(|remote| (remote.trace_id, remote.span_id, remote.sampled))
+        extract(&headers)
+    }
+
+    fn read(pairs: &[(&'static str, String)]) -> Option<(u128, u64, bool)> {
+        given(pairs).remote().map(|remote| (remote.trace_id, remote.span_id, remote.sampled))
     }
 
     fn expected(sampled: bool) -> Option<(u128, u64, bool)> {
         Some((0x80f1_98ee_5634_3ba8_64fe_8b2a_57d3_eff7, 0xe457_b5a2_e4d8_6bd1, sampled))
+    }
+
+    #[test]
+    fn a_decision_without_a_span_is_read() {
+        let decided = |sampled, debug| Given::Decided(Decision { sampled, debug });
+        for (value, expected) in [
+            ("0", decided(false, false)),
+            ("1", decided(true, false)),
+            ("d", decided(true, true)),
+            (" 0\t", decided(false, false)),
+            ("D", decided(true, true)),
+            ("false", decided(false, false)),
+            ("True", decided(true, false)),
+            ("", Given::Nothing),
+            ("2", Given::Nothing),
+            ("00", Given::Nothing),
+            ("-0", Given::Nothing),
+            ("0-", Given::Nothing),
+            ("0-05e3ac9a4f6e3b90", Given::Nothing),
+        ] {
+            assert_eq!(given(&[(ONE, value.to_owned())]), expected, "b3: {value:?}");
+        }
+        for (pairs, expected, reason) in [
+            (&[(SAMPLED, "0")][..], decided(false, false), "not sampled"),
+            (&[(SAMPLED, "1")], decided(true, false), "sampled"),
+            (&[(SAMPLED, "false")], decided(false, false), "as older tracers write it"),
+            (&[(SAMPLED, "FALSE")], decided(false, false), "in capitals"),
+            (&[(SAMPLED, "True")], decided(true, false), "with one capital"),
+            (&[(SAMPLED, "d")], decided(true, true), "as the one header has it"),
+            (&[(SAMPLED, "maybe")], Given::Nothing, "no such state"),
+            (&[(SAMPLED, "")], Given::Nothing, "nothing"),
+            (&[(FLAGS, "1")], decided(true, true), "debug"),
+            (&[(FLAGS, "1"), (SAMPLED, "0")], decided(true, true), "debug goes before not sampled"),
+            (&[(FLAGS, "0")], Given::Nothing, "a flag that says nothing"),
+            (&[(FLAGS, "0"), (SAMPLED, "0")], decided(false, false), "beside one that does"),
+            (&[(SAMPLED, "0"), (TRACE_ID, TRACE)], decided(false, false), "half a span"),
+            (&[(SAMPLED, "0"), (SPAN_ID, SPAN)], decided(false, false), "the other half"),
+            (&[(SAMPLED, "0"), (TRACE_ID, "nonsense"), (SPAN_ID, SPAN)], decided(false, false), "a trace that is none"),
+            (&[(ONE, "0"), (SAMPLED, "1")], decided(false, false), "the one header goes before the several"),
+            (&[(ONE, "nonsense"), (SAMPLED, "0")], decided(false, false), "if it is valid"),
+        ] {
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            assert_eq!(given(&pairs), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_decision_without_a_span_is_handed_on_as_one() {
+        for (sampled, debug) in [(false, false), (true, false), (true, true)] {
+            let decision = Decision { sampled, debug };
+            for decide in [decide_one, decide_many] {
+                let mut headers = HeaderMap::new();
+                decide(decision, &mut headers);
+                assert_eq!((headers.len(), extract(&headers)), (1, Given::Decided(decision)), "{headers:?}");
+            }
+        }
+        for name in [ONE, SAMPLED, FLAGS] {
+            let own = HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_static("1"))]);
+            let mut headers = own.clone();
+            let decide = if name == ONE { decide_one } else { decide_many };
+            decide(Decision { sampled: false, debug: false }, &mut headers);
+            assert_eq!(headers, own, "the application's own stays");
+        }
     }
 
     #[test]
@@ -115,7 +234,6 @@ mod tests {
             (format!("{TRACE}-{}-1", "0".repeat(16)), None, "no span"),
             (format!("{}-{SPAN}-1", &TRACE[1..]), None, "a trace that is too short"),
             (format!("x{}-{SPAN}-1", &TRACE[1..]), None, "no digit"),
-            ("0".to_owned(), None, "a decision without a trace"),
             (String::new(), None, "nothing"),
             ("-".repeat(4096), None, "dashes"),
         ] {
@@ -160,8 +278,8 @@ mod tests {
             let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
             assert!(value(ONE).is_some_and(|one| one.ends_with(&format!("-{state}"))), "{headers:?}");
             assert_eq!([value(SAMPLED), value(FLAGS)], several, "{headers:?}");
-            assert_eq!(one(&headers).map(|remote| remote.debug), Some(debug));
-            assert_eq!(many(&headers).map(|remote| remote.debug), Some(debug));
+            assert_eq!(one(&headers).remote().map(|remote| remote.debug), Some(debug));
+            assert_eq!(many(&headers).remote().map(|remote| remote.debug), Some(debug));
         }
     }
 }

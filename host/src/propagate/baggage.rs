@@ -1,40 +1,49 @@
 //! Baggage: W3C's header `baggage`, passed on as it came, within its bounds; other formats are read into it.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::list::{self, Bounds};
-use super::percent::decode;
+use super::percent::{decode_lossy, encode_raw};
 use crate::rpc::RpcHandle;
 
 pub(super) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
-/// W3C's own. A longer list is dropped as a whole: cut, it would claim to be complete; and no caller can make a service send
-/// more than this with every call it makes.
+/// W3C's own: no caller can make a service send more than this with every call it makes.
 pub(super) const BOUNDS: Bounds = Bounds { members: 64, bytes: 8192 };
 
-/// What a request's caller wants to reach everybody behind it. It is kept among a handler's extensions, so that a call
-/// without it costs nothing.
+/// What a request's caller wants to reach every service behind it. It is kept among a handler's extensions, so that a call
+/// without it costs nothing. All of it is ASCII.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Baggage(pub(super) HeaderValue);
 
 impl Baggage {
-    /// The list that came with a request, to be passed on; none if there is none or it is beyond the bounds.
+    /// The list that came with a request, to be passed on; none if there is none. Members beyond the bounds are left out.
+    /// Bytes in values that are no ASCII are escaped: they are not allowed there, and not every receiver reads them.
     pub(super) fn extract(headers: &HeaderMap) -> Option<Self> {
-        list::extract(headers, &BAGGAGE, &BOUNDS).map(Self)
+        let list = list::joined(headers, &BAGGAGE)?;
+        if list.as_bytes().is_ascii() && BOUNDS.hold(list.as_bytes()) {
+            return Some(Self(list));
+        }
+        Self::of(list::members(list.as_bytes()).filter_map(ascii))
     }
 
-    /// The list of these members, each as W3C writes it; none if there are none, or they are beyond the bounds together.
+    /// The list of these members, each as W3C writes it; none if there are none. One that goes beyond the bounds together
+    /// with those before it is left out.
     pub(super) fn of<M: AsRef<[u8]>>(members: impl IntoIterator<Item = M>) -> Option<Self> {
-        let mut list = Vec::new();
-        for (count, member) in members.into_iter().enumerate() {
-            let member = member.as_ref();
-            if count >= BOUNDS.members || list.len() + 1 + member.len() > BOUNDS.bytes + usize::from(count == 0) {
-                return None;
+        let (mut list, mut count) = (Vec::new(), 0);
+        for member in members {
+            let (member, comma) = (member.as_ref(), usize::from(count > 0));
+            if list.len() + comma + member.len() > BOUNDS.bytes {
+                continue;
             }
-            if count > 0 {
-                list.push(b',');
-            }
+            list.extend(std::iter::repeat_n(b',', comma));
             list.extend_from_slice(member);
+            count += 1;
+            if count == BOUNDS.members {
+                break;
+            }
         }
         if list.is_empty() { None } else { HeaderValue::from_bytes(&list).ok().map(Self) }
     }
@@ -44,13 +53,15 @@ impl Baggage {
         list::members(self.0.as_bytes())
     }
 
-    /// The members with their values decoded, as far as they are valid; their properties are left out.
+    /// The members with their values decoded, as far as they are valid; their properties are left out. What is no UTF-8 in
+    /// a value is U+FFFD, as W3C has it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, String)> {
-        let list = self.0.to_str().unwrap_or("");
-        list.split(',').filter_map(|member| {
-            let (key, value) = member.split(';').next()?.split_once('=')?;
-            let (key, value) = (key.trim(), decode(value.trim())?);
-            (!key.is_empty()).then_some((key, value))
+        self.members().filter_map(|member| {
+            let member = member.split(|&byte| byte == b';').next()?;
+            let at = member.iter().position(|&byte| byte == b'=')?;
+            let key = std::str::from_utf8(member.get(..at)?.trim_ascii()).ok()?;
+            let value = member.get(at + 1..)?.trim_ascii();
+            (!key.is_empty()).then(|| (key, decode_lossy(value)))
         })
     }
 
@@ -65,6 +76,14 @@ impl Baggage {
             let _ = headers.try_insert(&BAGGAGE, self.0);
         }
     }
+}
+
+/// A member in ASCII; none if its key is not.
+fn ascii(member: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if member.is_ascii() {
+        return Some(Cow::Borrowed(member));
+    }
+    key(member).is_ascii().then(|| Cow::Owned(encode_raw(member).into_bytes()))
 }
 
 /// The key of a member.
@@ -89,7 +108,7 @@ mod tests {
     fn check(values: &[String], expected: Option<&str>, reason: &str) {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(&BAGGAGE, HeaderValue::from_str(value).expect("ASCII"));
+            headers.append(&BAGGAGE, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
         }
         let found = Baggage::extract(&headers);
         assert_eq!(found.as_ref().map(|found| found.0.as_bytes()), expected.map(str::as_bytes), "{reason}");
@@ -105,10 +124,33 @@ mod tests {
         check(&own(" , ,"), None, "no member");
         check(&["a=1".to_owned(), "b=2".to_owned()], Some("a=1,b=2"), "several headers are one list");
         check(&own(&members(64)), Some(&members(64)), "64 members");
-        check(&own(&members(65)), None, "65 members");
+        check(&own(&members(65)), Some(&members(64)), "65 members: the last is left out");
         check(&own(&long(8192)), Some(&long(8192)), "8192 bytes");
         check(&own(&long(8193)), None, "8193 bytes");
-        check(&[long(5000), long(5000)], None, "too long together");
+        check(&own(&format!("{},b=2", long(8193))), Some("b=2"), "one that is too long costs no other");
+        check(&[long(5000), long(5000)], Some(&long(5000)), "too long together");
+    }
+
+    #[test]
+    fn a_byte_that_is_no_ascii_makes_no_other_member_unreadable() {
+        let headers =
+            |list: &[u8]| HeaderMap::from_iter([(BAGGAGE.clone(), HeaderValue::from_bytes(list).expect("a value"))]);
+        for (list, sent, read, reason) in [
+            (&b"a=1,user=J\xc3\xbcrgen;p=\xff,b=2"[..], "a=1,user=J%C3%BCrgen;p=%FF,b=2", Some("J\u{fc}rgen"), "UTF-8"),
+            (b"user=J\xfcrgen, b=2", "user=J%FCrgen,b=2", Some("J\u{fffd}rgen"), "Latin-1"),
+            (b"user=%C3\xbc,b=2", "user=%C3%BC,b=2", Some("\u{fc}"), "half of it escaped"),
+            (b"us\xc3\xa9r=1,user=7,b=2", "user=7,b=2", Some("7"), "a key that is none"),
+            (b"user=%FF,b=2", "user=%FF,b=2", Some("\u{fffd}"), "an escape that is no UTF-8"),
+            (b"\xff,b=2", "b=2", None, "no member"),
+        ] {
+            let baggage = Baggage::extract(&headers(list)).expect(reason);
+            assert_eq!(baggage.0.as_bytes(), sent.as_bytes(), "{reason}");
+            assert_eq!(baggage.get("user").as_deref(), read, "{reason}");
+            assert_eq!(baggage.get("b").as_deref(), Some("2"), "{reason}");
+        }
+        let long = [b"a=1,user=", &[0xff; 3_000][..], b",b=2"].concat();
+        let baggage = Baggage::extract(&headers(&long)).expect("two members");
+        assert_eq!(baggage.0, "a=1,b=2", "too long when it is escaped");
     }
 
     #[test]
@@ -121,9 +163,10 @@ mod tests {
             (vec![member(8192)], Some(8192), "8192 bytes"),
             (vec![member(8193)], None, "8193 bytes"),
             (vec![member(8188), member(3)], Some(8192), "8192 bytes together"),
-            (vec![member(8188), member(4)], None, "8193 bytes together"),
+            (vec![member(8188), member(4)], Some(8188), "8193 bytes together"),
+            (vec![member(8188), member(4), member(3)], Some(8192), "a shorter one fits"),
             (vec![member(3); 64], Some(255), "64 members"),
-            (vec![member(3); 65], None, "65 members"),
+            (vec![member(3); 65], Some(255), "65 members"),
         ] {
             assert_eq!(of(&members), expected, "{reason}");
         }
@@ -131,13 +174,14 @@ mod tests {
 
     #[test]
     fn baggage_is_read() {
-        let list = "user = 42 ;p=1 , name=J%C3%BCrgen%20M, user=43, nonsense, =1, bad=%FF,last=a=b";
+        let list = "user = 42 ;p=1 , name=J%C3%BCrgen%20M, user=43, nonsense, =1, bad=%FF,last=a=b,empty=";
         let baggage = Baggage(HeaderValue::from_static(list));
         for (key, expected, reason) in [
             ("user", Some("42"), "the first, without its properties"),
             ("name", Some("Jürgen M"), "decoded"),
             ("last", Some("a=b"), "an equals sign"),
-            ("bad", None, "no UTF-8"),
+            ("bad", Some("\u{fffd}"), "no UTF-8"),
+            ("empty", Some(""), "nothing in it"),
             ("nonsense", None, "no value"),
             ("", None, "no key"),
             ("USER", None, "cases differ"),

@@ -1,11 +1,13 @@
 //! Which formats traces travel in, and all of them applied together; each format is in a file of its own.
 
+use std::fmt;
 use std::sync::Once;
 
 use http::{HeaderMap, HeaderValue};
 
 use super::baggage::{self, BAGGAGE, Baggage};
-use super::traceparent::{self, Given, Remote, TRACEPARENT};
+use super::given::{Decision, Given};
+use super::traceparent::{self, TRACEPARENT};
 use super::tracestate::TRACESTATE;
 use super::{b3, jaeger};
 use crate::rpc::TraceContext;
@@ -14,25 +16,31 @@ use crate::rpc::TraceContext;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Propagator {
-    /// W3C Trace Context: `traceparent` and `tracestate`.
+    /// W3C Trace Context, Level 2: `traceparent` and `tracestate`. The flag that the trace id is random goes on as it came and
+    /// is set for traces that begin here; other flags than that and "sampled" are sent as zero. A `tracestate` over 512 bytes
+    /// or 32 members loses members over 128 bytes first, then others, both from its end.
     TraceContext,
-    /// W3C Baggage: `baggage`, 64 members and 8192 bytes at most. What came with a request goes on as it came with the calls
+    /// W3C Baggage: `baggage`, 64 members and 8192 bytes at most; members beyond that are left out. In values, bytes that are
+    /// no ASCII are escaped when they are sent, and what is no UTF-8 is read as U+FFFD. What came with a request goes on as it came with the calls
     /// that its handler makes, unless the application gives a request its own header. With the feature `otel`, what the
     /// application has put into OpenTelemetry's active context goes with it: its members beside those that came and in their
     /// place where the keys are the same; none at all if the application has cleared the context's baggage.
     Baggage,
     /// B3 in one header, `b3`. Several headers are read, too. A trace that is marked for debugging (`d`) is sampled, and goes
-    /// out marked, whatever a sampler says here, as long as the trace is the same.
+    /// out marked, whatever a sampler says here, as long as the trace is the same. A decision without a span (`b3: 0`,
+    /// `x-b3-sampled: 0` alone) is that of the trace which begins with the call; a trace that goes on keeps its own.
     B3,
     /// B3 in several headers, `x-b3-*`. One header is read, too. Marked for debugging is `x-b3-flags: 1`, as in [`Self::B3`].
     B3Multi,
     /// Jaeger's own: `uber-trace-id`, whose flag for debugging is kept as in [`Self::B3`], and baggage, each member in a
     /// header `uberctx-KEY`. Keys are in lower case, as names of headers are; what came as W3C's baggage goes before what
-    /// came as Jaeger's, both within the bounds of W3C's. It is not written where it would be longer than 8 KiB, together
-    /// with W3C's if that is written, too. The header `jaeger-baggage` is not read.
+    /// came as Jaeger's, both within the bounds of W3C's. Members are left out where all would be longer than 8 KiB, together
+    /// with W3C's if that is written, too. Two more headers are read and not written: `jaeger-baggage`, a list of members,
+    /// and `jaeger-debug-id`, which makes a trace that begins with the call one for debugging.
     Jaeger,
 }
 
+/// In the order of the enum.
 const ALL: [(&str, Propagator); 5] = [
     ("tracecontext", Propagator::TraceContext),
     ("baggage", Propagator::Baggage),
@@ -41,78 +49,120 @@ const ALL: [(&str, Propagator); 5] = [
     ("jaeger", Propagator::Jaeger),
 ];
 
+/// Bits of a format's number.
+const BITS: u32 = 3;
+const NUMBER: u32 = 0b111;
+/// The variable of the environment that names them.
+pub(crate) const VARIABLE: &str = "OTEL_PROPAGATORS";
+/// The names that it may hold.
+pub(crate) const KNOWN: &str = "a list of tracecontext, baggage, b3, b3multi and jaeger, or none";
+
+impl Propagator {
+    /// In either case, as the specification has it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, format)| *format)
+    }
+}
+
 /// The formats that calls are propagated in. All are written; they are read in their order, and the last one that is valid
 /// counts, as with OpenTelemetry's composite propagator.
 ///
 /// By default what `OTEL_PROPAGATORS` says, and without it `tracecontext` and `baggage`. What is not among them is neither
-/// read nor written, but for headers that the application itself gives a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// read nor written, but for headers that the application itself gives a request. What `hottap.toml` says under
+/// `[trace]` goes before the builder's word, and that before the environment's.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Propagators {
-    order: [Option<Propagator>; ALL.len()],
+    /// Three bits for each in its place, the first lowest: its place among all formats, from 1; then 0. In one number, so
+    /// that they are read and replaced as a whole.
+    bits: u32,
 }
 
 impl Default for Propagators {
     fn default() -> Self {
-        Self::new([Propagator::TraceContext, Propagator::Baggage])
+        Self::DEFAULT
+    }
+}
+
+impl fmt::Debug for Propagators {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.formats()).finish()
     }
 }
 
 impl Propagators {
+    const DEFAULT: Self =
+        Self { bits: (Propagator::Baggage as u32 + 1) << BITS | (Propagator::TraceContext as u32 + 1) };
+
     /// These, in this order. A format that comes twice counts once.
     pub fn new(formats: impl IntoIterator<Item = Propagator>) -> Self {
-        let mut order = [None; ALL.len()];
+        let (mut propagators, mut place) = (Self { bits: 0 }, 0);
         for format in formats {
-            if !order.contains(&Some(format))
-                && let Some(free) = order.iter_mut().find(|slot| slot.is_none())
-            {
-                *free = Some(format);
+            if !propagators.has(format) {
+                propagators.bits |= (format as u32 + 1) << place;
+                place += BITS;
             }
         }
-        Self { order }
+        propagators
     }
 
-    /// What `OTEL_PROPAGATORS` says: a list of `tracecontext`, `baggage`, `b3`, `b3multi` and `jaeger`, or `none`. A name that
-    /// is not known is left out, and the log says so once.
+    /// What `OTEL_PROPAGATORS` says: a list of `tracecontext`, `baggage`, `b3`, `b3multi` and `jaeger`, in either case, or
+    /// `none`. A name that is not known is ignored, and the log says so once; if none is known, it is as if the variable
+    /// were not set.
     pub fn from_env() -> Self {
-        let Ok(list) = std::env::var("OTEL_PROPAGATORS") else { return Self::default() };
-        let (propagators, unknown) = Self::parse(&list);
+        let Some(list) = std::env::var_os(VARIABLE) else { return Self::default() };
+        let (propagators, unknown) = Self::parse(&list.to_string_lossy());
         if let Some(unknown) = unknown {
             static ONCE: Once = Once::new();
             ONCE.call_once(|| {
                 tracing::warn!(
                     unknown,
-                    "OTEL_PROPAGATORS names a format that is not known and is left out: it may be tracecontext, baggage, b3, \
-                     b3multi, jaeger or none"
+                    "the environment variable {VARIABLE} names a format that is not known and is ignored: it is to be \
+                     {KNOWN}; correct it, or remove it"
                 );
             });
         }
         propagators
     }
 
-    /// The list, and the first name of it that is not known. An empty list is the default.
-    fn parse(list: &str) -> (Self, Option<String>) {
+    /// The list, and the first name of it that is not known. A list without a name that is known is the default.
+    pub(crate) fn parse(list: &str) -> (Self, Option<String>) {
         let names = || list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let find = |name: &str| ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| *format);
-        let unknown = names().find(|name| *name != "none" && find(name).is_none()).map(str::to_owned);
-        if names().next().is_none() {
-            return (Self::default(), None);
-        }
-        (Self::new(names().filter_map(find)), unknown)
+        let is_none = |name: &str| name.eq_ignore_ascii_case("none");
+        let unknown = names().find(|name| !is_none(name) && Propagator::named(name).is_none()).map(str::to_owned);
+        let known = Self::new(names().filter_map(Propagator::named));
+        let is_said = known != Self::new([]) || names().any(is_none);
+        (if is_said { known } else { Self::default() }, unknown)
+    }
+
+    pub(super) fn to_bits(self) -> u32 {
+        self.bits
+    }
+
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self { bits }
+    }
+
+    /// The names, in their order.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        let name = |format| ALL.iter().find(|(_, known)| *known == format).map(|(name, _)| *name);
+        self.formats().filter_map(name).collect()
     }
 
     /// No more than what is found in the one walk over a request's headers.
     #[inline]
     pub(crate) fn is_default(self) -> bool {
-        self == Self { order: [Some(Propagator::TraceContext), Some(Propagator::Baggage), None, None, None] }
+        self == Self::DEFAULT
     }
 
     fn formats(self) -> impl Iterator<Item = Propagator> {
-        self.order.into_iter().flatten()
+        let numbers = (0..ALL.len()).map(move |place| self.bits >> (BITS * place as u32) & NUMBER);
+        numbers.map_while(|number| ALL.get((number as usize).checked_sub(1)?).map(|(_, format)| *format))
     }
 
     fn has(self, format: Propagator) -> bool {
-        self.order.contains(&Some(format))
+        self.formats().any(|known| known == format)
     }
 
     /// What a request's caller wants to reach everybody behind it.
@@ -142,23 +192,33 @@ impl Propagators {
     pub(crate) fn extract(self, headers: &HeaderMap) -> Given {
         let mut given = Given::Nothing;
         for format in self.formats() {
-            let other = |found: Option<Remote>| found.map_or(Given::Nothing, Given::Other);
-            let found = match format {
+            given = given.or(match format {
                 Propagator::TraceContext => Given::of(headers),
-                Propagator::B3 | Propagator::B3Multi => other(b3::extract(headers)),
-                Propagator::Jaeger => other(jaeger::extract(headers)),
+                Propagator::B3 | Propagator::B3Multi => b3::extract(headers),
+                Propagator::Jaeger => jaeger::extract(headers),
                 Propagator::Baggage => Given::Nothing,
-            };
-            if found.remote().is_some() || given == Given::Nothing {
-                given = found;
-            }
+            });
         }
         given
     }
 
     /// The application has given a request a trace, in one of these formats.
     pub(super) fn is_given(self, headers: &HeaderMap) -> bool {
-        if self.is_default() { headers.contains_key(&TRACEPARENT) } else { self.extract(headers) != Given::Nothing }
+        if self.is_default() {
+            return headers.contains_key(&TRACEPARENT);
+        }
+        !matches!(self.extract(headers), Given::Nothing | Given::Decided(_))
+    }
+
+    /// Hands a decision on that came without a span, in the formats that can say it.
+    pub(super) fn decide(self, decision: Decision, headers: &mut HeaderMap) {
+        for format in self.formats() {
+            match format {
+                Propagator::B3 => b3::decide_one(decision, headers),
+                Propagator::B3Multi => b3::decide_many(decision, headers),
+                Propagator::TraceContext | Propagator::Baggage | Propagator::Jaeger => {}
+            }
+        }
     }
 
     /// Writes a call's identity in all formats. A request has room for 32,768 headers; one that is full goes out without.
@@ -221,13 +281,17 @@ mod tests {
             ("", &[TraceContext, Baggage], None, "empty is not set"),
             ("none", &[], None, "none"),
             (" b3 , b3multi,jaeger,b3", &[B3, B3Multi, Jaeger], None, "spaces, and one twice"),
+            ("TraceContext,B3Multi", &[TraceContext, B3Multi], None, "in either case"),
+            ("none,b3", &[B3], None, "none beside another"),
             ("baggage,ottrace,tracecontext", &[Baggage, TraceContext], Some("ottrace"), "one that is not known"),
-            ("XRAY", &[], Some("XRAY"), "none that is known"),
+            ("XRAY,ottrace", &[TraceContext, Baggage], Some("XRAY"), "none that is known"),
+            ("None,xray", &[], Some("xray"), "none, and one that is not known"),
         ] {
             let (propagators, told) = Propagators::parse(list);
             assert_eq!(propagators.formats().collect::<Vec<_>>(), expected, "{list:?}: {reason}");
             assert_eq!(told.as_deref(), unknown, "{list:?}: {reason}");
             assert_eq!(propagators.is_default(), expected == [TraceContext, Baggage], "{list:?}: {reason}");
+            assert_eq!(Propagators::from_bits(propagators.to_bits()), propagators, "{list:?}: {reason}");
         }
     }
 
@@ -258,12 +322,12 @@ mod tests {
             }
             let propagators = Propagators::new([format]);
             for _ in 0..200 {
-                let trace = TraceContext { sampled: fastrand::bool(), ..TraceContext::root() };
+                let random = name == "tracecontext" && fastrand::bool();
+                let trace = TraceContext { sampled: fastrand::bool(), random, ..TraceContext::root() };
                 let mut headers = HeaderMap::new();
                 propagators.inject(&trace, false, None, &mut headers);
                 let remote = propagators.extract(&headers).remote().expect(name);
-                let read = (remote.trace_id, remote.span_id, remote.sampled);
-                assert_eq!(read, (trace.trace_id, trace.span_id, trace.sampled), "{name}: {headers:?}");
+                assert_eq!(remote.as_context(), trace, "{name}: {headers:?}");
             }
         }
     }
@@ -273,7 +337,8 @@ mod tests {
         let both = Propagators::new([Propagator::Baggage, Propagator::Jaeger]);
         let (colons, long) = (format!("a={}", ":".repeat(6_000)), format!("a={}", "x".repeat(8_190)));
         let many = |bytes: usize| (0..64).map(|i| format!("k{i}={}", "x".repeat(bytes))).collect::<Vec<_>>().join(",");
-        for (baggage, expected) in [("a=1,b=2", 3), (&colons, 1), (&long, 1), (&many(100), 1), (&many(20), 65)] {
+        // W3C's one header, and as many of Jaeger's as there is room for.
+        for (baggage, expected) in [("a=1,b=2", 3), (&colons, 1), (&long, 1), (&many(100), 11), (&many(20), 65)] {
             let baggage = Baggage(HeaderValue::from_str(baggage).expect("visible"));
             let mut headers = HeaderMap::new();
             both.inject_baggage(Some(baggage), &mut headers);
@@ -295,6 +360,7 @@ mod tests {
             ("traceparent", "00-80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-01"),
             ("tracestate", "congo=t61rcWkgMzE,rojo@a=00f067aa0ba902b7"),
             ("baggage", "user=J%C3%BCrgen;p=1,tenant=acme"),
+            ("jaeger-baggage", "user=J%C3%BCrgen, tenant=acme"),
             ("uberctx-user", "J%C3%BCrgen+M"),
             ("uberctx-tenant", "acme"),
         ];
@@ -311,7 +377,7 @@ mod tests {
                     headers.append(name, value);
                 }
             }
-            let (extensions, _) = super::super::incoming(all, all.extract(&headers), &headers);
+            let (extensions, _) = super::super::incoming(all, all.extract(&headers), 1, &headers);
             let baggage = extensions.get::<Baggage>().cloned();
             assert!(baggage.as_ref().is_none_or(|baggage| baggage.0.len() <= 8192));
             all.inject_baggage(baggage, &mut HeaderMap::new());

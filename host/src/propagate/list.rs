@@ -1,4 +1,4 @@
-//! Headers that are lists of members, which W3C bounds: passed on as they came, as a whole or not at all.
+//! Headers that are lists of members, which W3C bounds.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -8,38 +8,30 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
 }
 
-/// The list that came with a request; none if there is none or it is beyond the bounds.
-pub(super) fn extract(headers: &HeaderMap, name: &HeaderName, bounds: &Bounds) -> Option<HeaderValue> {
+/// The list that came with a request, of one header or of several in their order; none if there is none.
+pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     // A walk over the few headers that RPCs have is quicker than to hash the name of one that is rarely there.
     if !headers.keys().any(|known| known == name) {
         return None;
     }
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
-    let joined = match values.next() {
-        None => first.clone(),
-        // A list may stand in several headers, in their order.
+    match values.next() {
+        None => Some(first.clone()),
         Some(second) => {
             let mut joined = first.as_bytes().to_vec();
             for value in std::iter::once(second).chain(values) {
-                if joined.len() + value.len() >= bounds.bytes {
-                    return None;
-                }
                 joined.push(b',');
                 joined.extend_from_slice(value.as_bytes());
             }
-            HeaderValue::from_bytes(&joined).ok()?
+            HeaderValue::from_bytes(&joined).ok()
         }
-    };
-    bounds.hold(joined.as_bytes()).then_some(joined)
+    }
 }
 
 impl Bounds {
-    fn hold(&self, list: &[u8]) -> bool {
-        if list.len() > self.bytes {
-            return false;
-        }
-        (1..=self.members).contains(&members(list).count())
+    pub(super) fn hold(&self, list: &[u8]) -> bool {
+        list.len() <= self.bytes && (1..=self.members).contains(&members(list).count())
     }
 }
 

@@ -9,13 +9,16 @@ mod ambient;
 mod b3;
 mod baggage;
 mod formats;
+mod given;
 mod incoming;
 mod jaeger;
 mod list;
 mod log;
 mod outgoing;
 mod percent;
+mod sampler;
 mod scope;
+mod settings;
 mod traceparent;
 mod tracestate;
 
@@ -23,7 +26,11 @@ pub(crate) use ambient::Ambient;
 #[cfg(feature = "attempts")]
 pub(crate) use ambient::remaining;
 pub(crate) use baggage::Baggage;
+pub(crate) use formats::{KNOWN as PROPAGATORS, VARIABLE as PROPAGATORS_VARIABLE};
 pub use formats::{Propagator, Propagators};
+pub(crate) use given::Given;
+#[cfg(feature = "otel")]
+pub(crate) use incoming::SamplingMark;
 pub(crate) use incoming::incoming;
 pub(crate) use log::LogSpan;
 #[cfg(feature = "attempts")]
@@ -32,5 +39,9 @@ pub(crate) use outgoing::{Parent, forward};
 #[cfg(feature = "otel")]
 pub(crate) use percent::decode;
 pub(crate) use percent::unescaped;
+pub(crate) use sampler::{LiveSampler, NAMES as SAMPLERS, Sampler};
 pub use scope::Scoped;
-pub(crate) use traceparent::{Given, NAME as TRACEPARENT, Remote};
+pub(crate) use settings::TraceSettings;
+pub(crate) use traceparent::NAME as TRACEPARENT;
+#[cfg(feature = "otel")]
+pub(crate) use tracestate::within_bounds;

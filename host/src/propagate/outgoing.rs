@@ -5,7 +5,9 @@ use http::{HeaderMap, HeaderValue};
 use super::Propagators;
 use super::ambient::Ambient;
 use super::baggage::Baggage;
-use super::traceparent::{Given, Remote};
+use super::given::Given;
+use super::incoming::SamplingMark;
+use super::sampler::Sampler;
 use super::tracestate::{self, TRACESTATE};
 use crate::rpc::{CallExtensions, Symbol, TraceContext};
 
@@ -24,8 +26,6 @@ pub(crate) struct Parent {
     /// What goes on with the ambient trace.
     pub(crate) tracestate: Option<HeaderValue>,
     baggage: Option<Baggage>,
-    /// The trace that is one for debugging.
-    debugged: Option<u128>,
     /// The application gave the request a trace, in W3C's format.
     own: bool,
     /// The request's own state belongs to no trace.
@@ -34,39 +34,47 @@ pub(crate) struct Parent {
 
 impl Parent {
     /// Decides it from what the request says and from the current task.
-    pub(crate) fn of(given: Given) -> Self {
-        let own = given.remote();
-        let orphan = given == Given::Unreadable;
-        let child = || own.map_or_else(TraceContext::root, Remote::child);
+    pub(crate) fn of(given: Given, sampler: Sampler) -> Self {
+        let own = matches!(given, Given::Remote(_));
+        let orphan = matches!(given, Given::Unreadable | Given::Decided(_));
         // Each of the two is made where it is wanted: one that is put together of their parts is copied once more, which is
         // 25 ns of the 350 that a call costs its thread.
         let ambient = Ambient::with(|ambient| {
-            let (trace, tracestate) = match (own, ambient.trace()) {
-                (None, Some(handled)) => (handled.child(), ambient.tracestate().cloned()),
-                _ => (child(), None),
+            let mut extensions = ambient.extensions();
+            let (trace, tracestate) = match (given.remote(), ambient.trace()) {
+                (None, Some(handled)) => {
+                    let trace = handled.child();
+                    let sampled = sampler.decide(Some(handled.sampled), trace.trace_id);
+                    (TraceContext { sampled, ..trace }, ambient.tracestate().cloned())
+                }
+                _ => {
+                    // The request's own decision goes before the one that the handler's caller made.
+                    let handlers = ambient.decision().map_or(Given::Nothing, Given::Decided);
+                    (marked(handlers.or(given), sampler, &mut extensions), None)
+                }
             };
             let baggage = ambient.baggage();
             Self {
                 trace,
-                extensions: with_baggage(ambient.extensions(), baggage.as_ref()),
+                extensions: with_baggage(extensions, baggage.as_ref()),
                 caller: ambient.method(),
                 tracestate,
                 baggage,
-                debugged: given.debugged().or_else(|| ambient.debugged()),
-                own: matches!(given, Given::Remote(_)),
+                own,
                 orphan,
             }
         });
         ambient.unwrap_or_else(|| {
             let baggage = active_baggage();
+            let mut extensions = CallExtensions::default();
+            let trace = marked(given, sampler, &mut extensions);
             Self {
-                trace: child(),
-                extensions: with_baggage(CallExtensions::default(), baggage.as_ref()),
+                trace,
+                extensions: with_baggage(extensions, baggage.as_ref()),
                 caller: Symbol::NONE,
                 tracestate: None,
                 baggage,
-                debugged: given.debugged(),
-                own: matches!(given, Given::Remote(_)),
+                own,
                 orphan,
             }
         })
@@ -78,24 +86,35 @@ impl Parent {
     }
 
     /// Writes the headers of a call that goes out with this identity and the state that belongs to it, which a tracer may
-    /// have set in the meantime. Without one it goes out as the application made it.
+    /// have set in the meantime. Without one it goes out as the application made it. `extensions` are the call's.
     pub(crate) fn inject(
         self,
         outgoing: Option<(TraceContext, Option<HeaderValue>)>,
+        extensions: &CallExtensions,
         propagators: Propagators,
         headers: &mut HeaderMap,
     ) {
         if let Some((trace, tracestate)) = outgoing {
-            let is_stale = |headers: &HeaderMap| {
-                trace.trace_id != self.trace.trace_id || tracestate != tracestate::extract(headers)
-            };
-            if self.orphan || (self.own && is_stale(headers)) {
+            // The application's own goes out as it is, but within its bounds and with its trace alone.
+            if self.orphan || (self.own && !tracestate::is_exactly(tracestate.as_ref(), headers)) {
                 headers.remove(&TRACESTATE);
             }
-            propagators.inject(&trace, self.debugged == Some(trace.trace_id), tracestate, headers);
+            let debug = is_debugged(extensions, &trace);
+            propagators.inject(&trace, debug, tracestate, headers);
         }
         propagators.inject_baggage(self.baggage, headers);
     }
+}
+
+/// The identity of a call of which this is given, and what its caller said of its sampling among its extensions.
+fn marked(given: Given, sampler: Sampler, extensions: &mut CallExtensions) -> TraceContext {
+    let trace = given.trace(sampler);
+    SamplingMark::keep(given, trace.trace_id, extensions);
+    trace
+}
+
+fn is_debugged(extensions: &CallExtensions, trace: &TraceContext) -> bool {
+    SamplingMark::of(extensions, trace.trace_id).is_some_and(|mark| mark.debug)
 }
 
 /// What is attached to the new call has the baggage that goes on with it, which may be another than what came.
@@ -128,19 +147,24 @@ pub(crate) fn identify(trace: &TraceContext, propagators: Propagators, headers: 
     propagators.inject(trace, debug, None, headers);
 }
 
-/// For a call that nobody wants: what the current task continues goes on, unless the application gave its own.
+/// For a call that no tracer wants: what the current task continues goes on, unless the application gave its own.
 #[inline]
 pub(crate) fn forward(propagators: Propagators, headers: &mut HeaderMap) {
     let ambient = Ambient::with(|ambient| {
         let own = propagators.is_given(headers);
-        let trace = if own { None } else { ambient.outgoing() };
-        (trace, ambient.debugged(), ambient.baggage())
+        match ambient.outgoing().filter(|_| !own) {
+            Some((trace, tracestate)) => {
+                propagators.inject(&trace, is_debugged(ambient.attached(), &trace), tracestate, headers);
+            }
+            None => {
+                if let Some(decision) = ambient.decision().filter(|_| !own) {
+                    propagators.decide(decision, headers);
+                }
+            }
+        }
+        ambient.baggage()
     });
-    let (trace, debugged, baggage) = ambient.unwrap_or_else(|| (None, None, active_baggage()));
-    if let Some((trace, tracestate)) = trace {
-        propagators.inject(&trace, debugged == Some(trace.trace_id), tracestate, headers);
-    }
-    propagators.inject_baggage(baggage, headers);
+    propagators.inject_baggage(ambient.unwrap_or_else(active_baggage), headers);
 }
 
 #[cfg(test)]
@@ -171,9 +195,10 @@ mod tests {
 
     /// Sends a request and gives back its headers and the identity of its call.
     fn send(mut headers: HeaderMap) -> (HeaderMap, TraceContext) {
-        let mut parent = Parent::of(Given::of(&headers));
+        let mut parent = Parent::of(Given::of(&headers), Sampler::default());
         let (trace, tracestate) = (parent.trace, parent.take_tracestate(&headers));
-        parent.inject(Some((trace, tracestate)), Propagators::default(), &mut headers);
+        let extensions = std::mem::take(&mut parent.extensions);
+        parent.inject(Some((trace, tracestate)), &extensions, Propagators::default(), &mut headers);
         (headers, trace)
     }
 
@@ -238,7 +263,8 @@ mod tests {
         let _entered = Ambient::enter(&mut slot);
         let mut headers = request(None, None);
         let other = TraceContext::root();
-        Parent::of(Given::of(&headers)).inject(Some((other, None)), Propagators::default(), &mut headers);
+        let parent = Parent::of(Given::of(&headers), Sampler::default());
+        parent.inject(Some((other, None)), &CallExtensions::default(), Propagators::default(), &mut headers);
         assert_eq!(Given::of(&headers).remote().map(|remote| remote.trace_id), Some(other.trace_id));
         assert_eq!(state(&headers), None);
     }

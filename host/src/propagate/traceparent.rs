@@ -1,7 +1,8 @@
-//! The `traceparent` header: parsed from what anybody may have sent, and written.
+//! The `traceparent` header of W3C Trace Context, Level 2: parsed from what anybody may have sent, and written.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
+use super::given::Remote;
 use crate::rpc::TraceContext;
 
 /// The header's name.
@@ -10,92 +11,25 @@ pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static(NAME);
 
 /// Bytes of a `traceparent` of version 00: `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
 const LENGTH: usize = 55;
-/// The trace flag that says that the trace is sampled.
-const SAMPLED: u128 = 1;
+/// The trace flags: the trace is sampled, and its id is random in its lower 56 bits. Others are sent as zero.
+const SAMPLED: u8 = 1;
+const RANDOM: u8 = 2;
 
-/// The caller's span, as it came over the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Remote {
-    pub(crate) trace_id: u128,
-    pub(crate) span_id: u64,
-    pub(crate) sampled: bool,
-    /// The trace is one for debugging, which nobody is to leave out. W3C's format can't say it.
-    pub(crate) debug: bool,
-}
-
-impl Remote {
-    /// Parses a header's value by <https://www.w3.org/TR/trace-context/#traceparent-header>; none if it is not valid.
-    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
-        let (fixed, rest) = value.split_at_checked(LENGTH)?;
-        let version = hex(fixed.get(..2)?)?;
-        let trace_id = hex(fixed.get(3..35)?)?;
-        let span_id = hex(fixed.get(36..52)?)?;
-        let flags = hex(fixed.get(53..)?)?;
-        let dashes = [2, 35, 52].iter().all(|&at| fixed.get(at) == Some(&b'-'));
-        // A version that is not known yet is read by the fields of this one, as long as what follows is set apart.
-        let tail = rest.is_empty() || (version != 0 && rest.starts_with(b"-"));
-        if !dashes || !tail || version == 0xff || trace_id == 0 || span_id == 0 {
-            return None;
-        }
-        let (span_id, sampled) = (u64::try_from(span_id).ok()?, flags & SAMPLED != 0);
-        Some(Self { trace_id, span_id, sampled, debug: false })
+/// Parses a header's value by <https://www.w3.org/TR/trace-context-2/#traceparent-header>; none if it is not valid.
+pub(super) fn parse(value: &[u8]) -> Option<Remote> {
+    let (fixed, rest) = value.split_at_checked(LENGTH)?;
+    let version = hex(fixed.get(..2)?)?;
+    let trace_id = hex(fixed.get(3..35)?)?;
+    let span_id = hex(fixed.get(36..52)?)?;
+    let flags = u8::try_from(hex(fixed.get(53..)?)?).ok()?;
+    let dashes = [2, 35, 52].iter().all(|&at| fixed.get(at) == Some(&b'-'));
+    // A version that is not known yet is read by the fields of this one, as long as what follows is set apart.
+    let tail = rest.is_empty() || (version != 0 && rest.starts_with(b"-"));
+    if !dashes || !tail || version == 0xff || trace_id == 0 || span_id == 0 {
+        return None;
     }
-
-    /// A new span under this one.
-    pub(crate) fn child(self) -> TraceContext {
-        self.as_context().child()
-    }
-
-    /// The caller's span itself, for calls that are passed on without a span of their own.
-    pub(super) fn as_context(self) -> TraceContext {
-        TraceContext { trace_id: self.trace_id, span_id: self.span_id, parent_span_id: 0, sampled: self.sampled }
-    }
-}
-
-/// What a request says of its caller's span.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Given {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// Something that is not valid. Two headers are not valid.
-    Unreadable,
-    /// Which it is.
-    Remote(Remote),
-    /// Which it is, in another format than W3C's.
-    Other(Remote),
-}
-
-impl Given {
-    /// Takes one of the request's `traceparent` headers.
-    pub(crate) fn add(&mut self, value: &HeaderValue) {
-        // HTTP allows spaces around a value, and not everybody who hands one on has taken them away.
-        *self = match (&self, Remote::parse(value.as_bytes().trim_ascii())) {
-            (Self::Nothing, Some(remote)) => Self::Remote(remote),
-            _ => Self::Unreadable,
-        };
-    }
-
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut given = Self::Nothing;
-        for value in headers.get_all(&TRACEPARENT) {
-            given.add(value);
-        }
-        given
-    }
-
-    /// The span, if there is a valid one.
-    pub(crate) fn remote(self) -> Option<Remote> {
-        match self {
-            Self::Remote(remote) | Self::Other(remote) => Some(remote),
-            Self::Nothing | Self::Unreadable => None,
-        }
-    }
-
-    /// The trace, if it is one for debugging.
-    pub(super) fn debugged(self) -> Option<u128> {
-        self.remote().filter(|remote| remote.debug).map(|remote| remote.trace_id)
-    }
+    let (sampled, random) = (flags & SAMPLED != 0, flags & RANDOM != 0);
+    Some(Remote { trace_id, span_id: u64::try_from(span_id).ok()?, sampled, debug: false, random })
 }
 
 /// The header's value for a call with this identity.
@@ -111,7 +45,7 @@ pub(super) fn format(trace: &TraceContext) -> Option<HeaderValue> {
         write_hex(digits, u128::from(trace.span_id));
     }
     if let Some(last) = text.last_mut() {
-        *last += u8::from(trace.sampled);
+        *last += if trace.sampled { SAMPLED } else { 0 } + if trace.random { RANDOM } else { 0 };
     }
     let mut value = HeaderValue::from_bytes(&text).ok()?;
     value.set_sensitive(true);
@@ -181,9 +115,10 @@ mod tests {
     const SPAN: u64 = 0xb7ad_6b71_6920_3331;
 
     #[track_caller]
-    fn check(value: &str, expected: Option<bool>, reason: &str) {
-        let expected = expected.map(|sampled| Remote { trace_id: TRACE, span_id: SPAN, sampled, debug: false });
-        assert_eq!(Remote::parse(value.as_bytes()), expected, "{reason}: {value}");
+    fn check(value: &str, expected: Option<(bool, bool)>, reason: &str) {
+        let expected =
+            expected.map(|(sampled, random)| Remote { trace_id: TRACE, span_id: SPAN, sampled, debug: false, random });
+        assert_eq!(parse(value.as_bytes()), expected, "{reason}: {value}");
     }
 
     #[test]
@@ -191,16 +126,18 @@ mod tests {
         const T: &str = "0af7651916cd43dd8448eb211c80319c";
         const S: &str = "b7ad6b7169203331";
         for (value, expected, reason) in [
-            (format!("00-{T}-{S}-01"), Some(true), "sampled"),
-            (format!("00-{T}-{S}-00"), Some(false), "not sampled"),
-            (format!("00-{T}-{S}-ff"), Some(true), "flags that are not known are ignored"),
-            (format!("00-{T}-{S}-02"), Some(false), "only the lowest flag means sampled"),
+            (format!("00-{T}-{S}-01"), Some((true, false)), "sampled"),
+            (format!("00-{T}-{S}-00"), Some((false, false)), "not sampled"),
+            (format!("00-{T}-{S}-03"), Some((true, true)), "sampled, and of a random id"),
+            (format!("00-{T}-{S}-02"), Some((false, true)), "of a random id alone"),
+            (format!("00-{T}-{S}-fc"), Some((false, false)), "flags that are not known are ignored"),
+            (format!("00-{T}-{S}-ff"), Some((true, true)), "beside those that are"),
             (format!("00-{T}-{S}-1"), None, "one digit of flags"),
             (format!("00-{T}-{S}-0x"), None, "flags that are no hex"),
             (format!("00-{T}-{S}-01-x"), None, "version 00 has no fifth field"),
             (format!("00-{T}-{S}-01x"), None, "nor anything else"),
-            (format!("01-{T}-{S}-01"), Some(true), "a higher version is read by its first fields"),
-            (format!("cc-{T}-{S}-01-what-the-future-brings"), Some(true), "and may have more"),
+            (format!("01-{T}-{S}-01"), Some((true, false)), "a higher version is read by its first fields"),
+            (format!("cc-{T}-{S}-01-what-the-future-brings"), Some((true, false)), "and may have more"),
             (format!("cc-{T}-{S}-01."), None, "but set apart by a dash"),
             (format!("ff-{T}-{S}-01"), None, "version ff is not valid"),
             (format!("0-{T}-{S}-01"), None, "a version has two digits"),
@@ -234,17 +171,19 @@ mod tests {
             if let Some(byte) = bytes.get_mut(rng.usize(..60)) {
                 *byte = rng.u8(..);
             }
-            let _ = Remote::parse(&bytes);
+            let _ = parse(&bytes);
         }
     }
 
     #[test]
     fn what_is_written_is_read_back() {
         for _ in 0..1_000 {
-            let trace = TraceContext { sampled: fastrand::bool(), ..TraceContext::root() };
+            let (sampled, random) = (fastrand::bool(), fastrand::bool());
+            let trace = TraceContext { sampled, random, ..TraceContext::root() };
             let value = format(&trace).expect("ASCII");
-            let read = Remote::parse(value.as_bytes()).expect("valid");
-            assert_eq!((read.trace_id, read.span_id, read.sampled), (trace.trace_id, trace.span_id, trace.sampled));
+            let read = parse(value.as_bytes()).expect("valid");
+            let expected = Remote { trace_id: trace.trace_id, span_id: trace.span_id, sampled, debug: false, random };
+            assert_eq!(read, expected);
         }
     }
 
@@ -258,23 +197,5 @@ mod tests {
             };
             assert_eq!(hex_word(text), expected, "{byte:#x}");
         }
-    }
-
-    #[test]
-    fn two_traceparents_are_none() {
-        let mut headers = HeaderMap::new();
-        let value = format(&TraceContext::root()).expect("ASCII");
-        headers.append(&TRACEPARENT, value.clone());
-        assert!(matches!(Given::of(&headers), Given::Remote(_)));
-        headers.append(&TRACEPARENT, value);
-        assert_eq!(Given::of(&headers), Given::Unreadable);
-    }
-
-    #[test]
-    fn a_child_is_in_the_callers_trace() {
-        let remote = Remote { trace_id: TRACE, span_id: SPAN, sampled: false, debug: false };
-        let child = remote.child();
-        assert_eq!((child.trace_id, child.parent_span_id, child.sampled), (TRACE, SPAN, false));
-        assert!(child.span_id != SPAN && child.span_id != 0);
     }
 }

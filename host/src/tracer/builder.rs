@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::natives::Natives;
 use super::{Core, Hottap, LiveCell, Rules, Tracer};
-use crate::propagate::Propagators;
+use crate::propagate::{LiveSampler, Propagators, TraceSettings};
 use crate::rpc::{Level, Symbol};
 #[cfg(feature = "plugins")]
 use crate::{
@@ -35,6 +35,8 @@ pub struct Builder {
     tracers: Vec<Arc<dyn Tracer>>,
     native_level: Option<Level>,
     propagators: Option<Propagators>,
+    /// Those of the providers that make spans of the calls.
+    samplers: Vec<Arc<LiveSampler>>,
     #[cfg(feature = "plugins")]
     plugins: PluginSettings,
     #[cfg(feature = "plugins")]
@@ -77,6 +79,8 @@ impl Builder {
 
     /// Adds a native tracer. Tracers start in the order in which they were added and finish in reverse.
     pub fn tracer(mut self, tracer: impl Tracer) -> Self {
+        #[cfg(feature = "otel")]
+        self.sampled_by(crate::otel::SpanTracer::sampler_of(&tracer));
         self.tracers.push(Arc::new(tracer));
         self
     }
@@ -87,7 +91,8 @@ impl Builder {
         self
     }
 
-    /// The formats that traces travel in. Default what the environment says ([`Propagators::from_env`]).
+    /// The formats that traces travel in. Default what the environment says ([`Propagators::from_env`]). Those in
+    /// `hottap.toml` go before both.
     pub fn propagators(mut self, propagators: Propagators) -> Self {
         self.propagators = Some(propagators);
         self
@@ -102,7 +107,8 @@ impl Builder {
 
     /// The operator's configuration (`hottap.toml`): destinations and what is granted to tracers beyond the defaults. It
     /// stands outside the plugin dir, and takes effect while the service runs; one that can't be read is named in the log
-    /// and in the admin API, and the one before stays in effect. Default none: tracers then have no destinations.
+    /// and in the admin API, and the one before stays in effect. Default none: tracers then have no destinations. Without
+    /// a plugin dir, `[trace]` alone counts.
     #[cfg(feature = "plugins")]
     pub fn config(mut self, path: impl Into<PathBuf>) -> Self {
         self.plugins.config = Some(path.into());
@@ -167,7 +173,17 @@ impl Builder {
     #[cfg(all(feature = "plugins", feature = "otel"))]
     pub fn otel(mut self, otel: &crate::otel::Otel) -> Self {
         self.otel = Some((otel.accounts(), otel.sources.clone()));
+        self.sampled_by(Some(otel.sampler.clone()));
         self
+    }
+
+    /// The operator's sampler is this provider's, too.
+    #[cfg(feature = "otel")]
+    fn sampled_by(&mut self, sampler: Option<Arc<LiveSampler>>) {
+        if let Some(sampler) = sampler.filter(|sampler| !self.samplers.iter().any(|known| Arc::ptr_eq(known, sampler)))
+        {
+            self.samplers.push(sampler);
+        }
     }
 
     /// Starts Hottap: from here on it watches the plugin dir, and its layers call the tracers. Logs one line with the
@@ -192,7 +208,8 @@ impl Builder {
         let started = Started { service: self.service.clone(), native_tracers: self.tracers.len(), disabled };
         let natives = Natives::new(std::mem::take(&mut self.tracers));
         let propagators = self.propagators.unwrap_or_else(Propagators::from_env);
-        let core = Core::new(Symbol::intern(&self.service), propagators, LiveCell::new(rules), natives, native_level);
+        let trace = TraceSettings::new(propagators, std::mem::take(&mut self.samplers));
+        let core = Core::new(Symbol::intern(&self.service), trace, LiveCell::new(rules), natives, native_level);
         #[cfg(feature = "plugins")]
         return self.start_plugins(core, environment, &started);
         #[cfg(not(feature = "plugins"))]

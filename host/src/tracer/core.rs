@@ -8,7 +8,7 @@ use super::live::SIDES;
 use super::natives::Natives;
 #[cfg(feature = "plugins")]
 use crate::collect::Shards;
-use crate::propagate::Propagators;
+use crate::propagate::TraceSettings;
 use crate::rpc::{Clock, Level, Side, Symbol};
 
 /// Shared by everything that belongs to one Hottap.
@@ -20,8 +20,8 @@ pub(crate) struct Core {
     /// `service.name`.
     pub(crate) service: Symbol,
     pub(crate) clock: &'static Clock,
-    /// The formats that traces travel in.
-    pub(crate) propagators: Propagators,
+    /// The formats that traces travel in, and which traces are sampled.
+    pub(crate) trace: Arc<TraceSettings>,
     pub(crate) live: LiveCell,
     pub(crate) natives: Natives,
     /// How much is recorded for native tracers.
@@ -36,7 +36,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         service: Symbol,
-        propagators: Propagators,
+        trace: TraceSettings,
         live: LiveCell,
         natives: Natives,
         native_level: Level,
@@ -47,7 +47,7 @@ impl Core {
             gone: Arc::default(),
             service,
             clock: Clock::get(),
-            propagators,
+            trace: Arc::new(trace),
             live,
             natives,
             native_level,

@@ -118,7 +118,7 @@ impl Hottap {
     #[must_use]
     pub fn start_call(&self, side: Side, method: &str) -> Option<Call> {
         let begun = Begun::new(&self.inner.core, side, &[method], None)?;
-        let mut parent = Parent::of(Given::Nothing);
+        let mut parent = Parent::of(Given::Nothing, self.inner.core.trace.sampler());
         let begun = begun.inherit(std::mem::take(&mut parent.extensions), parent.tracestate.take());
         let mut call =
             begun.start(self.inner.core.clone(), side, parent.trace, |info| info.from.method = parent.caller);

@@ -66,10 +66,10 @@ impl Starting {
         self.side = None;
     }
 
-    /// A header's first value, if the starter may see it and it is text.
+    /// A header's first value, if the starter may see it and it is text, in UTF-8.
     pub(super) fn header(&self, name: &str, grants: &HeaderGrants) -> Option<String> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| grants.may_see(name))?;
-        self.headers.get(name)?.to_str().ok().map(str::to_owned)
+        std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok().map(str::to_owned)
     }
 
     /// Adds a header to a request that is about to leave.
@@ -137,6 +137,16 @@ mod tests {
             ("", &all, None),
         ] {
             assert_eq!(client().header(name, grants).as_deref(), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_seen_if_it_is_utf8() {
+        let all = grants(&["x-name"], &[]);
+        for (value, expected) in [(&b"J\xc3\xbcrgen"[..], Some("J\u{fc}rgen")), (b"J\xfcrgen", None)] {
+            let value = HeaderValue::from_bytes(value).expect("a value");
+            let headers = HeaderMap::from_iter([(HeaderName::from_static("x-name"), value)]);
+            assert_eq!(starting(headers, Side::Server).header("x-name", &all).as_deref(), expected);
         }
     }
 

@@ -66,7 +66,7 @@ async fn each_attempt_has_a_row_and_a_span_that_goes_out_with_it() {
     check(first, Outcome::Error, "503");
     check(third, Outcome::Ok, "");
     let sent: Vec<String> = [first, second, third]
-        .map(|attempt| format!("00-{:032x}-{:016x}-01", attempt.trace().trace_id, attempt.trace().span_id))
+        .map(|attempt| format!("00-{:032x}-{:016x}-03", attempt.trace().trace_id, attempt.trace().span_id))
         .to_vec();
     assert_eq!(*spans.lock().expect("no panic"), sent);
 }

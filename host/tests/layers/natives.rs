@@ -96,7 +96,7 @@ async fn a_trace_that_a_tracer_sets_is_what_goes_out() {
     let tap = Hottap::builder().tracer(tenants).start().expect("starts");
     let client = tap.client_layer().layer(service_fn(move |request: Request<RequestBody<Empty<Bytes>>>| async move {
         let sent = request.headers().get("traceparent").and_then(|value| value.to_str().ok().map(str::to_owned));
-        assert_eq!(sent, Some(format!("00-{:032x}-{:016x}-01", trace.trace_id, trace.span_id)));
+        assert_eq!(sent, Some(format!("00-{:032x}-{:016x}-03", trace.trace_id, trace.span_id)));
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     }));
     client.oneshot(Request::new(Empty::<Bytes>::new())).await.expect("succeeds");

@@ -100,7 +100,7 @@ pub(crate) fn line(info: &RpcInfo, requests: u32, body_bytes: u64) -> String {
     let (stats, trace) = (info.stats(), info.trace());
     let status = stats.http_status().expect("a response");
     let method = info.invocation().method().as_str();
-    format!("{method} {status} {body_bytes} {requests} 00-{:032x}-{:016x}-01", trace.trace_id, trace.span_id)
+    format!("{method} {status} {body_bytes} {requests} 00-{:032x}-{:016x}-03", trace.trace_id, trace.span_id)
 }
 
 #[tokio::test]

@@ -162,7 +162,7 @@ pub(crate) async fn check_server(client: Client, sent: &Recorder, lines: &mut Li
         ]
     );
     let trace = calls[0].trace();
-    assert_eq!(told, format!("00-{:032x}-{:016x}-01", trace.trace_id, trace.span_id));
+    assert_eq!(told, format!("00-{:032x}-{:016x}-03", trace.trace_id, trace.span_id));
     assert_eq!(calls[1].stats().error_message(), "no such thing: é");
     assert_eq!((calls[0].stats().outcome(), calls[4].invocation().streaming()), (Outcome::Ok, Streaming::Both));
     sent.assert_each_finished_once();

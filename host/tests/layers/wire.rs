@@ -98,7 +98,8 @@ impl Seen {
         let trace = info.trace();
         // A client's layer has sent its own span, a server's has taken the one that was sent for its parent.
         let span = if info.side() == Side::Server { trace.parent_span_id } else { trace.span_id };
-        let traceparent = format!("00-{:032x}-{span:016x}-01", trace.trace_id);
+        let flags = u8::from(trace.sampled) | u8::from(trace.random) << 1;
+        let traceparent = format!("00-{:032x}-{span:016x}-{flags:02x}", trace.trace_id);
         assert_eq!(self.header("traceparent"), Some(traceparent.as_str()), "{self:#?}");
         let path = self.path.split('?').next().unwrap_or_default();
         assert_eq!(format!("/{}", info.invocation().method().as_str()), path);

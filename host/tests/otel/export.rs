@@ -306,13 +306,49 @@ fn nothing_is_made_where_it_is_disabled_and_nothing_sent_where_there_is_no_expor
     assert_eq!(collector.attempts(), 0);
 }
 
+/// As `set_up`, where no variable is ignored.
+fn set_up_strictly(variables: &[(&str, &str)]) -> Result<Otel, ConfigError> {
+    let table: Vec<_> = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Otel::with_variables_strict(move |name| table.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
+}
+
 #[test]
-fn a_bad_variable_is_an_error_that_names_it() {
+fn a_bad_variable_is_warned_of_and_ignored_and_strictly_an_error() {
+    log::keep();
     for (variable, value) in [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "jaeger:14268"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "thrift"),
+        ("OTEL_TRACES_EXPORTER", "console"),
         ("OTEL_TRACES_SAMPLER", "sometimes"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "none"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "nonsense"),
+        ("OTEL_SDK_DISABLED", "perhaps"),
+    ] {
+        let collector = Collector::start(Manner::Takes);
+        let endpoint = at(collector.address);
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str());
+        let otel = set_up(&[endpoint, (variable, value)]).expect("the service starts");
+        calls(&otel, 3);
+        assert!(otel.shutdown(Duration::from_secs(10)), "{variable}");
+        assert_eq!(collector.spans().len(), 3, "{variable}: spans go as if it were not set");
+        let [problem] = otel.ignored() else { panic!("{:?}", otel.ignored()) };
+        let problem = problem.to_string();
+        assert!(problem.contains(variable) && !problem.contains(value), "{problem}");
+        assert!(!log::with(&format!("{problem}; meanwhile it is ignored")).is_empty(), "{problem}");
+        let error = set_up_strictly(&[endpoint, (variable, value)]).expect_err(variable).to_string();
+        assert_eq!(error, problem);
+    }
+    let error = set_up_strictly(&[("OTEL_PROPAGATORS", "tracecontext,xray")]).expect_err("xray").to_string();
+    assert!(error.contains("OTEL_PROPAGATORS") && error.contains("b3multi"), "{error}");
+    let otel = set_up_strictly(&[("OTEL_TRACES_SAMPLER", "always_off")]).expect("valid");
+    assert!(otel.ignored().is_empty());
+}
+
+#[test]
+fn where_spans_go_is_never_guessed() {
+    for (variable, value) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "jaeger:14268"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
     ] {
         let error = set_up(&[(variable, value)]).expect_err("it can't be used").to_string();
         assert!(error.contains(variable) && !error.contains(value), "{error}");

@@ -73,7 +73,7 @@ async fn a_call_without_a_span_by_choice_goes_out_as_the_span_around_it() {
     let tap = Hottap::builder().tracer(tracer).start().expect("starts");
     let sent = handle(&tap, &[("tracestate", "a=1")], |sent| text(&sent, "traceparent")).await;
     let server = spans.named("GET").span_context;
-    assert_eq!(sent, Some(format!("00-{}-{}-01", server.trace_id(), server.span_id())));
+    assert_eq!(sent, Some(format!("00-{}-{}-03", server.trace_id(), server.span_id())));
     // And where there is none, whoever is called decides for itself.
     assert_eq!(text(&call(&tap).await, "traceparent"), None);
     let job = Context::current_with_span(spans.provider().tracer("job").start("job"));

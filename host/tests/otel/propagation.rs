@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use hottap::rpc::RpcInfo;
 use hottap::{Hottap, Propagator, Propagators, RequestBody};
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::context::FutureExt;
+use opentelemetry::trace::SpanId;
 use opentelemetry::{Context, KeyValue};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -22,7 +23,7 @@ const SPAN: &str = "e457b5a2e4d86bd1";
 /// Sends a request with these headers to a handler that makes one call; what that sent.
 pub(crate) async fn through(
     tap: &Hottap,
-    headers: &[(&str, &str)],
+    headers: &[(&str, impl AsRef<[u8]>)],
     check: impl Fn() + Send + Sync + 'static,
 ) -> HeaderMap {
     let sent = Arc::new(Mutex::new(HeaderMap::new()));
@@ -38,7 +39,7 @@ pub(crate) async fn through(
     let mut request = Request::new(Empty::<Bytes>::new());
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
-        request.headers_mut().append(name, value.parse().expect("ASCII"));
+        request.headers_mut().append(name, HeaderValue::from_bytes(value.as_ref()).expect("a value"));
     }
     tap.server_layer().layer(handler).oneshot(request).await.expect("succeeds");
     sent.lock().expect("not poisoned").clone()
@@ -126,13 +127,145 @@ async fn baggage_is_read_in_handlers_and_goes_on() {
 
 #[tokio::test]
 async fn baggage_beyond_its_bounds_is_left_out() {
-    let [_, tap, _] = taps(Propagators::default());
-    let many = vec!["a=1"; 65].join(",");
-    let sent = through(&tap, &[("baggage", &many)], || {
-        assert_eq!(RpcInfo::current().expect("traced").baggage("a"), None);
-    })
-    .await;
-    assert!(sent.get("baggage").is_none());
+    let members: Vec<_> = (0..65).map(|number| format!("k{number}=1")).collect();
+    for tap in taps(Propagators::default()) {
+        let sent = through(&tap, &[("baggage", members.join(","))], || {
+            if let Some(rpc) = RpcInfo::current() {
+                assert_eq!((rpc.baggage("k63").as_deref(), rpc.baggage("k64")), (Some("1"), None));
+            }
+        })
+        .await;
+        assert_eq!(sent["baggage"], members[..64].join(","));
+    }
+}
+
+#[tokio::test]
+async fn a_byte_that_is_no_ascii_makes_no_baggage_unreadable() {
+    let all = [Propagator::TraceContext, Propagator::Baggage, Propagator::Jaeger];
+    for (came, sent_on, read) in [
+        (&b"a=1,user=J\xc3\xbcrgen,b=2"[..], "a=1,user=J%C3%BCrgen,b=2", "J\u{fc}rgen"),
+        (b"a=1,user=J\xfcrgen,b=2", "a=1,user=J%FCrgen,b=2", "J\u{fffd}rgen"),
+        (b"a=1,user=%E9,b=2", "a=1,user=%E9,b=2", "\u{fffd}"),
+        (b"a=1,user=%C3%28%41,b=2", "a=1,user=%C3%28%41,b=2", "\u{fffd}(A"),
+    ] {
+        let check = move || {
+            if let Some(rpc) = RpcInfo::current() {
+                let baggage = ["a", "user", "b"].map(|key| rpc.baggage(key).expect(key));
+                assert_eq!(baggage, ["1", read, "2"]);
+            }
+        };
+        for tap in taps(Propagators::default()) {
+            let sent = through(&tap, &[("baggage", came)], check).await;
+            assert_eq!(sent["baggage"], sent_on);
+        }
+        for tap in taps(Propagators::new(all)) {
+            let user =
+                came.strip_prefix(b"a=1,user=").and_then(|rest| rest.strip_suffix(b",b=2")).expect("in the middle");
+            let headers = [("uberctx-a", &b"1"[..]), ("uberctx-user", user), ("uberctx-b", b"2")];
+            let sent = through(&tap, &headers, check).await;
+            assert_eq!(sent["uberctx-b"], "2", "{sent:?}");
+        }
+    }
+}
+
+/// What goes out of a trace that begins with the call: the flags in W3C's format, B3's state, and the end of Jaeger's.
+#[tokio::test]
+async fn a_decision_without_a_span_is_that_of_the_trace_that_begins() {
+    let all = [Propagator::TraceContext, Propagator::B3, Propagator::B3Multi, Propagator::Jaeger];
+    for (headers, w3c, state, jaeger) in [
+        (&[("b3", "0")][..], "02", "0", ":00"),
+        (&[("b3", "1")], "03", "1", ":01"),
+        (&[("b3", "d")], "03", "d", ":03"),
+        (&[("x-b3-sampled", "0")], "02", "0", ":00"),
+        (&[("x-b3-sampled", "False")], "02", "0", ":00"),
+        (&[("x-b3-sampled", "true")], "03", "1", ":01"),
+        (&[("x-b3-flags", "1")], "03", "d", ":03"),
+        (&[("x-b3-flags", "1"), ("x-b3-sampled", "0")], "03", "d", ":03"),
+        (&[("x-b3-sampled", "0"), ("x-b3-traceid", TRACE)], "02", "0", ":00"),
+        (&[("traceparent", "00-nonsense"), ("b3", "0")], "02", "0", ":00"),
+        (&[("jaeger-debug-id", "order-7")], "03", "d", ":03"),
+        (&[("b3", "maybe")], "03", "1", ":01"),
+    ] {
+        let several = match state {
+            "d" => [None, Some("1")],
+            state => [Some(state), None],
+        };
+        let [nobody, traced, spans] = taps(Propagators::new(all));
+        for tap in [traced, spans] {
+            let sent = through(&tap, headers, || ()).await;
+            let value = |name: &str| sent.get(name).and_then(|value| value.to_str().ok());
+            let id = value("x-b3-traceid").expect("it has one");
+            assert!(id != TRACE, "{headers:?}");
+            assert!(
+                value("traceparent").is_some_and(|w3cs| w3cs.contains(id) && w3cs.ends_with(&format!("-{w3c}"))),
+                "{headers:?}: {sent:?}"
+            );
+            assert!(value("b3").is_some_and(|one| one.contains(id) && one.ends_with(&format!("-{state}"))), "{sent:?}");
+            assert_eq!([value("x-b3-sampled"), value("x-b3-flags")], several, "{headers:?}: {sent:?}");
+            assert!(value("uber-trace-id").is_some_and(|own| own.contains(id) && own.ends_with(jaeger)), "{sent:?}");
+        }
+        // Without a tracer no trace begins here, and the decision is the next service's to apply.
+        let sent = through(&nobody, headers, || ()).await;
+        let value = |name: &str| sent.get(name).and_then(|value| value.to_str().ok());
+        let decided = (headers[0] != ("b3", "maybe")).then_some(state);
+        assert_eq!((value("b3"), value("traceparent")), (decided, None), "{headers:?}: {sent:?}");
+    }
+    // A span goes before a decision.
+    let w3c = format!("00-{TRACE}-{SPAN}-01");
+    for tap in taps(Propagators::new(all)) {
+        let sent = through(&tap, &[("traceparent", w3c.as_str()), ("b3", "0")], || ()).await;
+        assert!(sent["b3"].to_str().is_ok_and(|b3| b3.contains(TRACE) && b3.ends_with("-1")), "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_decision_without_a_span_is_the_samplers_too_unless_every_caller_can_make_it() {
+    let b3 = Propagators::new([Propagator::B3]);
+    for (decision, count) in [("0", 0), ("1", 2), ("d", 2)] {
+        let spans = Spans::new();
+        let tap = Hottap::builder().propagators(b3).tracer(spans.tracer()).start().expect("starts");
+        through(&tap, &[("b3", decision)], || ()).await;
+        assert_eq!(spans.ended().len(), count, "{decision}");
+        assert!(spans.ended().iter().any(|span| span.parent_span_id == SpanId::INVALID) == (count > 0), "a root");
+        let public = Spans::new();
+        let tap = Hottap::builder().propagators(b3).tracer(public.tracer().public_endpoint());
+        let sent = through(&tap.start().expect("starts"), &[("b3", decision)], || ()).await;
+        assert_eq!(public.ended().len(), 2, "{decision}");
+        assert!(sent["b3"].to_str().is_ok_and(|b3| b3.ends_with("-1")), "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_random_flag_goes_on_as_it_came_and_is_set_on_new_traces() {
+    for (came, sent_on) in
+        [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("fc", "00"), ("ff", "03"), ("81", "01")]
+    {
+        for version in ["00", "cc"] {
+            let w3c = format!("{version}-{TRACE}-{SPAN}-{came}");
+            for tap in taps(Propagators::default()) {
+                let sent = through(&tap, &[("traceparent", w3c.as_str())], || ()).await;
+                let value = sent["traceparent"].to_str().expect("ASCII");
+                assert!(value.starts_with(&format!("00-{TRACE}-")) && value.ends_with(sent_on), "{w3c}: {value}");
+            }
+        }
+    }
+    let [nobody, traced, spans] = taps(Propagators::default());
+    assert!(through(&nobody, &[("a", "1")], || ()).await.get("traceparent").is_none());
+    for tap in [traced, spans] {
+        for headers in [&[][..], &[("traceparent", "00-nonsense")]] {
+            let sent = through(&tap, headers, || ()).await;
+            assert!(sent["traceparent"].to_str().is_ok_and(|value| value.ends_with("-03")), "{sent:?}");
+        }
+    }
+    // What came in a format that can't say it is not claimed to be random.
+    for tap in taps(Propagators::new([Propagator::B3, Propagator::TraceContext])) {
+        let sent = through(&tap, &[("b3", format!("{TRACE}-{SPAN}-1"))], || ()).await;
+        assert!(sent["traceparent"].to_str().is_ok_and(|value| value.ends_with("-01")), "{sent:?}");
+    }
+    let spans = Spans::new();
+    let tap = Hottap::builder().propagators(Propagators::default()).tracer(spans.tracer().random_ids(false));
+    let sent = through(&tap.start().expect("starts"), &[("a", "1")], || ()).await;
+    assert!(sent["traceparent"].to_str().is_ok_and(|value| value.ends_with("-01")), "{sent:?}");
 }
 
 /// What a handler does with OpenTelemetry's context before it makes its call, and what baggage the call then has.

@@ -68,14 +68,16 @@ impl<S> ClientService<S> {
         // A request that is passed on is another one to whoever gets it.
         request.extensions_mut().remove::<RpcHandle>();
         let Some((begun, head)) = begin(&self.layer, &request) else {
-            propagate::forward(core.propagators, request.headers_mut());
+            propagate::forward(core.trace.propagators(), request.headers_mut());
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
         let begun = begun.requested(core, || place(RequestHead::of(&request)));
         let announced = head.length.announced(request.body());
         let (mut active, parent) = observe(&self.layer, begun, &head, &request, fill);
-        parent.inject(active.call().context().outgoing(), core.propagators, request.headers_mut());
+        let context = active.call().context();
+        let propagators = core.trace.propagators();
+        parent.inject(context.outgoing(), &context.extensions, propagators, request.headers_mut());
         active.start_plugins(request.headers_mut());
         join(&active, request.extensions_mut());
         let probe = Probe::new(active.request_tap(announced));
@@ -93,7 +95,7 @@ fn begin<'a, B>(layer: &ClientLayer, request: &'a Request<B>) -> Option<(Begun, 
     if !Begun::may_be_wanted(core, Side::Client, own) {
         return None;
     }
-    let head = Head::of(request).propagated(core.propagators, request.headers());
+    let head = Head::of(request).propagated(core.trace.propagators(), request.headers());
     let begun = if let Some(method) = head.wire.method(request.uri().path()) {
         Begun::new(core, Side::Client, &[method], own)
     } else {
@@ -115,7 +117,7 @@ fn observe<B>(
     request: &Request<B>,
     fill: impl FnOnce(&mut RpcInfo),
 ) -> (Box<Active>, Parent) {
-    let mut parent = Parent::of(head.given);
+    let mut parent = Parent::of(head.given, layer.tap.core().trace.sampler());
     let tracestate = parent.take_tracestate(request.headers());
     let begun = begun.inherit(std::mem::take(&mut parent.extensions), tracestate);
     let (wire, trace) = (head.wire, parent.trace);

@@ -34,7 +34,7 @@ impl<S, Req, Res, Err> EndpointService<S, Req, Res, Err> {
         }
         let name = ask(&about.name_of, request).flatten();
         let begun = Begun::new(core, Side::Endpoint, &[name.as_deref().unwrap_or(&about.name)], None)?;
-        let mut parent = Parent::of(Given::Nothing);
+        let mut parent = Parent::of(Given::Nothing, core.trace.sampler());
         let begun = begun.inherit(std::mem::take(&mut parent.extensions), parent.tracestate.take());
         let mut call = begun.start(core.clone(), Side::Endpoint, parent.trace, |info| {
             (info.from.service, info.from.method) = (info.to.service, parent.caller);

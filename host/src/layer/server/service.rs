@@ -14,8 +14,8 @@ use crate::layer::protocol::http::ResponseTo;
 use crate::layer::protocol::{self, Head};
 use crate::layer::tap::Tap;
 use crate::layer::{RequestBody, ResponseBody, ResponseFuture};
-use crate::propagate::{self, Ambient, Remote};
-use crate::rpc::{EventKind, RpcHandle, Side, TraceContext};
+use crate::propagate::{self, Ambient};
+use crate::rpc::{EventKind, RpcHandle, Side};
 use crate::tracer::{Begun, RequestHead};
 
 /// A service whose calls are observed. Made by a [`ServerLayer`](super::ServerLayer).
@@ -50,7 +50,7 @@ where
         let Some((begun, head)) = begin(&self.layer, &request) else {
             let headers = request.headers();
             let mut ambient =
-                Ambient::passing(self.layer.tap.core().propagators, headers, || protocol::deadline(headers));
+                Ambient::passing(self.layer.tap.core().trace.propagators(), headers, || protocol::deadline(headers));
             let request = request.map(|body| RequestBody::new(body, None));
             let inner = {
                 let _entered = Ambient::enter(&mut ambient);
@@ -91,7 +91,7 @@ fn begin<'a, B>(layer: &ServerLayer, request: &'a Request<B>) -> Option<(Begun, 
     if !Begun::may_be_wanted(core, Side::Server, own) {
         return None;
     }
-    let mut head = Head::of(request).propagated(core.propagators, request.headers());
+    let mut head = Head::of(request).propagated(core.trace.propagators(), request.headers());
     let path = request.uri().path();
     // Where messages are framed nobody asks for the route.
     let route = if head.wire.is_framed() { None } else { protocol::http::route(request.extensions()) };
@@ -119,13 +119,14 @@ fn observe<B: Body>(
     request: &Request<B>,
 ) -> (Box<Active>, Tap, RpcHandle) {
     let core = layer.tap.core();
-    let (wire, remote) = (head.wire, head.given.remote());
-    let (extensions, tracestate) = propagate::incoming(core.propagators, head.given, request.headers());
+    let wire = head.wire;
+    let trace = head.given.trace(core.trace.sampler());
+    let (extensions, tracestate) =
+        propagate::incoming(core.trace.propagators(), head.given, trace.trace_id, request.headers());
     let begun = begun.inherit(extensions, tracestate).requested(core, || {
         let tls = peer::has_tls(request.extensions());
         RequestHead::of(request).over(tls)
     });
-    let trace = remote.map_or_else(TraceContext::root, Remote::child);
     let (response_to, classify) = (ResponseTo::of(request.method()), layer.classify.clone());
     let start = Start { side: Side::Server, wire, trace, response_to, classify };
     let mut active = Active::start(core, begun, start, |info| {

@@ -18,12 +18,14 @@ use super::collector::Collector;
 use super::haste::Haste;
 use super::metrics::Exporter;
 use super::own;
-use super::settings::Settings;
+use super::sampler::SdkSampler;
+use super::settings::{Settings, check_propagators};
 use super::sources::Sources;
 use super::target::Signal;
 use super::variables::{ConfigError, DAY, Variables};
 use crate::otel::tracer::SCOPE;
 use crate::otel::{MetricTracer, SpanTracer};
+use crate::propagate::LiveSampler;
 
 /// OpenTelemetry, set up by [`init`]. Keep it while the service runs and [shut it down](Self::shutdown) at its end: what has
 /// not been sent by then is lost when it is dropped.
@@ -39,6 +41,9 @@ pub struct Otel {
     /// None if metrics go nowhere.
     #[cfg(feature = "plugins")]
     pub(crate) sources: Option<Sources>,
+    /// Which traces are sampled.
+    pub(crate) sampler: Arc<LiveSampler>,
+    ignored: Vec<ConfigError>,
     ended: AtomicBool,
 }
 
@@ -70,18 +75,26 @@ pub struct Otel {
 /// | `OTEL_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | where those of spans, events, links are not set |
 /// | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` | 60000, 30000, in ms, the latter with all attempts |
 /// | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`; or `delta`, `lowmemory`. Tracers' series and the host's stay cumulative |
-/// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`; or `none`, and no other |
+/// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`; or `none`, and no other, also not `console` |
 /// | `OTEL_SDK_DISABLED` | `false`; `true`: no spans, no metrics, and calls keep the identity that they had |
 ///
-/// Empty is not set, words are in either case, and a time-out of 0 is none. A value that can't be used is an error, where the
-/// specification would have it ignored with a warning: so nobody finds out by what is missing.
+/// Empty is not set, words are in either case, and a time-out of 0 is none. A value that can't be used (a word that is not
+/// known, a number that is none) is ignored as if the variable were not set, with a warning in the log: so the specification
+/// has it. Of a list of exporters, those that are known count; attributes of the resource are ignored all together.
+/// [`Otel::ignored`] says which variables these are, and [`init_strict`] makes the first of them an error.
+///
+/// What says where to and as whom something is sent is never ignored: an endpoint, headers or certificates that can't be
+/// used are errors here, too.
+///
+/// The sampler in `hottap.toml` goes before `OTEL_TRACES_SAMPLER` for a [`Hottap`](crate::Hottap) that has this provider's
+/// [`spans`](Otel::spans), or is given it by [`Builder::otel`](crate::Builder::otel).
 ///
 /// `OTEL_PROPAGATORS` is [`Propagators::from_env`](crate::Propagators::from_env)'s, `OTEL_SEMCONV_STABILITY_OPT_IN` is
 /// [`Conventions::from_env`](crate::otel::Conventions::from_env)'s. Of the specification's other variables, those of log
 /// records (`OTEL_BLRP_*`, `OTEL_LOGS_*`, `OTEL_LOGRECORD_*`) say nothing here, as no log records are exported, nor do those
 /// of other exporters (`OTEL_EXPORTER_ZIPKIN_*`, `OTEL_EXPORTER_PROMETHEUS_*`); `OTEL_LOG_LEVEL` does not, as the log is
 /// `tracing`'s; `OTEL_METRICS_EXEMPLAR_FILTER` does not, as there are no exemplars. A configuration file
-/// (`OTEL_CONFIG_FILE`, `OTEL_EXPERIMENTAL_CONFIG_FILE`) is an error, and so is any aggregation of histograms but
+/// (`OTEL_CONFIG_FILE`, `OTEL_EXPERIMENTAL_CONFIG_FILE`) is ignored with a warning, and so is any aggregation of histograms but
 /// `explicit_bucket_histogram` in `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
 ///
 /// A metric has 2000 series at most, the SDK's own limit: calls with further attributes are counted together in one series
@@ -105,9 +118,9 @@ pub struct Otel {
 /// ```
 ///
 /// # Errors
-/// A variable's value can't be used: it is named, and nothing has been started.
+/// An endpoint, headers or certificates can't be used: the variable is named, and nothing has been started.
 pub fn init() -> Result<Otel, ConfigError> {
-    Otel::start(&Variables(&environment), None)
+    Otel::build(&environment, None, false).map(Otel::globally)
 }
 
 /// The same with the name that the service gives itself, where the environment gives none.
@@ -115,7 +128,23 @@ pub fn init() -> Result<Otel, ConfigError> {
 /// # Errors
 /// As of [`init`].
 pub fn init_as(service: &str) -> Result<Otel, ConfigError> {
-    Otel::start(&Variables(&environment), Some(service))
+    Otel::build(&environment, Some(service), false).map(Otel::globally)
+}
+
+/// As [`init`], for services that are not to start with a mistake in their environment: no variable is ignored.
+///
+/// # Errors
+/// A variable's value can't be used, also of `OTEL_PROPAGATORS`: it is named, and nothing has been started.
+pub fn init_strict() -> Result<Otel, ConfigError> {
+    Otel::build(&environment, None, true).map(Otel::globally)
+}
+
+/// The same with the name that the service gives itself, where the environment gives none.
+///
+/// # Errors
+/// As of [`init_strict`].
+pub fn init_strict_as(service: &str) -> Result<Otel, ConfigError> {
+    Otel::build(&environment, Some(service), true).map(Otel::globally)
 }
 
 /// A variable of this process. What is no text is one that nobody can use, and not one that is not set.
@@ -129,18 +158,38 @@ impl Otel {
     /// # Errors
     /// As of [`init`].
     pub fn with_variables(variables: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::build(&Variables(&variables), None)
+        Self::build(&variables, None, false)
     }
 
-    fn start(variables: &Variables<'_>, service: Option<&str>) -> Result<Self, ConfigError> {
-        let otel = Self::build(variables, service)?;
-        opentelemetry::global::set_tracer_provider(otel.spans.clone());
-        opentelemetry::global::set_meter_provider(otel.metrics.clone());
-        Ok(otel)
+    /// As [`init_strict`] with these variables instead of the environment's, and without becoming the global one.
+    ///
+    /// # Errors
+    /// As of [`init_strict`].
+    pub fn with_variables_strict(variables: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::build(&variables, None, true)
     }
 
-    fn build(variables: &Variables<'_>, service: Option<&str>) -> Result<Self, ConfigError> {
-        let settings = Settings::read(variables, service)?;
+    /// Makes the providers the global ones.
+    fn globally(self) -> Self {
+        opentelemetry::global::set_tracer_provider(self.spans.clone());
+        opentelemetry::global::set_meter_provider(self.metrics.clone());
+        self
+    }
+
+    fn build(
+        variables: &dyn Fn(&str) -> Option<String>,
+        service: Option<&str>,
+        strict: bool,
+    ) -> Result<Self, ConfigError> {
+        let variables = Variables::new(variables);
+        let settings = Settings::read(&variables, service)?;
+        if strict {
+            check_propagators(&variables);
+        }
+        let mut ignored = variables.into_ignored();
+        if strict && !ignored.is_empty() {
+            return Err(ignored.swap_remove(0));
+        }
         let (account, metric_account) = (Arc::<Account>::default(), Arc::<MetricAccount>::default());
         let sources = Sources::default();
         // Of both, so that nothing has been started if one is wrong.
@@ -148,8 +197,12 @@ impl Otel {
         let traces = wanted(settings.traces).map(|target| Collector::new(Signal::Traces, target)).transpose()?;
         let metrics = wanted(settings.metrics).map(|target| Collector::new(Signal::Metrics, target)).transpose()?;
 
+        for problem in &ignored {
+            tracing::warn!("{problem}; meanwhile it is ignored");
+        }
+        let sampler = Arc::new(LiveSampler::new(settings.sampler));
         let mut spans = SdkTracerProvider::builder()
-            .with_sampler(settings.sampler)
+            .with_sampler(SdkSampler(sampler.clone()))
             .with_span_limits(settings.batch.limits.counts)
             .with_resource(settings.resource.clone());
         let start = |collector| Batch::start(collector, &settings.resource, settings.batch, account.clone());
@@ -175,6 +228,8 @@ impl Otel {
             haste,
             account,
             metric_account,
+            sampler,
+            ignored,
             ended: AtomicBool::new(false),
         };
         if settings.disabled {
@@ -187,7 +242,14 @@ impl Otel {
     /// A tracer that makes spans with this provider.
     #[must_use]
     pub fn spans(&self) -> SpanTracer<SdkTracer> {
-        SpanTracer::new(&self.spans)
+        SpanTracer::new(&self.spans).sampled_by(self.sampler.clone())
+    }
+
+    /// The variables that could not be used and were ignored, each with its problem. They are in the log, too, if there was
+    /// one when this was set up.
+    #[must_use]
+    pub fn ignored(&self) -> &[ConfigError] {
+        &self.ignored
     }
 
     /// A tracer that keeps metrics with this provider.

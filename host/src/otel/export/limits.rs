@@ -3,7 +3,7 @@
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanLimits};
 
-use super::variables::{ConfigError, Variables};
+use super::variables::Variables;
 
 /// Attributes, events and links of a span by the specification.
 const COUNT: u32 = 128;
@@ -17,18 +17,18 @@ pub(super) struct Limits {
 
 impl Limits {
     /// A limit of spans goes before the one of all attributes.
-    pub(super) fn read(variables: &Variables<'_>) -> Result<Self, ConfigError> {
-        let attributes = variables.limit("OTEL_ATTRIBUTE_COUNT_LIMIT")?;
-        let length = variables.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")?;
-        let count = |name: &str, general: Option<u32>| Ok(variables.limit(name)?.or(general).unwrap_or(COUNT));
+    pub(super) fn read(variables: &Variables<'_>) -> Self {
+        let attributes = variables.limit("OTEL_ATTRIBUTE_COUNT_LIMIT");
+        let length = variables.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
+        let count = |name: &str, general: Option<u32>| variables.limit(name).or(general).unwrap_or(COUNT);
         let counts = SpanLimits {
-            max_attributes_per_span: count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributes)?,
-            max_events_per_span: count("OTEL_SPAN_EVENT_COUNT_LIMIT", None)?,
-            max_links_per_span: count("OTEL_SPAN_LINK_COUNT_LIMIT", None)?,
-            max_attributes_per_event: count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", attributes)?,
-            max_attributes_per_link: count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", attributes)?,
+            max_attributes_per_span: count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributes),
+            max_events_per_span: count("OTEL_SPAN_EVENT_COUNT_LIMIT", None),
+            max_links_per_span: count("OTEL_SPAN_LINK_COUNT_LIMIT", None),
+            max_attributes_per_event: count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", attributes),
+            max_attributes_per_link: count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", attributes),
         };
-        Ok(Self { counts, length: variables.limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")?.or(length) })
+        Self { counts, length: variables.limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(length) }
     }
 
     /// Cuts what is too long in a span, its events and its links. Done when it is sent, so that no RPC waits for it.
@@ -67,9 +67,9 @@ fn cut(text: &mut StringValue, most: usize) {
 mod tests {
     use super::*;
 
-    fn read(table: &[(&str, &str)]) -> Result<Limits, ConfigError> {
+    fn read(table: &[(&str, &str)]) -> Limits {
         let find = |name: &str| table.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Limits::read(&Variables(&find))
+        Limits::read(&Variables::new(&find))
     }
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
                 "inside of them",
             ),
         ] {
-            let counts = read(table).expect(reason).counts;
+            let counts = read(table).counts;
             let counts = [
                 counts.max_attributes_per_span,
                 counts.max_events_per_span,
@@ -104,11 +104,7 @@ mod tests {
         for (table, expected) in
             [(&[][..], None), (&[(all, "9")], Some(9)), (&[(all, "9"), (own, "2")], Some(2)), (&[(own, "0")], Some(0))]
         {
-            assert_eq!(read(table).expect("valid").length, expected, "{table:?}");
-        }
-        for value in ["-1", "many", "1.5"] {
-            let error = read(&[("OTEL_SPAN_LINK_COUNT_LIMIT", value)]).expect_err(value).to_string();
-            assert!(error.contains(" OTEL_SPAN_LINK_COUNT_LIMIT "), "{error}");
+            assert_eq!(read(table).length, expected, "{table:?}");
         }
     }
 

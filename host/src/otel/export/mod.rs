@@ -25,7 +25,7 @@ mod variables;
 #[cfg(feature = "plugins")]
 pub(crate) use account::Accounts;
 pub use account::{Counts, MetricCounts};
-pub use init::{Otel, init, init_as};
+pub use init::{Otel, init, init_as, init_strict, init_strict_as};
 #[cfg(feature = "plugins")]
 pub(crate) use sources::{ScopeMetrics, Source, Sources};
 pub use variables::ConfigError;

@@ -105,7 +105,7 @@ mod tests {
         let reader = PeriodicReader::builder(kept.clone()).with_interval(Duration::from_secs(3_600)).build();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
         let (account, settings) =
-            (Arc::<Account>::default(), Settings::read(&Variables(&|_| None), None).expect("valid"));
+            (Arc::<Account>::default(), Settings::read(&Variables::new(&|_| None), None).expect("valid"));
         observe(&provider.meter("test"), &account, settings.batch);
         (0..12).for_each(|_| account.waits());
         account.delivered(6, 2);

@@ -91,13 +91,15 @@ impl Signal {
     }
 
     /// False if this signal is not to be exported.
-    pub(super) fn is_wanted(self, variables: &Variables<'_>) -> Result<bool, ConfigError> {
+    pub(super) fn is_wanted(self, variables: &Variables<'_>) -> bool {
         let name = format!("OTEL_{}_EXPORTER", self.word());
-        match variables.word(&name).as_deref() {
-            None | Some("otlp") => Ok(true),
-            Some("none") => Ok(false),
-            Some(_) => Err(ConfigError::invalid(&name, "otlp or none")),
+        let list = variables.text(&name).unwrap_or_default().to_ascii_lowercase();
+        let words = || list.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let is_none = words().any(|word| word == "none");
+        if words().any(|word| word != if is_none { "none" } else { "otlp" }) {
+            variables.ignore(ConfigError::invalid(&name, "otlp or none, as there is no other exporter here"));
         }
+        !is_none
     }
 
     /// The variable of this signal alone, if it is set, or the one of all signals.
@@ -115,25 +117,13 @@ impl Signal {
 impl Target {
     pub(super) fn read(variables: &Variables<'_>, signal: Signal) -> Result<Self, ConfigError> {
         let variable = |what| signal.variable(variables, what);
-        let word = |what| {
-            let (name, value) = variable(what);
-            (name, value.map(|value| value.to_ascii_lowercase()))
-        };
-        let protocol = match word("PROTOCOL") {
-            (_, None) => Protocol::Http,
-            (_, Some(text)) if text == "http/protobuf" => Protocol::Http,
-            (_, Some(text)) if text == "grpc" => Protocol::Grpc,
-            (name, _) => return Err(ConfigError::invalid(&name, "http/protobuf or grpc")),
-        };
-        let gzip = match word("COMPRESSION") {
-            (_, None) => false,
-            (_, Some(text)) if text == "none" => false,
-            (_, Some(text)) if text == "gzip" => true,
-            (name, _) => return Err(ConfigError::invalid(&name, "gzip or none")),
-        };
-        let (name, list) = variable("HEADERS");
+        let name = |what| variable(what).0;
+        let protocols = [("http/protobuf", Protocol::Http), ("grpc", Protocol::Grpc)];
+        let protocol = variables.word(&name("PROTOCOL"), "http/protobuf or grpc", &protocols).unwrap_or(Protocol::Http);
+        let gzip = variables.word(&name("COMPRESSION"), "gzip or none", &[("gzip", true), ("none", false)]);
+        let (headers_name, list) = variable("HEADERS");
         let headers = headers(&list.unwrap_or_default()).ok_or_else(|| {
-            ConfigError::invalid(&name, "a list of header=value, separated by commas, of the operator's own")
+            ConfigError::invalid(&headers_name, "a list of header=value, separated by commas, of the operator's own")
         })?;
         let certificate = Named::new(variable("CERTIFICATE")).ok();
         let client = match (Named::new(variable("CLIENT_CERTIFICATE")), Named::new(variable("CLIENT_KEY"))) {
@@ -143,16 +133,15 @@ impl Target {
                 return Err(ConfigError::Unpaired { set, missing });
             }
         };
-        let (name, _) = variable("TIMEOUT");
-        let timeout = variables.timeout(&name, TIMEOUT)?;
-
+        let timeout = variables.timeout(&name("TIMEOUT"), TIMEOUT);
+        let insecure = variables.flag(&name("INSECURE"));
         let (name, endpoint) = variable("ENDPOINT");
         let is_own = name != "OTEL_EXPORTER_OTLP_ENDPOINT";
-        let insecure = variable("INSECURE").1.is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let parsed = parse(endpoint.as_deref(), protocol, insecure, signal, is_own);
         let (uri, host, port) =
             parsed.ok_or_else(|| ConfigError::invalid(&name, "an address such as http://localhost:4318"))?;
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        let gzip = gzip.unwrap_or(false);
         Ok(Self { protocol, variable: name, host, port, tls, uri, headers, timeout, gzip, certificate, client })
     }
 }
@@ -232,7 +221,7 @@ mod tests {
 
     fn read(table: &[(&str, &str)], signal: Signal) -> Result<Target, ConfigError> {
         let find = |name: &str| table.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Target::read(&Variables(&find), signal)
+        Target::read(&Variables::new(&find), signal)
     }
 
     #[test]
@@ -276,16 +265,10 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:99999"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1]:99999"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:"),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
-            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "smoke"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "x y=hunter2"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2,Content-Length=5"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "grpc-encoding=gzip"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
-            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
-            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "true"),
         ] {
             let error = read(&[(variable, value)], Signal::Traces).expect_err(value).to_string();
             assert!(error.contains(&format!(" {variable} ")) && !error.contains("hunter2"), "{error}");

@@ -1,9 +1,11 @@
 //! Reading environment variables by OpenTelemetry's rules; what they mean is in the files of those who ask.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why there is no export. Nothing has been started then.
+/// A problem of a variable, or of what it names: the reason for an error, after which nothing has been started, or for a
+/// variable that was ignored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -73,50 +75,88 @@ impl ConfigError {
     }
 }
 
-/// Where variables are read from: the process's environment, or a test's table.
-pub(super) struct Variables<'a>(pub(super) &'a dyn Fn(&str) -> Option<String>);
+/// Where variables are read from, the process's environment or a test's table, and what was wrong with them.
+pub(super) struct Variables<'a> {
+    find: &'a dyn Fn(&str) -> Option<String>,
+    ignored: RefCell<Vec<ConfigError>>,
+}
 
-impl Variables<'_> {
+impl<'a> Variables<'a> {
+    pub(super) fn new(find: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { find, ignored: RefCell::default() }
+    }
+
+    /// Ignores a variable, or a part of it, as if it were not set. One that is read for both signals has one problem.
+    pub(super) fn ignore(&self, problem: ConfigError) {
+        let mut ignored = self.ignored.borrow_mut();
+        let text = problem.to_string();
+        if !ignored.iter().any(|known| known.to_string() == text) {
+            ignored.push(problem);
+        }
+    }
+
+    /// The problems of the variables that were ignored, in the order in which they were read.
+    pub(super) fn into_ignored(self) -> Vec<ConfigError> {
+        self.ignored.into_inner()
+    }
+
     /// A variable's value without spaces around it. One that is empty is not set: so the specification has it.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        let value = (self.0)(name)?;
+        let value = (self.find)(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// True if it says so; anything but `true` is false.
-    pub(super) fn flag(&self, name: &str) -> bool {
-        self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    /// A variable's value as it is parsed. One that can't be parsed is ignored.
+    pub(super) fn parsed<T>(
+        &self,
+        name: &str,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let parsed = parse(&self.text(name)?);
+        if parsed.is_none() {
+            self.ignore(ConfigError::invalid(name, expected));
+        }
+        parsed
     }
 
-    /// The value as one word of several, which are written in lower case.
-    pub(super) fn word(&self, name: &str) -> Option<String> {
-        self.text(name).map(|value| value.to_ascii_lowercase())
+    /// True if it says so, in either case; anything but `true` is false.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        let flag = |value: &str| match value {
+            value if value.eq_ignore_ascii_case("true") => Some(true),
+            value if value.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        };
+        self.parsed(name, "true or false", flag).unwrap_or(false)
+    }
+
+    /// The value as one of several words, in either case.
+    pub(super) fn word<T: Copy>(&self, name: &str, expected: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let find = |value: &str| words.iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
+        self.parsed(name, expected, |value| find(value).map(|(_, meaning)| *meaning))
     }
 
     /// How long something may take, in milliseconds; 0 is without end, so the specification has it, and a day is as good.
-    pub(super) fn timeout(&self, name: &str, default: Duration) -> Result<Duration, ConfigError> {
-        let timeout = self.millis(name, default)?;
-        Ok(if timeout.is_zero() { DAY } else { timeout })
+    pub(super) fn timeout(&self, name: &str, default: Duration) -> Duration {
+        let timeout = self.millis(name, default);
+        if timeout.is_zero() { DAY } else { timeout }
     }
 
     /// A limit, which may be 0; none if it is not set.
-    pub(super) fn limit(&self, name: &str) -> Result<Option<u32>, ConfigError> {
-        let Some(value) = self.text(name) else { return Ok(None) };
-        value.parse().map(Some).map_err(|_| ConfigError::invalid(name, "a number from 0 to 4294967295"))
+    pub(super) fn limit(&self, name: &str) -> Option<u32> {
+        self.parsed(name, "a number from 0 to 4294967295", |value| value.parse().ok())
     }
 
     /// A time in milliseconds; more than a day is a day.
-    pub(super) fn millis(&self, name: &str, default: Duration) -> Result<Duration, ConfigError> {
-        let Some(value) = self.text(name) else { return Ok(default) };
-        let millis = value.parse().map_err(|_| ConfigError::invalid(name, "a number of milliseconds"))?;
-        Ok(Duration::from_millis(millis).min(DAY))
+    pub(super) fn millis(&self, name: &str, default: Duration) -> Duration {
+        let millis = self.parsed(name, "a number of milliseconds", |value| value.parse().ok());
+        millis.map_or(default, |millis| Duration::from_millis(millis).min(DAY))
     }
 
     /// A number that is at least 1 and at most `most`.
-    pub(super) fn count(&self, name: &str, default: usize, most: usize) -> Result<usize, ConfigError> {
-        let Some(value) = self.text(name) else { return Ok(default) };
-        let count = value.parse().ok().filter(|count| (1..=most).contains(count));
-        count.ok_or_else(|| ConfigError::invalid(name, "a number of spans from 1 to 1000000"))
+    pub(super) fn count(&self, name: &str, default: usize, most: usize) -> usize {
+        let count = |value: &str| value.parse().ok().filter(|count| (1..=most).contains(count));
+        self.parsed(name, "a number of spans from 1 to 1000000", count).unwrap_or(default)
     }
 }
