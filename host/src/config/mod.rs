@@ -1,4 +1,4 @@
-//! What the operator says in `hottap.toml`: destinations, and what tracers may do beyond the defaults. It asks no
+//! What the operator says in `hottap.toml`: destinations, what tracers may do beyond the defaults, and what becomes of traces. It asks no
 //! network and starts nothing; only [`ConfigFile`] reads, and it reads one file.
 
 mod amount;
@@ -11,6 +11,7 @@ mod keys;
 mod operator;
 mod place;
 mod stamp;
+mod trace;
 mod ungrantable;
 
 pub(crate) use definition::Definition;
@@ -22,4 +23,5 @@ pub(crate) use keys::{UnknownKey, check_keys};
 pub(crate) use operator::{OperatorConfig, parse_table};
 pub(crate) use place::{HttpPlace, Place};
 pub(crate) use stamp::Stamp;
+pub(crate) use trace::TraceConfig;
 pub(crate) use ungrantable::{is_the_hosts, may_be_seen, may_be_set};

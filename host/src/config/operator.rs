@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::{ConfigError, Definition, Grants, check_keys};
+use super::{ConfigError, Definition, Grants, TraceConfig, check_keys};
 
-const KEYS: &[&str] = &["destinations", "tracers", "trust_plugin_dir"];
+const KEYS: &[&str] = &["destinations", "trace", "tracers", "trust_plugin_dir"];
 /// Destinations in one configuration: each has a queue and a task.
 const MAX_DESTINATIONS: usize = 256;
 /// Tracers with grants.
@@ -22,6 +22,7 @@ pub(crate) struct OperatorConfig {
     pub(crate) tracers: BTreeMap<String, Grants>,
     /// Whether manifests may define destinations too.
     pub(crate) trust_plugin_dir: bool,
+    pub(crate) trace: TraceConfig,
 }
 
 impl OperatorConfig {
@@ -45,6 +46,7 @@ impl OperatorConfig {
                 Some(Value::Boolean(trust)) => *trust,
                 Some(_) => return Err(ConfigError::value("trust_plugin_dir", "write true or false")),
             },
+            trace: TraceConfig::from_toml(table.get("trace"))?,
         })
     }
 }

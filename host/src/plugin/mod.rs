@@ -2,6 +2,7 @@
 
 mod books;
 mod breaker;
+mod configuration;
 #[cfg(feature = "server")]
 mod connections;
 mod directory;
@@ -29,7 +30,7 @@ mod supervisor;
 mod watch;
 mod worker;
 
-pub(crate) use plugins::{PluginSettings, Plugins};
+pub(crate) use plugins::{PluginSettings, Plugins, follow_configuration};
 pub use ready::Ready;
 pub(crate) use report::Reporter;
 pub use startup::NotReady;

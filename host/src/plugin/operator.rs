@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use super::name::Name;
 use crate::config::{ConfigFile, Definition, Grants, OperatorConfig};
 use crate::outbox::{DestinationState, Outbox};
+use crate::propagate::TraceSettings;
 use crate::rpc::{Clock, Timestamp};
 
 /// The operator's configuration as it is now, and the outbox that it configures.
 pub(crate) struct Operator {
     pub(crate) outbox: Outbox,
+    /// Whose formats and sampler it changes.
+    trace: Arc<TraceSettings>,
     /// Where the configuration stands; none if nobody said.
     path: Option<PathBuf>,
     state: Mutex<State>,
@@ -42,6 +45,10 @@ pub(crate) struct OperatorStatus {
     /// Tracers that have grants, and are no plugins that are in the plugin dir.
     absent_tracers: Vec<String>,
     destinations: Vec<DestinationStatus>,
+    /// The formats that traces travel in, as they are in effect.
+    propagators: Vec<&'static str>,
+    /// Which traces are sampled, as it is in effect.
+    sampler: String,
 }
 
 #[derive(Serialize)]
@@ -85,8 +92,8 @@ impl Changed {
 }
 
 impl Operator {
-    pub(crate) fn new(path: Option<PathBuf>) -> Self {
-        Self { outbox: Outbox::new(), path, state: Mutex::default() }
+    pub(crate) fn new(path: Option<PathBuf>, trace: Arc<TraceSettings>) -> Self {
+        Self { outbox: Outbox::new(), trace, path, state: Mutex::default() }
     }
 
     /// The file to be looked at, if there is one.
@@ -111,6 +118,7 @@ impl Operator {
                 let clock = Clock::get();
                 (state.problem, state.loaded_at) = (None, Some(clock.unix(clock.now()) / 1_000_000));
                 self.configure(&state);
+                self.trace.change(state.config.trace.propagators, state.config.trace.sampler);
                 let after = &state.config.tracers;
                 let names = before.tracers.keys().chain(after.keys());
                 Changed {
@@ -188,6 +196,8 @@ impl Operator {
             config_loaded_at: state.loaded_at.map(Timestamp),
             absent_tracers: absent(&mut state.config.tracers.keys()),
             destinations: self.outbox.states().into_iter().map(destination).collect(),
+            propagators: self.trace.propagators().names(),
+            sampler: self.trace.sampler().describe(),
         }
     }
 

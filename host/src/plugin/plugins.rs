@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::books::Books;
+use super::configuration;
 use super::directory::PluginDir;
 use super::loader::Loader;
 use super::operator::Operator;
@@ -61,7 +62,7 @@ impl Plugins {
         let books = Arc::new(Books::default());
         let (events, inbox) = channel();
         let (jobs, job) = channel();
-        let operator = Arc::new(Operator::new(settings.config.clone()));
+        let operator = Arc::new(Operator::new(settings.config.clone(), core.trace.clone()));
         let directory = Arc::new(PluginDir::new(directory));
         let startup = Arc::new(Startup::new(books.clone()));
         let loader = Loader {
@@ -116,6 +117,13 @@ impl Plugins {
         // After the last commits: what they handed over is delivered, as far as the time reaches.
         self.operator.outbox.shutdown(until) && all
     }
+}
+
+/// For a service without a plugin dir: what the operator says of traces is in effect, and changes live.
+pub(crate) fn follow_configuration(core: &Arc<Core>, settings: &PluginSettings) -> Result<(), StartError> {
+    let Some(path) = settings.config.clone() else { return Ok(()) };
+    let operator = Arc::new(Operator::new(Some(path), core.trace.clone()));
+    configuration::follow(&operator, core).map_err(|error| StartError::Plugins { source: Box::new(error) })
 }
 
 /// Who does not wait for the last flush gives it up. A Hottap waits; one that did not come to be has nothing to flush.

@@ -102,13 +102,18 @@ impl Supervisor {
         events: Sender<Event>,
         jobs: Sender<Job>,
     ) -> Self {
+        let mut config = operator.file();
+        if let Some(config) = &mut config {
+            // What is said of traces is in effect before the first call. Of tracers nothing is known yet.
+            operator.look(config);
+        }
         Self {
             directory,
             startup,
             core,
             registry,
             books,
-            config: operator.file(),
+            config,
             operator,
             collector,
             pool,

@@ -15,7 +15,7 @@ use crate::rpc::{Level, Symbol};
 use crate::{
     admin::{AdminServer, AdminService, serve, serve_or_retry},
     metrics::{Registry, RegistryLimits},
-    plugin::{PluginSettings, Plugins, Reporter},
+    plugin::{PluginSettings, Plugins, Reporter, follow_configuration},
 };
 
 /// Settings of a [`Hottap`].
@@ -105,7 +105,8 @@ impl Builder {
         self
     }
 
-    /// The operator's configuration (`hottap.toml`): destinations and what is granted to tracers beyond the defaults. It
+    /// The operator's configuration (`hottap.toml`): destinations, what is granted to tracers beyond the defaults, and under
+    /// `[trace]` the formats that traces travel in (`propagators`) and which are sampled (`sampler`, `sampler_arg`). It
     /// stands outside the plugin dir, and takes effect while the service runs; one that can't be read is named in the log
     /// and in the admin API, and the one before stays in effect. Default none: tracers then have no destinations. Without
     /// a plugin dir, `[trace]` alone counts.
@@ -247,7 +248,12 @@ impl Builder {
             Some(directory) => {
                 Some(Plugins::start(core.clone(), registry.clone(), &directory, identity, &self.plugins)?)
             }
-            None => None,
+            None => {
+                if !disabled {
+                    follow_configuration(&core, &self.plugins)?;
+                }
+                None
+            }
         };
         let report = Reporter::new(core.clone(), registry, plugins.as_ref());
         #[cfg(feature = "otel")]

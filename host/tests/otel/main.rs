@@ -38,6 +38,8 @@ mod http_spans;
 mod log;
 mod metrics;
 mod nesting;
+#[cfg(feature = "plugins")]
+mod operator;
 mod options;
 mod propagation;
 mod quiet;

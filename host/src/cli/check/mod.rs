@@ -45,7 +45,7 @@ pub(super) fn command(args: &CheckArgs) -> anyhow::Result<Verdict> {
 
 /// What the operator says: nothing without a configuration. Nothing is sent by it, because nothing is ever committed.
 fn operator(config: Option<PathBuf>) -> anyhow::Result<Operator> {
-    let operator = Operator::new(config);
+    let operator = Operator::new(config, std::sync::Arc::default());
     if let Some(mut file) = operator.file() {
         operator.look(&mut file);
     }

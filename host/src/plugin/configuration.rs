@@ -1,0 +1,31 @@
+//! The operator's configuration of a service without a plugin dir, in which no supervisor looks at it.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::operator::Operator;
+use crate::tracer::Core;
+
+/// How often the file is looked at, as the supervisor does it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Puts the configuration into effect, and each change of it, until the last handle is dropped. Only what it says of traces
+/// means something here: there are no tracers that could use a destination.
+///
+/// # Errors
+/// The thread that looks at the file can't be started.
+pub(crate) fn follow(operator: &Arc<Operator>, core: &Arc<Core>) -> io::Result<()> {
+    let Some(mut file) = operator.file() else { return Ok(()) };
+    // The first look is over before the first call.
+    operator.look(&mut file);
+    let (operator, core) = (operator.clone(), Arc::downgrade(core));
+    let look = move || {
+        while core.strong_count() > 0 {
+            thread::sleep(LOOK_EVERY);
+            operator.look(&mut file);
+        }
+    };
+    thread::Builder::new().name("hottap-config".into()).spawn(look).map(drop)
+}
