@@ -181,7 +181,7 @@ mod tests {
             let mut current = book.current();
             if state == State::Refused {
                 let message = "it has no tracer in it".to_owned();
-                current.problem = Some(Problem { message, meanwhile: String::new(), at: 0 });
+                current.problem = Some(Problem { message, what_to_do: String::new(), meanwhile: String::new(), at: 0 });
             }
             current.enter(state, 1);
             drop(current);

@@ -232,12 +232,6 @@ impl Builder {
         self.plugins.config = environment.config.or(self.plugins.config).map(absolute);
         let shown = |path: &Option<PathBuf>| path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
         let (shown_directory, shown_config) = (shown(&directory), shown(&self.plugins.config));
-        if directory.is_none() && self.plugins.config.is_some() && !started.disabled {
-            tracing::warn!(
-                "the configuration {shown_config} has no effect without a plugin dir: set HOTTAP_PLUGINS or \
-                 Builder::plugin_dir, or leave it out"
-            );
-        }
         let directory = directory.filter(|_| !started.disabled);
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
         let identity = vec![
@@ -249,7 +243,7 @@ impl Builder {
                 Some(Plugins::start(core.clone(), registry.clone(), &directory, identity, &self.plugins)?)
             }
             None => {
-                if !disabled {
+                if !started.disabled {
                     follow_configuration(&core, &self.plugins)?;
                 }
                 None

@@ -9,7 +9,7 @@ use http::HeaderMap;
 
 use super::{Begun, Builder, Call, Core, LiveCell, Natives, Rules};
 use crate::layer::{ClientLayer, EndpointLayer, ServerLayer};
-use crate::propagate::{Given, Parent, Propagators};
+use crate::propagate::{Given, Parent, TraceSettings};
 use crate::rpc::{Level, Side, Symbol};
 #[cfg(feature = "plugins")]
 use crate::{
@@ -67,7 +67,7 @@ impl Hottap {
         let rules = Rules { disabled: true, ..Rules::default() };
         let natives = Natives::new(Vec::new());
         let core =
-            Core::new(Symbol::intern(""), Propagators::default(), LiveCell::new(rules), natives, Level::default());
+            Core::new(Symbol::intern(""), TraceSettings::default(), LiveCell::new(rules), natives, Level::default());
         #[cfg(feature = "plugins")]
         {
             let registry = Arc::new(Registry::new(RegistryLimits::default()));

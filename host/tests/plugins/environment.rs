@@ -110,13 +110,13 @@ fn a_plugin_dir_that_is_missing_is_told_in_the_log_and_in_the_admin_api() {
 }
 
 #[test]
-fn a_configuration_that_is_missing_or_without_effect_is_told() {
+fn a_configuration_that_is_missing_is_told() {
     let plugins = tempfile::tempdir().expect("a temporary directory");
     let config = ("HOTTAP_CONFIG", OsStr::new("/nope/hottap.toml"));
     let told =
         ["WARN message=/nope/hottap.toml is not there; create it", "\"config_error\":\"/nope/hottap.toml is not there"];
     check(&[config, ("HOTTAP_PLUGINS", plugins.path().as_os_str())], &told, &[]);
-    check(&[config], &["WARN message=the configuration /nope/hottap.toml has no effect without a plugin dir"], &[]);
+    check(&[config], &["WARN message=/nope/hottap.toml is not there; create it"], &[]);
 }
 
 #[test]

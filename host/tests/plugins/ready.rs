@@ -77,16 +77,6 @@ fn a_refused_plugin_is_named_with_its_reason_and_the_others_are_live() {
 }
 
 #[test]
-fn a_module_with_a_date_in_the_future_is_refused_like_any_other() {
-    let directory = holding(&[("cut.wasm", b"\0asm".to_vec())]);
-    let file = fs::File::options().write(true).open(directory.path().join("plugins/cut.wasm")).expect("opened");
-    file.set_modified(std::time::SystemTime::now() + Duration::from_secs(86_400)).expect("dated");
-    let house = House::over(directory, Hottap::builder());
-    let error = house.tap.ready(PATIENCE).wait().expect_err("it is cut short");
-    assert_eq!((names(&error), error.timed_out()), (vec!["cut"], false));
-}
-
-#[test]
 fn the_time_that_was_given_is_kept_and_what_is_still_loading_goes_live_later() {
     let bytes = QUIET.component();
     let modules: Vec<String> = (0..60).map(|i| format!("p{i:02}.wasm")).collect();

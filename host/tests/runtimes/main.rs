@@ -29,10 +29,10 @@ mod world;
 #[path = "../layers/curl.rs"]
 mod curl;
 mod curl_tls;
-#[path = "../layers/files.rs"]
-mod files;
 #[path = "../layers/disabled.rs"]
 mod disabled;
+#[path = "../layers/files.rs"]
+mod files;
 #[path = "../layers/h2load.rs"]
 mod h2load;
 mod interop;
