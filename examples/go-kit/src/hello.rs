@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::Router;
 use axum::routing::get;
 use hottap::Hottap;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 /// What an endpoint is asked; Go kit's endpoints are functions from a request to a response, whatever carries them.
 #[derive(Debug)]

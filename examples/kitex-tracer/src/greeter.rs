@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tower::{Layer, ServiceExt};
+use tower::ServiceExt;
 
 use crate::client_tracer::ClientTracer;
 use crate::my_tracer::MyTracer;

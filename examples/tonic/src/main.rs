@@ -10,7 +10,6 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use tower::Layer;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::figure::Figure;
 use crate::live::Live;

@@ -23,7 +23,7 @@ use tonic::body::Body;
 use tonic::client::{Grpc, GrpcService};
 use tonic::server::NamedService;
 use tonic::transport::{Channel, Endpoint, Server};
-use tower::{Layer, Service, service_fn};
+use tower::{Service, service_fn};
 
 use crate::clock;
 use crate::codec::BytesCodec;

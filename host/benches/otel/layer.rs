@@ -7,7 +7,6 @@ use hottap::otel::SpanTracer;
 use hottap::rpc::{Level, Side};
 use hottap::{CallContext, Hottap, Tracer};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tower::Layer;
 
 use crate::clock;
 use crate::figure::Figure;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::time::Instant;
-use tower_layer::Layer;
 use tower_service::Service;
 
 use super::outgoing::{BoxError, erase};

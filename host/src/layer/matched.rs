@@ -18,11 +18,19 @@ use super::Route;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteLayer;
 
+impl RouteLayer {
+    /// Wraps a service, as [`Layer::layer`] does; the trait need not be imported.
+    #[must_use]
+    pub fn layer<S>(&self, inner: S) -> RouteService<S> {
+        RouteService { inner }
+    }
+}
+
 impl<S> Layer<S> for RouteLayer {
     type Service = RouteService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RouteService { inner }
+        self.layer(inner)
     }
 }
 

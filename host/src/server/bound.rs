@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::TlsAcceptor;
-use tower_layer::Layer;
 use tower_service::Service;
 
 use super::activity::Activity;

@@ -10,7 +10,7 @@ use hottap::rpc::{EventKind, Outcome, RpcInfo};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Service, ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 use crate::steps::Step::{Data, Fails, Hangs, Trailers};

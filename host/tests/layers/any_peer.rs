@@ -11,7 +11,7 @@ use hottap::rpc::{Outcome, RpcInfo, Side};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::pair::{gzip, message};
 use crate::recorder::Recorder;

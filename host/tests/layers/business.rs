@@ -8,7 +8,7 @@ use hottap::{BusinessStatus, RequestBody, ResponseHead};
 use http::{Request, Response};
 use http_body_util::Empty;
 use tonic::Request as GrpcRequest;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 use crate::world::World;

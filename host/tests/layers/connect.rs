@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use tokio_stream::StreamExt;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::pair::{Http, Pair, answer, body, check_end, gzip, message};
 use crate::recorder::Recorder;

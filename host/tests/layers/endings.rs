@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
 use tokio_stream::{Stream, StreamExt};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Service, ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 use crate::world::World;

@@ -8,7 +8,7 @@ use hottap::rpc::{EventStatus, Level, Outcome, Protocol, RpcInfo, RpcNotes, Side
 use hottap::{BusinessStatus, EndpointLayer, Hottap, RequestBody};
 use http::{Request, Response};
 use http_body_util::Empty;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Service, ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 

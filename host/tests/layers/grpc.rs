@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hottap::rpc::{Outcome, Peer, Protocol, RpcInfo, Side, Streaming, Traffic};
 
 use tonic::transport::{Endpoint, Server};
-use tower::Layer;
 
 use crate::echo::Echo;
 use crate::recorder::Recorder;

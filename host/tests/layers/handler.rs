@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::pair::Http;
 use crate::recorder::Recorder;

@@ -12,7 +12,7 @@ use hottap::rpc::{
 use hottap::{Hottap, RequestBody};
 use http::{Request, Response, Version};
 use http_body_util::Empty;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 

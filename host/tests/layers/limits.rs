@@ -11,7 +11,7 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::handler::{BOTH, Served, client};
 use crate::recorder::Recorder;

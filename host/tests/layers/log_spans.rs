@@ -9,7 +9,7 @@ use hottap::rpc::{RpcInfo, TraceContext};
 use hottap::{Hottap, LogSpans, RequestBody};
 use http::{Request, Response};
 use http_body_util::Empty;
-use tower::{Layer as _, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};

@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{Empty, StreamBody};
 use tonic::Request as GrpcRequest;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 use crate::world::World;

@@ -9,7 +9,7 @@ use hottap::{Hottap, RequestBody, ResponseBody};
 use http::{HeaderMap, Request, Response};
 use http_body_util::Empty;
 use tower::util::BoxCloneService;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::echo::Echo;
 use crate::recorder::Recorder;

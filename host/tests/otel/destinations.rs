@@ -12,7 +12,7 @@ use opentelemetry::trace::SpanKind;
 use tokio::io::AsyncReadExt;
 #[cfg(unix)]
 use tokio::sync::oneshot;
-use tower::{Layer, ServiceExt};
+use tower::ServiceExt;
 
 #[cfg(unix)]
 use crate::shop::router;

@@ -11,7 +11,7 @@ use hottap::{Hottap, RequestBody};
 use http::{Method, Request, Response, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tower::{Layer, Service, service_fn};
+use tower::{Service, service_fn};
 
 use crate::recorder::Recorder;
 use crate::spans::{Spans, attribute, error};

@@ -7,7 +7,7 @@ use hottap::rpc::RpcNotes;
 use hottap::{BusinessStatus, Hottap};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{SdkTracer, SpanData};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::spans::{Spans, assert_attributes, error};
 

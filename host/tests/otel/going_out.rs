@@ -16,7 +16,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::spans::{Spans, assert_child, assert_root};

@@ -9,7 +9,7 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use opentelemetry::trace::{SpanKind, TraceFlags};
 use opentelemetry_sdk::trace::{Sampler, SpanData};
-use tower::{Layer, ServiceExt};
+use tower::ServiceExt;
 
 use crate::spans::{Spans, assert_attributes, assert_root, attribute, error};
 

@@ -9,7 +9,7 @@ use hottap::{Hottap, RequestBody};
 use http::{Request, Response};
 use http_body_util::Empty;
 use opentelemetry_sdk::trace::SdkTracer;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::echo::Echo;
 use crate::recorder::Recorder;

@@ -12,7 +12,7 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::SpanId;
 use opentelemetry::{Context, KeyValue};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 use crate::spans::Spans;

@@ -15,7 +15,7 @@ use tonic::client::Grpc;
 use tonic::server::NamedService;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
-use tower::{Layer, Service, service_fn};
+use tower::{Service, service_fn};
 
 use crate::codec::BytesCodec;
 

@@ -12,7 +12,7 @@ use hottap::RequestBody;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::guests::built;
 use crate::house::House;

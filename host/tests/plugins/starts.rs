@@ -8,7 +8,7 @@ use hottap::RequestBody;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use serde_json::Value;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::guests::{QUIET, Wat, built};
 use crate::house::House;

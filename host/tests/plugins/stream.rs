@@ -9,7 +9,7 @@ use hottap::{Hottap, RequestBody, ResponseBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::Empty;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 /// A message of three bytes with its prefix.
 const MESSAGE: &[u8] = b"\0\0\0\0\x03abc";

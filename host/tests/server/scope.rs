@@ -7,7 +7,7 @@ use hottap::rpc::{RpcHandle, RpcInfo, TraceContext};
 use hottap::server::Body;
 use http::{Request, Response};
 use http_body_util::Empty;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::house::{client, pieces};
 use crate::recorder::Recorder;

@@ -44,6 +44,14 @@ impl ClientLayer {
         Self { tap, own: None, callee: Symbol::NONE, classify: None }
     }
 
+    /// Wraps a service, as [`Layer::layer`] does; the trait need not be imported.
+    ///
+    /// A field for a client of tonic's has the type `GreeterClient<hottap::ClientService<Channel>>`.
+    #[must_use]
+    pub fn layer<S>(&self, inner: S) -> ClientService<S> {
+        ClientService { inner, layer: self.clone() }
+    }
+
     /// Names the service that is called, such as `inventory`. Without it the callee has no name.
     #[must_use]
     pub fn callee(mut self, service: &str) -> Self {
@@ -72,7 +80,7 @@ impl<S> Layer<S> for ClientLayer {
     type Service = ClientService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientService { inner, layer: self.clone() }
+        self.layer(inner)
     }
 }
 

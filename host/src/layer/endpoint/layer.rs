@@ -112,6 +112,12 @@ impl<Req, Res, Err> EndpointLayer<Req, Res, Err> {
         self.with(|about| about.attempts = Some(Arc::new(of)))
     }
 
+    /// Wraps an endpoint, as [`Layer::layer`] does; the trait need not be imported.
+    #[must_use]
+    pub fn layer<S>(&self, inner: S) -> EndpointService<S, Req, Res, Err> {
+        EndpointService::new(inner, self.tap.clone(), self.about.clone())
+    }
+
     fn with(mut self, change: impl FnOnce(&mut About<Req, Res, Err>)) -> Self {
         change(Arc::make_mut(&mut self.about));
         self
@@ -133,7 +139,7 @@ impl<S, Req, Res, Err> Layer<S> for EndpointLayer<Req, Res, Err> {
     type Service = EndpointService<S, Req, Res, Err>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        EndpointService::new(inner, self.tap.clone(), self.about.clone())
+        self.layer(inner)
     }
 }
 

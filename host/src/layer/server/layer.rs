@@ -49,6 +49,12 @@ impl ServerLayer {
         self.tap.core()
     }
 
+    /// Wraps a service, as [`Layer::layer`] does; the trait need not be imported.
+    #[must_use]
+    pub fn layer<S>(&self, inner: S) -> ServerService<S> {
+        ServerService { inner, layer: self.clone() }
+    }
+
     /// Adds a native tracer for the calls of this server alone (Kitex's `WithTracer`). It is started after those of
     /// [`Builder::tracer`](crate::Builder::tracer), and gets every call, whatever other tracers want.
     #[must_use]
@@ -70,7 +76,7 @@ impl<S> Layer<S> for ServerLayer {
     type Service = ServerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ServerService { inner, layer: self.clone() }
+        self.layer(inner)
     }
 }
 
