@@ -170,6 +170,23 @@ fn combinations(workspace: &Workspace) -> anyhow::Result<()> {
         let what = format!("crate hottap with plugins [{}]", features.join(" "));
         step::run(&what, cargo.args(["--", "-D", "warnings"]))?;
     }
+    forgotten_features(workspace)
+}
+
+/// What the compiler has to say of a client of tonic's without the feature `tonic`.
+const HINT: &str = "enable the feature `tonic` of the crate hottap";
+
+/// A forgotten feature is named: by the log where a service compiles without it, else by the compiler.
+fn forgotten_features(workspace: &Workspace) -> anyhow::Result<()> {
+    let target = ["--package", "hottap", "--no-default-features", "--test", "hints"];
+    step::run("the log without the feature axum", workspace.cargo().arg("test").args(target))?;
+    step::say("the compiler's error without the feature tonic");
+    let mut cargo = workspace.cargo();
+    let output = cargo.arg("rustc").args(target).args(["--", "--cfg", "forgotten"]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() || !said.contains(HINT) {
+        bail!("host/tests/hints.rs must not compile without the feature tonic, with the hint \"{HINT}\": {said}");
+    }
     Ok(())
 }
 

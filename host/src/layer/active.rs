@@ -35,6 +35,8 @@ pub(crate) struct Active {
     vouched: bool,
     /// What the handler has of the call.
     rpc: Option<RpcHandle>,
+    /// The service inside has a router whose routes do not reach the layer.
+    hides_routes: bool,
     /// Finds the application's own status in a response's head.
     classify: Option<Arc<dyn Classify>>,
 }
@@ -46,6 +48,8 @@ pub(crate) struct Start {
     pub(crate) trace: TraceContext,
     /// The request's method, as far as it decides where its response ends.
     pub(crate) response_to: ResponseTo,
+    /// The service inside has a router whose routes do not reach the layer.
+    pub(crate) hides_routes: bool,
     pub(crate) classify: Option<Arc<dyn Classify>>,
 }
 
@@ -66,7 +70,7 @@ impl Active {
     /// The call is made where it stays: it is half a kilobyte, and each move of it is a copy.
     #[inline]
     pub(crate) fn start(core: &Arc<Core>, begun: Begun, start: Start, fill: impl FnOnce(&mut RpcInfo)) -> Box<Self> {
-        let Start { side, wire, trace, response_to, classify } = start;
+        let Start { side, wire, trace, response_to, hides_routes, classify } = start;
         let log = (begun.level() == Level::Detailed).then(|| Log::new(core.clone(), begun.started()));
         let exchange = Exchange::new(side, wire, log);
         let mut active = Box::new(Self {
@@ -75,6 +79,7 @@ impl Active {
             status: None,
             vouched: false,
             rpc: None,
+            hides_routes,
             classify,
             call: begun.start(core.clone(), side, trace, |info| {
                 info.invocation.protocol = wire.protocol();
@@ -144,12 +149,8 @@ impl Active {
         self.call.set_http_status(status.as_u16());
         self.business_status(response);
         if self.wire() == Wire::Http {
-            if side == Side::Server
-                && let Some(route) = response.extensions().get::<super::Route>()
-            {
-                let method = self.call.info().invocation().method().as_str();
-                let method = method.split_once(' ').map_or(method, |(method, _)| method).to_owned();
-                self.call.set_method(&[&method, " ", route.as_str()]);
+            if side == Side::Server {
+                self.take_route(response);
             }
             self.fail_by_http(status);
         } else {
@@ -190,6 +191,22 @@ impl Active {
         if let Some(words) = self.exchange().length_fault(direction) {
             self.call.fail(Outcome::Error, error_type::BODY, words);
         }
+    }
+
+    /// The response's route is the call's; without one the request's is.
+    fn take_route<B>(&mut self, response: &Response<B>) {
+        let method = self.info().invocation().method().as_str();
+        let known = method.split_once(' ');
+        if let Some(route) = response.extensions().get::<super::Route>() {
+            let method = known.map_or(method, |(method, _)| method).to_owned();
+            self.call.set_method(&[&method, " ", route.as_str()]);
+        } else if known.is_none() {
+            if self.hides_routes {
+                self.call.core().routes.lost(response);
+            }
+            return;
+        }
+        self.call.core().routes.seen();
     }
 
     /// Whether the head of a response speaks for the name that came over the wire.

@@ -4,17 +4,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::extract::MatchedPath;
+use http::header::CONTENT_TYPE;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Route;
+use super::protocol::Wire;
 
 /// Tells the route that axum's router has matched to a layer or a server around the router: goes into the router with
 /// `Router::layer`, after the routes.
 ///
-/// Not needed where a [`ServerLayer`](crate::ServerLayer) itself stands inside the router.
+/// Needed where a [`ServerLayer`](crate::ServerLayer) stands around the router, and where `hottap::server` serves a router
+/// that is boxed or inside other layers. The server adds it to a `Router` by itself, and a `ServerLayer` inside the router
+/// (`Router::layer`) needs none. A router that is nested as a service (`nest_service`) needs its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteLayer;
 
@@ -55,16 +59,23 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let matched = request.extensions().get::<MatchedPath>().cloned();
+        let wire = Wire::of_request(request.headers().get(CONTENT_TYPE), None, request.method(), request.uri());
+        // A framed call is named by its path.
+        let matched = (!wire.is_framed()).then(|| request.extensions().get::<MatchedPath>().cloned());
         RouteFuture { matched, inner: self.inner.call(request) }
     }
 }
+
+/// Marks the response to a request that no route of axum's has matched.
+#[derive(Clone)]
+pub(super) struct Unmatched;
 
 pin_project! {
     /// The response with its route.
     #[derive(Debug)]
     pub struct RouteFuture<F> {
-        matched: Option<MatchedPath>,
+        // None for a call that needs no route.
+        matched: Option<Option<MatchedPath>>,
         #[pin]
         inner: F,
     }
@@ -84,7 +95,10 @@ where
             // A handler that has named its route knows better.
             && response.extensions().get::<Route>().is_none()
         {
-            response.extensions_mut().insert(Route::from(matched.as_str().to_owned()));
+            match matched {
+                Some(path) => _ = response.extensions_mut().insert(Route::from(path)),
+                None => _ = response.extensions_mut().insert(Unmatched),
+            }
         }
         Poll::Ready(result)
     }

@@ -23,6 +23,7 @@ mod protocol;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod route;
+mod routing;
 mod server;
 mod tap;
 
@@ -53,4 +54,7 @@ pub use probe::Probe;
 #[cfg(feature = "client")]
 pub(crate) use protocol::{deadline, grpc};
 pub use route::Route;
+pub(crate) use routing::RouteNotice;
+#[cfg(feature = "server")]
+pub(crate) use routing::hides_routes;
 pub use server::{ServerLayer, ServerService};

@@ -1,5 +1,6 @@
 //! The route of a plain HTTP request, for routers that the layers do not know by themselves.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// The route that a router matched, such as `/users/{id}`: put into the extensions of a request, or of its response.
@@ -16,13 +17,15 @@ use std::sync::Arc;
 /// recorded, and tracers whose scope it is in get the call; those that act at the start of calls are asked by the name
 /// that it has then (`GET`). On a client, put it into the request. At most 256 bytes with the HTTP method; a longer one is
 /// `_OTHER`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Route(Text);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 enum Text {
     Static(&'static str),
     Shared(Arc<str>),
+    #[cfg(feature = "axum")]
+    Matched(axum::extract::MatchedPath),
 }
 
 impl Route {
@@ -38,7 +41,23 @@ impl Route {
         match &self.0 {
             Text::Static(route) => route,
             Text::Shared(route) => route,
+            #[cfg(feature = "axum")]
+            Text::Matched(route) => route.as_str(),
         }
+    }
+}
+
+impl PartialEq for Route {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Route {}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Route").field(&self.as_str()).finish()
     }
 }
 
@@ -57,5 +76,23 @@ impl From<Arc<str>> for Route {
 impl From<String> for Route {
     fn from(route: String) -> Self {
         Self(Text::Shared(route.into()))
+    }
+}
+
+#[cfg(feature = "axum")]
+impl From<axum::extract::MatchedPath> for Route {
+    fn from(route: axum::extract::MatchedPath) -> Self {
+        Self(Text::Matched(route))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Route;
+
+    #[test]
+    fn routes_are_equal_by_their_text() {
+        assert_eq!(Route::new("/users/{id}"), Route::from("/users/{id}".to_owned()));
+        assert_ne!(Route::new("/users/{id}"), Route::from("/users/{name}".to_owned()));
     }
 }

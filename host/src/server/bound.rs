@@ -24,6 +24,7 @@ use super::connection::{Shared, run};
 use super::counters::{ConnectionCounters, Counters, Open};
 use super::inner::Inner;
 use super::listen::{Ends, Listener, pause};
+use super::routes;
 use super::settings::Settings;
 use crate::ServerLayer;
 use crate::socket::Socket;
@@ -77,7 +78,8 @@ impl Bound {
     /// Serves until it is dropped. Then everything closes at once: the listener, the connections, and the handlers, whose
     /// calls finish as cancelled.
     ///
-    /// Each request gets a clone of the service, which is waited for until it is ready. A service that panics or gives an
+    /// axum's `Router`, and the one in tonic's `Routes`, are made to tell their routes (feature `axum`); a router inside other
+    /// layers needs a [`RouteLayer`](crate::RouteLayer). Each request gets a clone of the service, which is waited for until it is ready. A service that panics or gives an
     /// error is answered for with 500, or INTERNAL in gRPC.
     pub async fn serve<S, R>(self, service: S) -> Infallible
     where
@@ -111,7 +113,8 @@ impl Bound {
         let admission = Admission::new(settings.max_connections, settings.max_connections_per_peer);
         let patience = settings.shutdown_timeout;
         let requests = Gate::new(settings.max_requests);
-        let service = layer.layer(Inner::new(service, requests.clone()));
+        let (service, hides_routes) = routes::told(service);
+        let service = layer.around(Inner::new(service, requests.clone()), hides_routes);
         let shared = Arc::new(Shared::new(settings, tls));
         let (stop, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();

@@ -71,6 +71,7 @@ mod entry;
 mod inner;
 mod listen;
 mod patience;
+mod routes;
 mod settings;
 mod stream;
 mod tls;

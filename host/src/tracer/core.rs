@@ -8,6 +8,7 @@ use super::live::SIDES;
 use super::natives::Natives;
 #[cfg(feature = "plugins")]
 use crate::collect::Shards;
+use crate::layer::RouteNotice;
 use crate::propagate::TraceSettings;
 use crate::rpc::{Clock, Level, Side, Symbol};
 
@@ -26,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) natives: Natives,
     /// How much is recorded for native tracers.
     pub(crate) native_level: Level,
+    /// Says once where routes are lost.
+    pub(crate) routes: RouteNotice,
     #[cfg(feature = "plugins")]
     pub(crate) shards: Arc<Shards>,
     /// The servers whose connections are shown with the host's metrics.
@@ -51,6 +54,7 @@ impl Core {
             live,
             natives,
             native_level,
+            routes: RouteNotice::default(),
             #[cfg(feature = "plugins")]
             shards: Arc::new(Shards::default()),
             #[cfg(all(feature = "plugins", feature = "server"))]

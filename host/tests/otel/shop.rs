@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
+use hottap::Hottap;
 use hottap::client::Client;
 use hottap::otel::{Conventions, Names};
 use hottap::server::{Served, Server};
-use hottap::{Hottap, RouteLayer};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -34,7 +34,6 @@ pub(crate) fn router() -> Router {
     Router::new()
         .route("/users/{id}", get(|| async { "somebody" }))
         .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
-        .layer(RouteLayer)
 }
 
 impl Shop {

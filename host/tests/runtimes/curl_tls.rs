@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use hottap::RouteLayer;
 use hottap::rpc::{Outcome, RpcInfo, Transport};
 use hottap::server::{ConnectionCounters, Server, Tls};
 use http::StatusCode;
@@ -34,8 +33,7 @@ impl House {
             .route("/hello", get(async || "hello"))
             .route("/length", post(async |body: Bytes| body.len().to_string()))
             .route("/refuse", post(async |_: Body| StatusCode::UNAUTHORIZED))
-            .layer(DefaultBodyLimit::disable())
-            .layer(RouteLayer);
+            .layer(DefaultBodyLimit::disable());
         let bound = server.bind("127.0.0.1:0").await.expect("binds");
         let (port, connections) = (bound.local_addr().expect("bound").port(), bound.connections());
         Self { port, connections, task: tokio::spawn(async move { match bound.serve(router).await {} }) }

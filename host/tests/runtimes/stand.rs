@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use axum::Router;
+use hottap::Hottap;
 use hottap::client::Client;
-use hottap::{Hottap, RouteLayer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -45,6 +45,5 @@ pub(crate) fn serve(
 /// Serves until the task is aborted.
 pub(crate) fn serve_router(tap: &Hottap, listener: TcpListener, router: Router) -> JoinHandle<()> {
     let bound = tap.server().listen(listener).expect("listens");
-    let router = router.layer(RouteLayer);
     tokio::spawn(async move { match bound.serve(router).await {} })
 }

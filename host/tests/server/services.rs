@@ -1,13 +1,16 @@
 //! Whatever is a tower service runs: a function, axum's router, tonic's services with all four kinds of streaming.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{ConnectInfo as AxumInfo, Path};
 use axum::routing::get;
 use bytes::Bytes;
+use hottap::RouteLayer;
 use hottap::rpc::{Outcome, Streaming, Transport};
-use http::{Request, Version};
+use hottap::server::{Body, Bound};
+use http::{Request, StatusCode, Version};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tokio_stream::StreamExt;
@@ -53,6 +56,54 @@ async fn a_router_of_axum_is_served_and_knows_its_callers() {
     assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), "ann at 127.0.0.1");
     let call = served.one().await;
     assert_eq!(call.stats().http_status(), Some(200));
+    assert_eq!(call.invocation().method().as_str(), "GET /who/{name}");
+    server.abort();
+}
+
+/// REST beside gRPC, with what axum has besides routes.
+fn rest() -> Router {
+    let orders = Router::new().route("/orders/{id}", get(async || "order"));
+    Router::new()
+        .route("/users/{id}", get(async || "user"))
+        .nest("/api", orders)
+        .nest_service("/files", tower::service_fn(async |_: axum::extract::Request| Ok::<_, Infallible>("a file")))
+        .fallback(async || (StatusCode::NOT_FOUND, "nothing"))
+}
+
+#[tokio::test]
+async fn the_routes_of_axum_are_found_beside_grpc_and_in_tonics_routes() {
+    let beside = Router::new().merge(rest()).merge(Routes::new(Echo::default()).into_axum_router().reset_fallback());
+    check_routes(|bound| tokio::spawn(bound.serve(beside))).await;
+    check_routes(|bound| tokio::spawn(bound.serve(Routes::from(rest()).add_service(Echo::default())))).await;
+    let told = rest().layer(RouteLayer).route_service("/test.Echo/{*method}", Echo::default());
+    check_routes(|bound| tokio::spawn(bound.serve(told.into_service::<Body>()))).await;
+}
+
+async fn check_routes(serve: impl FnOnce(Bound) -> tokio::task::JoinHandle<Infallible>) {
+    let served = Recorder::default();
+    let bound = served.start("shop").server().bind("127.0.0.1:0").await.expect("binds");
+    let address = bound.local_addr().expect("over TCP");
+    let server = serve(bound);
+    let grpc = Client::new(&Recorder::default().start("shop"), address);
+    assert_eq!(grpc.unary("echo this").await.expect("echoes"), "echo this");
+    let requests = [
+        ("GET", "/users/17", 200, "GET /users/{id}"),
+        ("GET", "/api/orders/4", 200, "GET /api/orders/{id}"),
+        ("DELETE", "/users/17", 405, "DELETE /users/{id}"),
+        ("GET", "/files/logo.png", 200, "GET"),
+        ("GET", "/nowhere", 404, "GET"),
+    ];
+    for (method, path, status, _) in requests {
+        let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+        let response = client(false).request(request.body(pieces(0)).expect("a request")).await.expect("a response");
+        assert_eq!(response.status(), status, "{path}");
+        response.into_body().collect().await.expect("a body");
+    }
+    assert!(grpc.send("/no.Such/Method", tonic::Request::new(Bytes::new())).await.is_err());
+    let calls = served.finished(2 + requests.len()).await;
+    let names: Vec<_> = calls.iter().map(|call| call.invocation().method().as_str().to_owned()).collect();
+    let expected = requests.iter().map(|(.., name)| *name);
+    assert_eq!(names, ["test.Echo/Unary"].into_iter().chain(expected).chain(["_OTHER"]).collect::<Vec<_>>());
     server.abort();
 }
 
@@ -103,12 +154,12 @@ async fn a_handler_of_tonic_knows_its_caller() {
     let served = Recorder::default();
     let bound = served.start("echo").server().bind("127.0.0.1:0").await.expect("binds");
     let address = bound.local_addr().expect("over TCP");
-    let service = tower::service_fn(|request: Request<hottap::server::Body>| async move {
+    let service = tower::service_fn(|request: Request<Body>| async move {
         let request = tonic::Request::from_http(request);
         let peer = request.remote_addr().expect("over TCP");
         let mut response = http::Response::new(TonicBody::empty());
         response.headers_mut().insert("x-peer", peer.to_string().parse().expect("ASCII"));
-        Ok::<_, std::convert::Infallible>(response)
+        Ok::<_, Infallible>(response)
     });
     let server = tokio::spawn(bound.serve(service));
     let request = Request::get(format!("http://{address}/")).body(pieces(0)).expect("a request");

@@ -34,6 +34,13 @@ use crate::layer::{Probe, RequestBody};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "Hottap's `ClientLayer` cannot count request bodies of type `{Self}`",
+    label = "not a `hottap::ClientBody`",
+    note = "for tonic's `Body`, enable the feature `tonic` of the crate hottap in Cargo.toml; for axum's the feature `axum`, for \
+            hyper's `Incoming` the feature `hyper`",
+    note = "for a body of your own, implement `hottap::ClientBody`, or box it with `http_body_util::BodyExt::boxed`"
+)]
 pub trait ClientBody: Body + Sized {
     /// The body as the service inside the layer gets it.
     type Observed: Body;

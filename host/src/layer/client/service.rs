@@ -122,7 +122,7 @@ fn observe<B>(
     let begun = begun.inherit(std::mem::take(&mut parent.extensions), tracestate);
     let (wire, trace) = (head.wire, parent.trace);
     let (response_to, classify) = (ResponseTo::of(request.method()), layer.classify.clone());
-    let start = Start { side: Side::Client, wire, trace, response_to, classify };
+    let start = Start { side: Side::Client, wire, trace, response_to, hides_routes: false, classify };
     let active = Active::start(layer.tap.core(), begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();

@@ -7,6 +7,7 @@ use tower_layer::Layer;
 
 use super::ServerService;
 use crate::Classify;
+use crate::layer::routing::hides_routes;
 use crate::tracer::{Hottap, Natives, Tracer};
 
 /// Observes the calls that a server handles. Made by [`Hottap::server_layer`](crate::Hottap::server_layer).
@@ -14,6 +15,9 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// It fits every tower service that takes HTTP requests and gives HTTP responses: tonic's
 /// (`Server::builder().layer(..)`), axum's (`Router::layer(..)`), and those that hyper runs by way of hyper-util's
 /// `TowerToHyperService`. Stand it outside of what may refuse calls, so that they are seen too.
+///
+/// The request's body has the type [`RequestBody`](crate::RequestBody)`<B>` inside. A layer inside that takes axum's own
+/// body alone, such as `axum::middleware::from_fn`, goes on with a `Router::layer` of its own, which makes it axum's again.
 ///
 /// A call starts when its request's head is there, before anything inside the layer runs. It finishes once: when the
 /// transport has taken the last of the response, when it drops the response or its future before (the client is gone, or
@@ -23,7 +27,8 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// the request: it is one call. A layer with tracers or a classifier of its own observes it once more, for those.
 ///
 /// - **Method**: the path of a call of gRPC, gRPC-web or Connect; otherwise the HTTP method and the route that a router has
-///   told (axum's `MatchedPath`, or a [`Route`](crate::Route)), never the path.
+///   told (axum's, by the feature `axum`, or a [`Route`](crate::Route)), never the path. Where axum's are lost, the log
+///   says so once, with the target `hottap::route`.
 /// - **Trace**: a valid `traceparent` is the parent; otherwise a trace starts here. Client calls that the handler makes
 ///   through a [`ClientLayer`](crate::ClientLayer) are children, also in a handler whose call no tracer wants: then they
 ///   continue the caller's trace.
@@ -50,9 +55,17 @@ impl ServerLayer {
     }
 
     /// Wraps a service, as [`Layer::layer`] does; the trait need not be imported.
+    ///
+    /// Inside axum's router (`Router::layer`) it sees the routes. A `Router` that it stands around needs a `RouteLayer`
+    /// (feature `axum`).
     #[must_use]
     pub fn layer<S>(&self, inner: S) -> ServerService<S> {
-        ServerService { inner, layer: self.clone() }
+        self.around(inner, hides_routes::<S>())
+    }
+
+    /// Wraps a service whose routes reach the layer or are hidden from it.
+    pub(crate) fn around<S>(&self, inner: S, hides_routes: bool) -> ServerService<S> {
+        ServerService { inner, hides_routes, layer: self.clone() }
     }
 
     /// Adds a native tracer for the calls of this server alone (Kitex's `WithTracer`). It is started after those of

@@ -22,6 +22,8 @@ use crate::tracer::{Begun, RequestHead};
 #[derive(Clone)]
 pub struct ServerService<S> {
     pub(super) inner: S,
+    /// It has a router whose routes do not reach this layer.
+    pub(super) hides_routes: bool,
     pub(super) layer: ServerLayer,
 }
 
@@ -58,7 +60,7 @@ where
             };
             return ResponseFuture::new(inner, Owner::default(), ambient);
         };
-        let (mut active, tap, rpc) = observe(&self.layer, begun, &head, &request);
+        let (mut active, tap, rpc) = observe(self, begun, &head, &request);
         active.start_plugins(request.headers_mut());
         let mut owner = Owner::new(active);
         if !rpc.extensions().is_empty() {
@@ -112,12 +114,13 @@ fn begin<'a, B>(layer: &ServerLayer, request: &'a Request<B>) -> Option<(Begun, 
 }
 
 /// Starts the call, and prepares all that will watch it; the last is what the handler sees of it.
-fn observe<B: Body>(
-    layer: &ServerLayer,
+fn observe<S, B: Body>(
+    service: &ServerService<S>,
     begun: Begun,
     head: &Head<'_>,
     request: &Request<B>,
 ) -> (Box<Active>, Tap, RpcHandle) {
+    let layer = &service.layer;
     let core = layer.tap.core();
     let wire = head.wire;
     let trace = head.given.trace(core.trace.sampler());
@@ -128,7 +131,7 @@ fn observe<B: Body>(
         RequestHead::of(request).over(tls)
     });
     let (response_to, classify) = (ResponseTo::of(request.method()), layer.classify.clone());
-    let start = Start { side: Side::Server, wire, trace, response_to, classify };
+    let start = Start { side: Side::Server, wire, trace, response_to, hides_routes: service.hides_routes, classify };
     let mut active = Active::start(core, begun, start, |info| {
         info.config.deadline = head.deadline();
         info.config.codec = head.codec();
