@@ -35,7 +35,7 @@ const WITHOUT_PLUGINS: &[&str] = &[
 const WITH_PLUGINS: &[&[&str]] =
     &[&[], &["--features", "hottap/axum"], &["--no-default-features", "--features", "hottap/plugins"]];
 /// Members whose own needs of crate hottap would be added to each.
-const USERS: &[&str] = &["shop", "kitex-tracer", "tonic-example", "axum-example", "go-kit"];
+const USERS: &[&str] = &["shop", "kitex-tracer", "tonic-example", "axum-example", "go-kit", "readme"];
 
 type Step = (&'static str, fn(&Workspace, &Interrupt) -> anyhow::Result<()>);
 

@@ -23,6 +23,8 @@ mod report;
 mod rest;
 mod scan;
 mod share;
+#[cfg(test)]
+mod shown;
 mod starts;
 mod startup;
 mod status;
