@@ -26,7 +26,10 @@ pub(crate) use ambient::Ambient;
 #[cfg(feature = "attempts")]
 pub(crate) use ambient::remaining;
 pub(crate) use baggage::Baggage;
-pub(crate) use formats::{KNOWN as PROPAGATORS, VARIABLE as PROPAGATORS_VARIABLE};
+#[cfg(any(feature = "otel", feature = "plugins"))]
+pub(crate) use formats::KNOWN as PROPAGATORS;
+#[cfg(feature = "otel")]
+pub(crate) use formats::VARIABLE as PROPAGATORS_VARIABLE;
 pub use formats::{Propagator, Propagators};
 pub(crate) use given::Given;
 #[cfg(feature = "otel")]
@@ -39,7 +42,9 @@ pub(crate) use outgoing::{Parent, forward};
 #[cfg(feature = "otel")]
 pub(crate) use percent::decode;
 pub(crate) use percent::unescaped;
-pub(crate) use sampler::{LiveSampler, NAMES as SAMPLERS, Sampler};
+pub(crate) use sampler::LiveSampler;
+#[cfg(any(feature = "otel", feature = "plugins"))]
+pub(crate) use sampler::{NAMES as SAMPLERS, Sampler};
 pub use scope::Scoped;
 pub(crate) use settings::TraceSettings;
 pub(crate) use traceparent::NAME as TRACEPARENT;

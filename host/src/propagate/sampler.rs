@@ -15,6 +15,7 @@ const PARENT_BASED: u64 = 1;
 const ALL: u64 = u64::MAX >> 1;
 
 /// The names that a sampler can have, in the order in which they are named to operators.
+#[cfg(any(feature = "otel", feature = "plugins"))]
 pub(crate) const NAMES: &str = "always_on, always_off, traceidratio, or one of these with parentbased_ before it";
 
 impl Default for Sampler {
@@ -26,6 +27,7 @@ impl Default for Sampler {
 
 impl Sampler {
     /// The sampler of this name, in either case, whose argument is a ratio from 0 to 1. None if there is no such sampler.
+    #[cfg(any(test, feature = "otel", feature = "plugins"))]
     pub(crate) fn named(name: &str, ratio: f64) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let (root, parent_based) = match name.strip_prefix("parentbased_") {
@@ -66,6 +68,7 @@ impl Sampler {
     }
 }
 
+#[cfg(any(test, feature = "otel", feature = "plugins"))]
 fn share(ratio: f64) -> u64 {
     // What is no number is 0 as an integer, and what is greater the greatest.
     if ratio >= 1.0 { ALL } else { (ratio * (1u64 << 63) as f64) as u64 }
@@ -90,7 +93,6 @@ impl LiveSampler {
     }
 
     /// Puts the operator's in its place, or takes it away.
-    #[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "only the operator's file changes it"))]
     pub(super) fn set(&self, operators: Option<Sampler>) {
         self.now.store(operators.unwrap_or(self.own).0, Ordering::Relaxed);
     }
