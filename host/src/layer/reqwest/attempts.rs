@@ -119,7 +119,7 @@ fn start(journal: &Journal, number: u16, request: &mut reqwest::Request) -> Opti
     let origin = (uri.scheme()?, uri.authority()?);
     let call = journal.attempt(number, &peer(origin), origin).map(Box::new)?;
     if let Some((trace, _)) = call.context().outgoing() {
-        propagate::identify(&trace, call.core().propagators, request.headers_mut());
+        propagate::identify(&trace, call.core().trace.propagators(), request.headers_mut());
     }
     Some(call)
 }

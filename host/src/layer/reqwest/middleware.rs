@@ -33,7 +33,7 @@ impl Middleware for ClientLayer {
         let deadline = Deadline::current();
         let core = self.tap.core();
         if !Begun::may_be_wanted(core, Side::Client, self.own.as_ref()) {
-            propagate::forward(core.propagators, request.headers_mut());
+            propagate::forward(core.trace.propagators(), request.headers_mut());
             let response = deadline.limit(next.run(request, extensions)).await?;
             return Ok(super::body::with_url(into_http(response).map(|body| deadline.limit_body(body))));
         }
