@@ -24,6 +24,10 @@ async fn layers(greeter: Greeter, addr: std::net::SocketAddr, channel: tonic::tr
     Ok(())
 }
 
+fn outgoing(tap: hottap::Hottap) {
+    snippet!("hottap_2");
+}
+
 mod tracer {
     snippet!("write_a_tracer_1");
 }
@@ -50,6 +54,10 @@ async fn notes<Order>(
 ) -> Outcome {
     snippet!("say_more_of_a_call_1");
     Ok(())
+}
+
+async fn first_call() {
+    snippet!("operate_it_1");
 }
 
 #[cfg(test)]
