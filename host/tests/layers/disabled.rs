@@ -8,7 +8,7 @@ use hottap::rpc::{RpcInfo, Side};
 use hottap::{Hottap, RequestBody};
 use http::{Request, Response};
 use http_body_util::Empty;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::echo::Echo;
 use crate::recorder::Recorder;

@@ -6,7 +6,7 @@ use axum::routing::{any, get, post};
 use hottap::rpc::{Outcome, Side};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 

@@ -11,7 +11,7 @@ use hottap::{DeadlineExceeded, Hottap, RequestBody};
 use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use reqwest_middleware::{ClientBuilder, Error};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use crate::recorder::Recorder;
 use crate::script::{Handler, Script, answer};

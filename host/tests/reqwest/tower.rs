@@ -7,7 +7,7 @@ use hottap::rpc::Outcome;
 use http::Request;
 use reqwest::Body;
 use reqwest_middleware::ClientWithMiddleware;
-use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower::{ServiceBuilder, ServiceExt};
 
 use crate::recorder::Recorder;
 use crate::script::{Handler, answer};
