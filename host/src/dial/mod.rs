@@ -12,10 +12,10 @@ mod tls;
 #[cfg(any(feature = "client", feature = "https", feature = "otel"))]
 mod tls_fault;
 
-#[cfg(feature = "plugins")]
-pub(crate) use connect::ConnectError;
 #[cfg(any(feature = "otel", feature = "plugins"))]
-pub(crate) use connect::{connect, rounded};
+pub(crate) use connect::connect;
+#[cfg(feature = "plugins")]
+pub(crate) use connect::{ConnectError, rounded};
 pub(crate) use host::bare;
 #[cfg(any(feature = "client", feature = "otel"))]
 pub(crate) use pem::{certificates, key, roots};

@@ -86,6 +86,10 @@ impl TlsFault {
     }
 
     /// One sentence for the operator.
+    #[cfg_attr(
+        all(not(test), not(any(feature = "https", feature = "otel"))),
+        expect(dead_code, reason = "only the host's own exports advise operators")
+    )]
     pub(crate) fn what_to_do(&self, remedies: &Remedies) -> String {
         let Remedies { address, authority, identity } = remedies;
         match self.reason {

@@ -52,9 +52,9 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// A file is not there any more.
+    /// Returns true if a file is not there any more. A link that leads nowhere is there.
     pub(crate) fn is_absence(&self) -> bool {
-        matches!(self, Self::Read { error, .. } if error.kind() == io::ErrorKind::NotFound)
+        matches!(self, Self::Read { path, error } if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err())
     }
 }
 

@@ -242,10 +242,15 @@ impl Supervisor {
 
     fn refused(&mut self, name: &Name, found: &Found, refusal: &Refusal) {
         let age = found.module.age().min(found.manifest.map_or(Duration::MAX, |manifest| manifest.age()));
-        if age < SETTLE || refusal.is_absence() {
-            // It may still be being written, or is being removed. A change leads to another load by itself; without one
-            // this failure is looked at once more when the time is over.
-            self.unsettled.insert(name.clone(), Instant::now() + SETTLE.saturating_sub(age));
+        if refusal.is_absence() {
+            // It is being removed or replaced: the next look acts on what is there then.
+            self.known.insert(name.clone(), None);
+            return;
+        }
+        if age < SETTLE {
+            // It may still be being written. A change leads to another load by itself; without one this failure is
+            // looked at once more when the time is over.
+            self.unsettled.insert(name.clone(), Instant::now() + (SETTLE - age));
             return;
         }
         self.refuse(name, refusal);

@@ -111,7 +111,7 @@ impl Given {
     }
 
     /// The trace, if it is one for debugging.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "attempts")]
     pub(super) fn debugged(self) -> Option<u128> {
         self.remote().filter(|remote| remote.debug).map(|remote| remote.trace_id)
     }

@@ -44,7 +44,10 @@ impl TraceSettings {
 
     /// Puts the operator's in the place of what the builder and the environment said; what the operator does not say goes
     /// back to that.
-    #[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "only the operator's file changes them"))]
+    #[cfg_attr(
+        all(not(feature = "plugins"), not(test)),
+        expect(dead_code, reason = "only the operator's file changes them")
+    )]
     pub(crate) fn change(&self, propagators: Option<Propagators>, sampler: Option<Sampler>) {
         self.propagators.store(propagators.unwrap_or(self.own).to_bits(), Ordering::Relaxed);
         for live in &self.samplers {

@@ -2,9 +2,11 @@
 
 #![cfg_attr(all(not(feature = "plugins"), not(test)), expect(dead_code, reason = "only plugins have scopes"))]
 
+#[cfg(feature = "plugins")]
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use wildmatch::WildMatch;
 
+#[cfg(feature = "plugins")]
 use super::live::SIDES;
 use crate::rpc::{Level, Outcome, Side};
 
@@ -29,6 +31,7 @@ pub(crate) enum ScopeError {
 
 impl ScopeError {
     /// The key of the manifest's `[scope]` that has the wrong value.
+    #[cfg(feature = "plugins")]
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::TooManyPatterns { key, .. } | Self::PatternTooLong { key, .. } => key,
@@ -155,6 +158,7 @@ impl Scope {
 }
 
 /// The scope as a manifest says it, with every key.
+#[cfg(feature = "plugins")]
 impl Serialize for Scope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = |patterns: &[WildMatch]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -286,6 +290,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "plugins")]
     #[test]
     fn a_scope_is_shown_as_a_manifest_says_it() {
         let methods = ["a.*".to_owned()];
