@@ -58,9 +58,9 @@ fn ids(trace: &TraceContext) -> String {
 
 #[tokio::test]
 async fn lines_of_a_handler_say_which_call_they_are_about() {
+    let tap = Hottap::builder().tracer(LogSpans).start().expect("starts");
     let lines = Lines::default();
     let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let tap = Hottap::builder().tracer(LogSpans).start().expect("starts");
     let identity = Arc::new(Mutex::new(None));
     let keep = identity.clone();
     let handler = service_fn(move |_: Request<RequestBody<Empty<Bytes>>>| {

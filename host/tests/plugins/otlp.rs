@@ -130,7 +130,9 @@ fn a_plugins_span_and_the_native_one_are_one_span() {
     house.configure(&format!("[destinations.otlp]\nurl = {url:?}\ntracers = [\"rpc-span\"]\n"));
     house.drop_in("rpc-span.toml", "destinations = [\"otlp\"]\n[scope]\nsides = [\"server\", \"client\"]\n");
     house.drop_in("rpc-span.wasm", module);
-    house.until_live("rpc-span");
+    house.until("rpc-span", "allowed to send", |tracer| {
+        tracer["state"] == "live" && tracer["destinations"]["otlp"] == "granted"
+    });
     for _ in 0..100 {
         house.call(Side::Server, "shop.v1.Checkout/Place", 0);
         house.call(Side::Client, "shop.v1.Pricing/Quote", 0);
