@@ -101,8 +101,8 @@ words! {
 }
 
 words! {
-    /// How a call ended; docs/endings.md has a table of all ways. A number that this version does not know reads as
-    /// [`Outcome::Error`].
+    /// The outcome of a call; docs/endings.md has a table of all endings. A number that this version does not know
+    /// reads as [`Outcome::Error`].
     Outcome, else |_| Self::Error; {
         /// It succeeded.
         Ok = 0, "ok";

@@ -173,7 +173,7 @@ fn combinations(workspace: &Workspace) -> anyhow::Result<()> {
     forgotten_features(workspace)
 }
 
-/// What the compiler has to say of a client of tonic's without the feature `tonic`.
+/// The words that the compiler's error for a tonic client has to contain without the feature `tonic`.
 const HINT: &str = "enable the feature `tonic` of the crate hottap";
 
 /// A forgotten feature is named: by the log where a service compiles without it, else by the compiler.

@@ -1,5 +1,6 @@
-//! What the operator says in `hottap.toml`: destinations, what tracers may do beyond the defaults, and what becomes of traces. It asks no
-//! network and starts nothing; only [`ConfigFile`] reads, and it reads one file.
+//! The operator's configuration, `hottap.toml`: destinations, the grants of tracers beyond the defaults, and the
+//! settings of traces. Nothing here uses the network or starts a thread; only [`ConfigFile`] reads, and it reads one
+//! file.
 
 mod amount;
 mod definition;

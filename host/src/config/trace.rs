@@ -1,4 +1,4 @@
-//! What the operator says of traces in `hottap.toml`: the formats that they travel in, and which are sampled. Pure.
+//! The table `[trace]` of `hottap.toml`: the formats that traces travel in, and the sampler. Pure.
 
 use toml::{Table, Value};
 
@@ -8,7 +8,7 @@ use crate::propagate::{PROPAGATORS, Propagator, Propagators, SAMPLERS, Sampler};
 const KEYS: &[&str] = &["propagators", "sampler", "sampler_arg"];
 const RATIO: &str = "write a number from 0 to 1, such as 0.1";
 
-/// What is not said stays as the service and its environment have it.
+/// The operator's settings of traces. A field that is none keeps the setting of the service and its environment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TraceConfig {
     pub(crate) propagators: Option<Propagators>,

@@ -15,7 +15,7 @@ const MAX_CAUSES: usize = 12;
 const MAX_NAMES: usize = 3;
 const MAX_NAMES_BYTES: usize = 200;
 
-/// What was wrong with TLS.
+/// The kind of a TLS failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TlsReason {
     /// The server does not speak TLS.
@@ -40,7 +40,7 @@ pub(crate) enum TlsReason {
     Other,
 }
 
-/// Why TLS failed. Display goes on after the server's name, such as "it speaks no TLS".
+/// The reason for a TLS failure. Display continues the sentence after the server's name, such as "it speaks no TLS".
 #[derive(Debug)]
 pub(crate) struct TlsFault {
     pub(crate) reason: TlsReason,
@@ -49,11 +49,11 @@ pub(crate) struct TlsFault {
 
 /// The remedies that only the client in question can name.
 pub(crate) struct Remedies {
-    /// Where the server's address stands, such as "`url`".
+    /// The setting that holds the server's address, such as "`url`".
     pub(crate) address: &'static str,
-    /// How another authority is trusted, such as "name a file of it in SSL_CERT_FILE".
+    /// The instruction for trusting another authority, such as "name a file of it in SSL_CERT_FILE".
     pub(crate) authority: &'static str,
-    /// How the client gets a certificate of its own.
+    /// The instruction for giving the client a certificate of its own.
     pub(crate) identity: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! What sends a call inside the layer (the client runtime, reqwest's middleware) tells of it: events that only it sees, its
-//! attempts, and whom it reached.
+//! The record that the sender inside the layer (the client runtime, reqwest's middleware) keeps of a call: events that
+//! only the sender sees, the attempts, and the peer that was reached.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! What one body of a call is counted with: its bytes, its messages, its announced length, and what it says of how the call
-//! ended.
+//! The counters of one body of a call: its bytes, its messages, its announced length, and the end of the call that the
+//! body reports.
 
 use std::cmp::Ordering;
 use std::io::IoSlice;
@@ -84,7 +84,7 @@ impl Tap {
         matches!(self.reader, Reader::Whole { .. })
     }
 
-    /// What the body has said of how the call ended.
+    /// Returns the end of the call, as far as the body has reported it.
     pub(crate) fn end(&self) -> End {
         self.reader.end()
     }

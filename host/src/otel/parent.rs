@@ -50,7 +50,7 @@ fn flags(trace: &TraceContext) -> TraceFlags {
     random.with_sampled(trace.sampled)
 }
 
-/// What a caller decided about the trace that begins with the call: a span that is none.
+/// The caller's sampling decision for the trace that begins with the call, as a span context with invalid ids.
 fn decision(trace: &TraceContext) -> SpanContext {
     let flags = TraceFlags::default().with_sampled(trace.sampled);
     SpanContext::new(TraceId::INVALID, SpanId::INVALID, flags, true, TraceState::NONE)

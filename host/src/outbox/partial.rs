@@ -6,7 +6,7 @@
 use http::StatusCode;
 use serde_json::Value;
 
-/// What was not taken of a payload.
+/// The part of a payload that the server did not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Partial<'a> {
     /// Items (points, spans, lines), as the server counts them; 1 where it does not say how many.

@@ -82,9 +82,9 @@ pub(crate) struct Current {
     pub(crate) generation: Option<GenerationId>,
     /// Milliseconds since the Unix epoch at which the state was entered.
     pub(crate) since: u64,
-    /// What the live generation may see of calls.
+    /// The granted level: the details of calls that the live generation may see.
     pub(crate) level: Level,
-    /// What it asked for.
+    /// The level that it asked for.
     pub(crate) wanted_level: Level,
     pub(crate) scope: Option<Arc<Scope>>,
     pub(crate) problem: Option<Problem>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::operator::Operator;
 use crate::tracer::Core;
 
-/// How often the file is looked at, as the supervisor does it.
+/// The interval between two looks at the file, the same as the supervisor's.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Puts the configuration into effect, and each change of it, until the last handle is dropped. Only what it says of traces

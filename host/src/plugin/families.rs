@@ -71,7 +71,7 @@ pub(super) fn tracers(all: &[TracerStatus], writer: &mut impl Families) {
     }
 }
 
-/// Whether the operator's configuration counts as it stands, and since when it did.
+/// Writes the metrics of the operator's configuration: whether it has an error, and when it last took effect.
 pub(super) fn config(health: ConfigHealth, writer: &mut impl Families) {
     let help = "1 if the operator's configuration cannot be used as it stands: the one before stays in effect.";
     let error = writer.family("hottap_config_error", Kind::Gauge, help);

@@ -188,7 +188,7 @@ impl Files {
 /// Reads a whole file, but no more than it may have.
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
-    // Opening a pipe would wait for somebody to write into it.
+    // Opening a named pipe would wait until another process opens it for writing.
     fs::metadata(path)
         .and_then(|metadata| if metadata.is_file() { Ok(()) } else { Err(io::Error::other("it is not a file")) })
         .and_then(|()| File::open(path))

@@ -11,14 +11,14 @@ use crate::tracer::{Scope, ScopeError};
 
 /// Bytes of a manifest.
 pub(crate) const MAX_BYTES: u64 = 1 << 20;
-/// What a tracer is given where there is no `[config]`.
+/// The configuration that a tracer gets if its manifest has no `[config]`.
 pub(super) const NO_CONFIG: &str = "{}";
 const KEYS: &[&str] = &["enabled", "sha256", "destinations", "scope", "config"];
 /// Destinations in one manifest.
 const MAX_DESTINATIONS: usize = 16;
 const SCOPE_KEYS: &[&str] = &["sides", "methods", "exclude", "outcomes", "sample", "detailed"];
 
-/// Why a manifest does not count. Display goes on after the file's name.
+/// The reason for rejecting a manifest. Display continues the sentence after the file's name.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ManifestError {
     /// It is not TOML, or what it defines is wrong.

@@ -1,4 +1,4 @@
-//! What an operator may want to change though nothing is broken, in words for the log and the admin API. Pure.
+//! Notices of points that an operator may want to change though nothing is broken, for the log and the API. Pure.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -15,7 +15,7 @@ use crate::rpc::{Clock, Timestamp};
 /// The operator's configuration as it is now, and the outbox that it configures.
 pub(crate) struct Operator {
     pub(crate) outbox: Outbox,
-    /// Whose formats and sampler it changes.
+    /// The settings of traces: a new configuration changes their formats and their sampler.
     trace: Arc<TraceSettings>,
     /// Where the configuration stands; none if nobody said.
     path: Option<PathBuf>,
@@ -29,7 +29,7 @@ struct State {
     declared: BTreeMap<Name, BTreeMap<String, Definition>>,
     /// Why the file does not count as it is.
     problem: Option<String>,
-    /// When it last counted, in milliseconds since the Unix epoch.
+    /// The time at which a configuration last took effect, in milliseconds since the Unix epoch; none if none ever did.
     loaded_at: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct OperatorStatus {
     trust_plugin_dir: bool,
     /// Why the configuration file does not count as it is, and what to do.
     config_error: Option<String>,
-    /// When the configuration that is in effect was loaded; null if none was.
+    /// The time at which the configuration in effect was loaded; null if none was.
     config_loaded_at: Option<Timestamp>,
     /// Tracers that have grants, and are no plugins that are in the plugin dir.
     absent_tracers: Vec<String>,
@@ -59,11 +59,11 @@ struct DestinationStatus {
     absent_tracers: Vec<String>,
 }
 
-/// What became of the operator's configuration, as the metrics show it.
+/// The state of the operator's configuration, as the metrics show it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConfigHealth {
     pub(crate) has_error: bool,
-    /// When it last counted, in milliseconds since the Unix epoch.
+    /// The time at which a configuration last took effect, in milliseconds since the Unix epoch; none if none ever did.
     pub(crate) loaded_at: Option<u64>,
 }
 
@@ -168,7 +168,7 @@ impl Operator {
         self.lock().problem.clone()
     }
 
-    /// Where the configuration stands, if anywhere.
+    /// Returns the path of the configuration file; none if there is no configuration.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }

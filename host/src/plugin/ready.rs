@@ -22,7 +22,7 @@ pub struct Ready {
     waiter: Option<Arc<Waiter>>,
 }
 
-/// What the future and the thread that waits for it share.
+/// The state that the future and the thread that waits for it share.
 #[derive(Default)]
 struct Waiter {
     is_dropped: AtomicBool,

@@ -32,7 +32,7 @@ pub(crate) struct Reporter {
     started_ms: u64,
 }
 
-/// What is known of the plugins of one plugin dir.
+/// One plugin dir, with the books of its plugins and the operator's configuration.
 struct Watched {
     directory: Arc<PluginDir>,
     books: Arc<Books>,

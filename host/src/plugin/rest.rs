@@ -8,9 +8,10 @@ use super::plan::Known;
 use super::scan::Found;
 use crate::config::Stamp;
 
-/// How long a file has to be gone before it counts as removed, and a new manifest to be the same before it counts. Editors
-/// move the old file away before they write the new one, and build tools delete before they link: milliseconds. Less would
-/// unload a plugin in between, or load it without its manifest; more would only delay removals.
+/// The time for which a file has to be gone before it counts as removed, and a new manifest has to stay the same before
+/// it counts. Editors move the old file away before they write the new one, and build tools delete before they link:
+/// milliseconds. Less would unload a plugin in between, or load it without its manifest; more would only delay
+/// removals.
 const MOMENT: Duration = Duration::from_millis(200);
 /// The same for a manifest that is empty or was written in place. It is emptied before it is written, an empty manifest is
 /// a valid one, and what writes it may take its time.
@@ -31,9 +32,9 @@ pub(crate) struct Rest {
 struct Change {
     /// The files as they are now.
     found: Option<Found>,
-    /// When they were first seen so.
+    /// The time at which the files were first seen like this.
     since: Instant,
-    /// When they count.
+    /// The time from which the change counts.
     due: Instant,
 }
 
@@ -64,13 +65,13 @@ impl Rest {
         self.changes.keys().cloned().collect()
     }
 
-    /// When the next change counts.
+    /// Returns the time from which the next change counts; none if no change waits.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.changes.values().map(|change| change.due).min()
     }
 }
 
-/// How long files have to stay as they are found before that counts; none if it counts at once.
+/// Returns the time for which files have to stay as they are found before the change counts; none if it counts at once.
 fn patience(known: Option<Option<Found>>, found: Option<Found>, age: impl Fn(&Stamp) -> Duration) -> Option<Duration> {
     let Some(found) = found else { return Some(MOMENT) };
     let before = known.flatten().and_then(|known| known.manifest);
@@ -151,7 +152,7 @@ mod tests {
             waits.is_empty()
         }
 
-        /// How long it takes until what is there counts.
+        /// Advances the time until the change counts, and returns how long that took.
         fn until_it_counts(&mut self) -> Duration {
             let began = self.now;
             while !self.counts() {

@@ -20,8 +20,9 @@ pub(crate) struct Found {
 
 /// One look at the plugin dir.
 ///
-/// What cannot be looked at is not gone. A link that leads nowhere is found with its own stamp, so that loading it says
-/// what is wrong; so is a manifest that is no file. A directory of which only a part can be seen is an error.
+/// A file that cannot be read is not taken as removed. A link that leads nowhere is found with its own stamp, so that
+/// loading it says what is wrong; so is a manifest that is no file. A directory of which only a part can be seen is an
+/// error.
 pub(crate) fn scan(directory: &Path) -> io::Result<BTreeMap<Name, Found>> {
     let mut found = BTreeMap::new();
     for (index, entry) in fs::read_dir(directory)?.enumerate() {

@@ -1,4 +1,4 @@
-//! What became of the plugins that the plugin dir holds at the start: for those who wait for them.
+//! The state of the plugins that the plugin dir holds at the start, for the threads that wait until they are ready.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use super::books::{Books, State};
 use super::name::Name;
 use super::ready::lock;
 
-/// What became of the plugins that the first look at the plugin dir found. The supervisor writes it.
+/// The state of the plugins that the first look at the plugin dir found. The supervisor writes it.
 pub(crate) struct Startup {
     books: Arc<Books>,
     /// None before the first look; an error if the plugin dir could not be read then.
@@ -89,7 +89,7 @@ impl Startup {
     }
 }
 
-/// What is known of one plugin.
+/// The state of one plugin, as far as readiness depends on it.
 enum Standing {
     /// It is live, or the operator does not want it: disabled by its manifest, or removed meanwhile.
     Settled,

@@ -22,10 +22,10 @@ pub(crate) struct TracerStatus {
     kind: &'static str,
     pub(super) state: &'static str,
     generation: Option<String>,
-    /// When the state was entered, for people and, in milliseconds since the Unix epoch, for programs.
+    /// The time at which the state was entered, for people and, in milliseconds since the Unix epoch, for programs.
     since: Timestamp,
     since_unix_ms: u64,
-    /// What it sees of calls, and what it asked for.
+    /// The level of detail that it gets of calls, and the level that it asked for.
     level: &'static str,
     wanted_level: &'static str,
     /// Which calls it gets; null if none.
@@ -57,7 +57,7 @@ pub(crate) struct TracerStatus {
     /// What it does at the start of calls, if it does anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) start: Option<StartStatus>,
-    /// What is not as the tracer or its manifest asks for, though nothing is broken.
+    /// The points that are not as the tracer or its manifest asks for, though nothing is broken.
     notices: Vec<Notice>,
     pub(super) last_error: Option<ErrorStatus>,
 }
@@ -80,7 +80,7 @@ struct SwapStatus {
 
 #[derive(Serialize)]
 pub(super) struct ErrorStatus {
-    /// What went wrong.
+    /// The error in words.
     message: String,
     what_to_do: String,
     /// What happens meanwhile.
@@ -89,7 +89,7 @@ pub(super) struct ErrorStatus {
     at_unix_ms: u64,
 }
 
-/// What the status of a tracer is made of, beside its book.
+/// The sources of a tracer's status, beside its book.
 pub(super) struct Sources<'s> {
     pub(super) registry: &'s Registry,
     pub(super) operator: &'s Operator,

@@ -60,7 +60,7 @@ struct Live {
 struct Ending {
     generation: GenerationId,
     worker: Arc<Worker>,
-    /// What it is then.
+    /// The state of the tracer after that.
     state: State,
 }
 

@@ -13,8 +13,8 @@ pub(super) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 /// W3C's own: no caller can make a service send more than this with every call it makes.
 pub(super) const BOUNDS: Bounds = Bounds { members: 64, bytes: 8192 };
 
-/// What a request's caller wants to reach every service behind it. It is kept among a handler's extensions, so that a call
-/// without it costs nothing. All of it is ASCII.
+/// The values of a request's `baggage` header, which are passed on to every service behind it. They are kept among a
+/// handler's extensions, so that a call without them costs nothing. All of them are ASCII.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Baggage(pub(super) HeaderValue);
 

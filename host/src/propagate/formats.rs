@@ -106,9 +106,9 @@ impl Propagators {
         propagators
     }
 
-    /// What `OTEL_PROPAGATORS` says: a list of `tracecontext`, `baggage`, `b3`, `b3multi` and `jaeger`, in either case, or
-    /// `none`. A name that is not known is ignored, and the log says so once; if none is known, it is as if the variable
-    /// were not set.
+    /// Reads `OTEL_PROPAGATORS`: a list of `tracecontext`, `baggage`, `b3`, `b3multi` and `jaeger`, in either case, or
+    /// `none`. A name that is not known is ignored, and the log says so once; if none is known, it is as if the
+    /// variable were not set.
     pub fn from_env() -> Self {
         let Some(list) = std::env::var_os(VARIABLE) else { return Self::default() };
         let (propagators, unknown) = Self::parse(&list.to_string_lossy());
@@ -188,7 +188,7 @@ impl Propagators {
         }
     }
 
-    /// What a request says of its caller's span.
+    /// Reads the caller's span from a request's headers.
     pub(crate) fn extract(self, headers: &HeaderMap) -> Given {
         let mut given = Given::Nothing;
         for format in self.formats() {

@@ -1,4 +1,4 @@
-//! What a request says of its caller's span, whatever format it says it in.
+//! The caller's span, as a request's headers give it in any format.
 
 use http::{HeaderMap, HeaderValue};
 
@@ -39,7 +39,7 @@ pub(crate) struct Decision {
     pub(crate) debug: bool,
 }
 
-/// What a request says of its caller's span.
+/// The caller's span, as a request's headers give it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Given {
     /// Nothing.

@@ -43,7 +43,7 @@ impl Sampler {
         Some(Self(share << 1 | parent_based))
     }
 
-    /// Whether a span is sampled whose parent, or caller, said this.
+    /// Returns true if a span is sampled. `parent` is the decision of its parent or caller; none if there was none.
     #[inline]
     pub(crate) fn decide(self, parent: Option<bool>, trace_id: u128) -> bool {
         match parent {

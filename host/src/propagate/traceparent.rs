@@ -1,4 +1,4 @@
-//! The `traceparent` header of W3C Trace Context, Level 2: parsed from what anybody may have sent, and written.
+//! The `traceparent` header of W3C Trace Context, Level 2: parsed from the headers of an untrusted peer, and written.
 
 use http::{HeaderName, HeaderValue};
 

@@ -134,7 +134,7 @@ impl<C: Clocks> Clock<C> {
 /// thread may lose the processor between two readings, and NTP daemons slew the system's clock by up to a tenth.
 const SLACK: u64 = 20_000_000;
 
-/// Whether the counter has kept pace with the system's monotonic clock between two looks.
+/// Returns true if the counter has kept pace with the system's monotonic clock between two readings.
 fn keeps_pace(last: &Reading, reading: &Reading) -> bool {
     let system = reading.system.saturating_sub(last.system);
     let counter = reading.counter.checked_sub(last.counter);
@@ -210,7 +210,7 @@ mod tests {
             self.clocks.unix.store(unix, Ordering::SeqCst);
         }
 
-        /// What a call that starts now has as its time.
+        /// Returns the wall time of a call that starts now.
         fn started(&self) -> u64 {
             self.unix(self.now())
         }

@@ -18,7 +18,7 @@ const TIGHT: u64 = 20_000;
 /// Attempts at a tight reading; then the best of them counts.
 const ATTEMPTS: u32 = 3;
 
-/// What is read of the clocks; nanoseconds each. Counter and system are since they were made.
+/// Reads the clocks, each in nanoseconds. The counter and the system's clock count from the creation of this value.
 pub(crate) trait Clocks {
     /// The counter of the processor; none if it is not to be used.
     fn counter(&self) -> Option<u64>;
@@ -104,7 +104,7 @@ fn kernel_trusts_counter() -> bool {
     !cfg!(target_os = "linux") || std::fs::read_to_string(CLOCK_SOURCE).is_ok_and(|source| is_counter(&source))
 }
 
-/// Whether a clock source of the kernel is the counter that programs can read.
+/// Returns true if a clock source of the kernel is the counter that programs can read.
 fn is_counter(source: &str) -> bool {
     matches!(source.trim(), "tsc" | "arch_sys_counter")
 }

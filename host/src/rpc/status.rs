@@ -160,7 +160,7 @@ numbered! {
 }
 
 numbered! {
-    /// How a call ended. [docs/endings.md] has a table of all ways, and which of them count as errors.
+    /// The outcome of a call. [docs/endings.md] has a table of all endings, and which of them count as errors.
     ///
     /// [docs/endings.md]: https://github.com/hottap/hottap/blob/main/docs/endings.md
     #[non_exhaustive]

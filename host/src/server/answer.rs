@@ -19,7 +19,7 @@ pub(super) enum Speech {
     GrpcWeb,
 }
 
-/// What went wrong.
+/// The reason for which the server answers by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// As many requests as there may be are under way.

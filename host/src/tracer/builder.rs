@@ -194,9 +194,10 @@ impl Builder {
     /// [`Hottap::disabled`].
     ///
     /// # Errors
-    /// When a thread cannot be started, the machine cannot run the engine, or the admin address cannot be listened on and is
-    /// [required](Self::admin_required). A plugin that cannot be loaded is no error here: it is named in the log and in the
-    /// admin API, and the others run. So is a plugin dir that does not exist: it is looked for every second.
+    /// Fails if a thread cannot be started, the machine cannot run the engine, or the admin address cannot be listened
+    /// on and is [required](Self::admin_required). A plugin that cannot be loaded is no error here: the log and the
+    /// admin API name it, and the others run. A plugin dir that does not exist is no error either: it is looked for
+    /// every second.
     pub fn start(mut self) -> Result<Hottap, StartError> {
         let environment = Environment::read();
         for ignored in &environment.ignored {

@@ -89,8 +89,8 @@ impl CallContext {
         Some((self.info.trace, self.tracestate.clone()))
     }
 
-    /// What a handler has of the call. `observer` is the number of the Hottap whose layer observes it, 0 for a call that is
-    /// no request.
+    /// Makes the handle that a handler has of the call. `observer` is the number of the Hottap whose layer observes it,
+    /// 0 for a call that is no request.
     pub(crate) fn handle(&self, observer: u64) -> RpcHandle {
         RpcHandle::new(self.info.clone(), observer, self.tracestate.clone(), self.extensions.clone())
     }

@@ -16,7 +16,7 @@ use crate::recorder::Recorder;
 use crate::steps::Step::{Data, Fails, Hangs, Trailers};
 use crate::steps::{Around, BOTH, Step, Steps, response, value};
 
-/// What is done with a response.
+/// The extent to which a response is read before it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Reads {
     /// It is read to its end, and then dropped.

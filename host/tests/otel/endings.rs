@@ -40,7 +40,7 @@ const STATUSES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// What the service does with a call.
+/// The reaction of the service to a call.
 #[derive(Clone)]
 enum Answer {
     Response(Response<Steps>),

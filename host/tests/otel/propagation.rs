@@ -168,7 +168,7 @@ async fn a_byte_that_is_no_ascii_makes_no_baggage_unreadable() {
     }
 }
 
-/// What goes out of a trace that begins with the call: the flags in W3C's format, B3's state, and the end of Jaeger's.
+/// Checks the headers of a trace that begins with the call: the flags in W3C's, B3's state, and the end of Jaeger's.
 #[tokio::test]
 async fn a_decision_without_a_span_is_that_of_the_trace_that_begins() {
     let all = [Propagator::TraceContext, Propagator::B3, Propagator::B3Multi, Propagator::Jaeger];

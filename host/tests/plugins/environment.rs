@@ -1,4 +1,4 @@
-//! What the environment sets, and what the log and the admin API say of it: in processes of their own.
+//! Settings from the environment, and the words of the log and the admin API about them: each in a process of its own.
 
 use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ impl Tracer for Everything {
     fn finish(&self, _: &CallContext) {}
 }
 
-/// What a service says of itself that was started with these variables.
+/// Returns the output of a service that was started with these variables.
 #[track_caller]
 fn started_with(variables: &[(&str, &OsStr)]) -> String {
     apart::run_with("environment::a_service_tells_of_its_start", |command| {

@@ -64,7 +64,7 @@ impl Influxdb {
         kinds.collect()
     }
 
-    /// Writes a line as somebody else would.
+    /// Writes a line as another client would.
     fn write(&self, line: &str) {
         let mut stream = TcpStream::connect(self.address).expect("connected");
         write!(stream, "POST /write?db=rpc HTTP/1.0\r\ncontent-length: {}\r\n\r\n{line}", line.len()).expect("sent");

@@ -1,4 +1,4 @@
-//! What an operator is told by the log, the API and the page of metrics, and in which words.
+//! The messages to the operator in the log, the API and the page of metrics, word for word.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

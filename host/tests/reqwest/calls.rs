@@ -1,4 +1,4 @@
-//! What a tracer sees of requests, and that the application sees what it would see without tracers.
+//! The calls that a tracer sees of requests; the application sees the same as it would without tracers.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! How calls that fail are told apart.
+//! The outcomes and error types by which failed calls are told apart.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ async fn what_keeps_a_connection_from_being_made_is_told_apart() {
 
 #[tokio::test]
 async fn a_connection_that_takes_too_long_is_no_late_call() {
-    // Its queue of connections is full, so that nobody answers the next one.
+    // The listener's queue of connections is full, so the next connection gets no answer.
     let listener = tokio::net::TcpSocket::new_v4().expect("a socket");
     listener.bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
     let listener = listener.listen(0).expect("listens");

@@ -170,7 +170,7 @@ impl Error {
         self.0.kind.error_type()
     }
 
-    /// What was wrong with TLS, if that was the reason.
+    /// Returns the TLS failure among the causes; none if the error has another reason.
     fn tls_fault(&self) -> Option<TlsFault> {
         let is_tls = matches!(
             self.0.kind,

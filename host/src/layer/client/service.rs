@@ -65,7 +65,7 @@ impl<S> ClientService<S> {
         R: Body,
     {
         let core = self.layer.tap.core();
-        // A request that is passed on is another one to whoever gets it.
+        // A forwarded request is another call to its receiver, so the handle of the handled call does not go with it.
         request.extensions_mut().remove::<RpcHandle>();
         let Some((begun, head)) = begin(&self.layer, &request) else {
             propagate::forward(core.trace.propagators(), request.headers_mut());

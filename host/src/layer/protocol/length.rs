@@ -1,5 +1,5 @@
-//! The length that a message's head announces for its body (RFC 9110 8.6, RFC 9112 6.3), read from what anybody may have
-//! sent.
+//! The length that a message's head announces for its body (RFC 9110 8.6, RFC 9112 6.3), read from the
+//! headers of an untrusted peer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 
-/// What `content-length` and `transfer-encoding` say of a body, as far as they have been read.
+/// The length of a body by the `content-length` and `transfer-encoding` headers that have been read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Length {
     /// Nothing.

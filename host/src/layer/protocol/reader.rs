@@ -104,7 +104,7 @@ impl Reader {
         *self = Self::Unread { sealed: matches!(self, Self::Envelopes(_)) };
     }
 
-    /// What the body has said of how the call ended.
+    /// Returns the end of the call, as far as the body has reported it.
     pub(crate) fn end(&self) -> End {
         match self {
             Self::Envelopes(envelopes) => envelopes.end(),

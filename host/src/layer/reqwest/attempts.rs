@@ -29,7 +29,7 @@ struct Shared {
     failed: LastFailure,
 }
 
-/// How the last attempt failed, if it did.
+/// The failure of the last attempt; none if it did not fail.
 #[derive(Clone, Default)]
 pub(super) struct LastFailure(Arc<Mutex<Option<(Outcome, Symbol)>>>);
 
@@ -124,7 +124,7 @@ fn start(journal: &Journal, number: u16, request: &mut reqwest::Request) -> Opti
     Some(call)
 }
 
-/// Where an attempt goes, as far as its URL says.
+/// The peer of an attempt by its URL: the host, and the port or the default port of the scheme.
 fn peer((scheme, authority): (&Scheme, &Authority)) -> Peer {
     let port = authority.port_u16().unwrap_or(if *scheme == Scheme::HTTPS { 443 } else { 80 });
     Peer::text(&format!("{}:{port}", authority.host()))

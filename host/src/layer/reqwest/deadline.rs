@@ -1,4 +1,4 @@
-//! What is left of the deadline of the call that the current task handles, as the limit of a request that it makes.
+//! The deadline of the call that the current task handles, as the limit of the requests that it makes.
 
 use std::fmt;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ impl fmt::Display for DeadlineExceeded {
 
 impl std::error::Error for DeadlineExceeded {}
 
-/// When a request has to be done; none if the current task handles no call, or one that has all the time.
+/// The time by which a request has to end; none if the current task handles no call, or a call without a deadline.
 #[derive(Clone, Copy)]
 pub(super) struct Deadline(Option<Instant>);
 

@@ -1,4 +1,4 @@
-//! What the errors of reqwest and of its middlewares say: by their types, and without the URLs that they show.
+//! Maps errors of reqwest and of its middlewares to failures: by their types, and without the URLs that they show.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -17,7 +17,8 @@ const MAX_CAUSES: usize = 16;
 /// gRPC's code, also where another protocol is spoken: a deadline is a deadline.
 const DEADLINE_EXCEEDED: u16 = 4;
 
-/// What an error says about the call. None if it is none of reqwest's; `error_type` is what it is if it says nothing.
+/// Returns the failure that an error of reqwest or of its middlewares stands for; none for any other error.
+/// `error_type` is the type of a failure if neither the error nor its causes tell one.
 pub(in crate::layer) fn told<E: 'static>(error: &E, error_type: Symbol) -> Option<Failure> {
     let error: &dyn Any = error;
     let (root, attempt) = match error.downcast_ref::<ChainError>() {
@@ -128,7 +129,7 @@ fn decode() -> Symbol {
     Symbol::intern("decode")
 }
 
-/// What the deepest cause says that says anything. `invalid` is what data mean that could not be read.
+/// Returns the error type of the deepest cause that has one. `invalid` is the type for data that could not be read.
 fn of_causes(root: &(dyn StdError + 'static), invalid: Symbol) -> Option<Symbol> {
     // hyper says so of chunks that are none.
     let invalid = if causes(root).any(|cause| cause.is::<hyper::Error>()) { client::PROTOCOL } else { invalid };

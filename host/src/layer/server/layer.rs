@@ -23,8 +23,8 @@ use crate::tracer::{Hottap, Natives, Tracer};
 /// transport has taken the last of the response, when it drops the response or its future before (the client is gone, or
 /// the deadline has passed), or when something inside panics. The panic goes on; responses and errors pass unchanged.
 ///
-/// Where one of them stands around another of the same Hottap, as the runtime's around a router's, the outer one observes
-/// the request: it is one call. A layer with tracers or a classifier of its own observes it once more, for those.
+/// Nested layers of the same Hottap, such as the runtime's around a router's, observe a request once, as one call: the
+/// outer layer does. An inner layer with tracers or a classifier of its own observes it once more, for those.
 ///
 /// - **Method**: the path of a call of gRPC, gRPC-web or Connect; otherwise the HTTP method and the route that a router has
 ///   told (axum's, by the feature `axum`, or a [`Route`](crate::Route)), never the path. Where axum's are lost, the log

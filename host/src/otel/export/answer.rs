@@ -133,7 +133,7 @@ fn taken_in_json(signal: Signal, body: &[u8]) -> Verdict {
         Signal::Traces => "rejectedSpans",
         Signal::Metrics => "rejectedDataPoints",
     });
-    // Numbers of 64 bits are texts in protobuf's JSON, and not in everybody's.
+    // Protobuf's JSON writes numbers of 64 bits as strings; some collectors write them as numbers.
     let rejected = rejected.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
     let words = part("errorMessage").and_then(serde_json::Value::as_str).unwrap_or_default();
     Verdict::Taken { rejected: rejected.unwrap_or(0), words: cut(words, MAX_REASON_BYTES).to_owned() }

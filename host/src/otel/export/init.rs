@@ -83,8 +83,8 @@ pub struct Otel {
 /// has it. Of a list of exporters, those that are known count; attributes of the resource are ignored all together.
 /// [`Otel::ignored`] says which variables these are, and [`init_strict`] makes the first of them an error.
 ///
-/// What says where to and as whom something is sent is never ignored: an endpoint, headers or certificates that can't be
-/// used are errors here, too.
+/// The settings of the collector's address and of the credentials are never ignored: an endpoint, headers or
+/// certificates that can't be used are errors here, too.
 ///
 /// The sampler in `hottap.toml` goes before `OTEL_TRACES_SAMPLER` for a [`Hottap`](crate::Hottap) that has this provider's
 /// [`spans`](Otel::spans), or is given it by [`Builder::otel`](crate::Builder::otel).

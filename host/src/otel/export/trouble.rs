@@ -21,7 +21,7 @@ pub(super) struct Trouble {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the collector's words about what it took were last told.
+    /// The time at which a remark of the collector on data that it took was last logged.
     said: Option<Instant>,
     /// The log knows of it.
     told: bool,

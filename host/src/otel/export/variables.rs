@@ -75,7 +75,7 @@ impl ConfigError {
     }
 }
 
-/// Where variables are read from, the process's environment or a test's table, and what was wrong with them.
+/// The source of variables (the process's environment, or a test's table), and the errors of those that were ignored.
 pub(super) struct Variables<'a> {
     find: &'a dyn Fn(&str) -> Option<String>,
     ignored: RefCell<Vec<ConfigError>>,

@@ -22,7 +22,7 @@ fn server(name: &str) -> (u16, Arc<RootCertStore>, std::sync::mpsc::Receiver<See
     started(name, Flaw::None)
 }
 
-/// What is wrong with a server.
+/// The flaw of a test server's TLS.
 #[derive(Clone, Copy, PartialEq)]
 enum Flaw {
     None,
