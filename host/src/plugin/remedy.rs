@@ -41,13 +41,16 @@ fn of_load(error: &LoadError) -> String {
             "copy it again, whole, and rename it into place, as `hottap build --into` does".into()
         }
         LoadError::Bounds(_) => "build it in release, and split what is generated".into(),
-        LoadError::NoComponentType | LoadError::NoTracer => {
+        LoadError::NoTracer => {
             "write `export!(MyTracer);` with crate hottap-guest (`hottap new` makes such a project), or export \
              hottap:tracer/tracer as a component"
                 .into()
         }
         LoadError::Version { .. } => {
             format!("build it with the SDK whose contract is {CONTRACT}, or update the services that are to load it")
+        }
+        LoadError::Import(import) if import.starts_with("wasi_") => {
+            "build it for wasm32-unknown-unknown, or make a component of it, with the adapter for WASI preview 1".into()
         }
         LoadError::Import(import) if import.starts_with("wasi:") => {
             "leave out what opens connections or files: a tracer sends through the outbox, to destinations by name"

@@ -15,10 +15,7 @@ const MAX_NESTED: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Component,
-    /// A core module that says in a custom section what component it means to be.
-    Encodable,
-    /// A core module without such a section.
-    Plain,
+    Core,
 }
 
 /// Why a file is not compiled.
@@ -42,7 +39,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Kind, BoundsError> {
         return Err(BoundsError::NotWasm);
     }
     let component = Parser::is_component(bytes);
-    let (mut functions, mut nested, mut encodable) = (0u64, 0usize, false);
+    let (mut functions, mut nested) = (0u64, 0usize);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| BoundsError::Damaged(error.message().to_owned()))? {
             Payload::CodeSectionStart { count, .. } => {
@@ -63,13 +60,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<Kind, BoundsError> {
                     return Err(BoundsError::Nested);
                 }
             }
-            Payload::CustomSection(section) if section.name().starts_with("component-type") => encodable = true,
             _ => {}
         }
     }
-    Ok(match (component, encodable) {
-        (true, _) => Kind::Component,
-        (false, true) => Kind::Encodable,
-        (false, false) => Kind::Plain,
-    })
+    Ok(if component { Kind::Component } else { Kind::Core })
 }

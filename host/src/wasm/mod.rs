@@ -2,6 +2,7 @@
 //! knows of wasmtime.
 
 mod bounds;
+mod componentize;
 mod engine;
 mod guest;
 mod handed;

@@ -6,6 +6,7 @@ use tracing::{Dispatch, dispatcher};
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use super::bounds::{self, BoundsError, Kind};
+use super::componentize::componentize;
 use super::engine::{Engine, EngineError};
 use super::guest::{CallError, Guest, Surroundings};
 use super::host::Host;
@@ -24,9 +25,6 @@ pub(crate) enum LoadError {
     /// Its structure is out of bounds.
     #[error("the file {0}")]
     Bounds(#[from] BoundsError),
-    /// A core module that does not say what component it is.
-    #[error("it is a core module without a component type; build it with crate hottap-guest, or as a component")]
-    NoComponentType,
     /// wit-component could not make a component of it.
     #[error("no component can be made of it: {0}")]
     Encode(String),
@@ -112,13 +110,8 @@ impl Module {
         let encoded;
         let bytes = match bounds::check(bytes)? {
             Kind::Component => bytes,
-            Kind::Plain => return Err(LoadError::NoComponentType),
-            Kind::Encodable => {
-                encoded = wit_component::ComponentEncoder::default()
-                    .validate(true)
-                    .module(bytes)
-                    .and_then(|mut encoder| encoder.encode())
-                    .map_err(|error| LoadError::Encode(format!("{error:#}")))?;
+            Kind::Core => {
+                encoded = componentize(bytes)?;
                 &encoded
             }
         };
@@ -217,13 +210,13 @@ fn check_names(engine: &Engine, component: &Component) -> Result<(), LoadError> 
 }
 
 /// The name of an interface of our package: `hottap:tracer/rpc@0.1.0`.
-struct Name<'n> {
-    interface: &'n str,
-    version: &'n str,
+pub(super) struct Name<'n> {
+    pub(super) interface: &'n str,
+    pub(super) version: &'n str,
 }
 
 impl<'n> Name<'n> {
-    fn parse(name: &'n str) -> Option<Self> {
+    pub(super) fn parse(name: &'n str) -> Option<Self> {
         let rest = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
         let (interface, version) = rest.split_once('@').unwrap_or((rest, "no version"));
         Some(Self { interface, version })

@@ -41,12 +41,51 @@ fn a_module_cut_short_is_refused() {
 }
 
 #[test]
-fn a_core_module_without_a_component_type_is_refused() {
+fn a_core_module_without_a_tracer_is_refused() {
     refused(
         wat::parse_str("(module (func (export \"finish\")))").expect("valid"),
         "",
-        &["core module", "hottap-guest"],
+        &["exports no tracer (hottap:tracer/tracer)"],
     );
+}
+
+/// A core module of a tracer that does nothing, with a custom section.
+fn core_module(section: &str, data: &[u8]) -> Vec<u8> {
+    let mut module = wat::parse_str(
+        r#"(module
+          (import "hottap:tracer/rpc@0.1.0-draft" "[resource-drop]batch" (func $drop (param i32)))
+          (memory (export "memory") 1)
+          (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+          (func (export "hottap:tracer/tracer@0.1.0-draft#init") (param i32 i32 i32 i32 i32 i64) (result i32) (i32.const 8))
+          (func (export "hottap:tracer/tracer@0.1.0-draft#finish") (param i32) (call $drop (local.get 0)))
+          (func (export "hottap:tracer/tracer@0.1.0-draft#flush") (param i32 i64 i64)))"#,
+    )
+    .expect("valid");
+    let length = |length: usize| u8::try_from(length).expect("short");
+    module.extend([0, length(1 + section.len() + data.len()), length(section.len())]);
+    module.extend(section.bytes().chain(data.iter().copied()));
+    module
+}
+
+#[test]
+fn what_a_core_module_says_of_the_contract_is_not_read() {
+    let house = House::new();
+    // A description is a component; what stands in it would be types that refer to each other.
+    for (index, (section, data)) in [
+        ("producers", &b"\0"[..]),
+        ("component-type", b""),
+        ("component-type", b"\0asm\x0d\0\x01\0\x07\x05\x01\x42\x01\x42\x01"),
+        ("component-type:wit-bindgen:plugin", b"\0asm\x0d\0\x01\0\0\x10\x16wit-component-encoding"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("core{index}");
+        house.drop_in(&format!("{name}.wasm"), core_module(section, data));
+        house.until_live(&name);
+    }
+    house.calls(10);
+    assert_eq!(house.settled("core3", 10)["committed"], 10);
 }
 
 #[test]
