@@ -62,7 +62,7 @@ fn what_a_service_refuses_is_refused_with_the_same_words() {
         (b"hello", "", &["bad.wasm", "the file is not WebAssembly"]),
         (b"", "", &["is not WebAssembly"]),
         (&quiet[..quiet.len() - 40], "", &["cut short or damaged"]),
-        (&plain, "", &["core module", "hottap-guest"]),
+        (&plain, "", &["exports no tracer (hottap:tracer/tracer)"]),
         (&none, "", &["exports no tracer (hottap:tracer/tracer)"]),
         (&http, "", &["it imports wasi:http/outgoing-handler@0.2.0, which tracers are not given"]),
         (&vault, "", &["acme:secrets/vault"]),
