@@ -65,7 +65,7 @@ async fn get(client: &ClientWithMiddleware, server: &Handler) {
 }
 
 fn traceparent(info: &RpcInfo) -> String {
-    format!("00-{:032x}-{:016x}-01", info.trace().trace_id, info.trace().span_id)
+    format!("00-{:032x}-{:016x}-03", info.trace().trace_id, info.trace().span_id)
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn a_request_is_a_call_and_goes_out_with_its_trace() {
     assert_eq!(tags, [("tenant", "acme".to_owned())]);
     let sent = seen.lock().expect("no panic");
     let trace = info.trace();
-    let expected = format!("00-{:032x}-{:016x}-01", trace.trace_id, trace.span_id);
+    let expected = format!("00-{:032x}-{:016x}-03", trace.trace_id, trace.span_id);
     assert_eq!(sent[0]["traceparent"], expected.as_str());
     assert_eq!(sent[0]["content-length"], "5", "a body in memory stays one");
 }
