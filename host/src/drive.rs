@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::collect::{self, Batch, Buffer, MAX_SPARE, Shards, View};
+use crate::collect::{self, Batch, Buffer, Shards, View};
 use crate::config::OperatorConfig;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
@@ -16,8 +16,8 @@ use crate::wasm::{Cause, Engines, Guest, Limits, Module, State, Surroundings};
 /// The tracer's name.
 const NAME: &str = "driven";
 
-/// Buffers that are used again; with more than these, the making of buffers is measured too.
-pub const BUFFERS: usize = MAX_SPARE;
+/// Full buffers that are used again; with more than these, the making of buffers is measured too.
+pub const BUFFERS: usize = 32;
 
 /// One tracer, and rows to feed it with.
 #[expect(missing_debug_implementations, reason = "benchmarks print numbers only")]

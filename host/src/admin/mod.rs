@@ -18,6 +18,8 @@ pub(crate) trait Report: Send + Sync + 'static {
     fn metrics(&self) -> String;
     /// An object with the list `tracers`.
     fn tracers(&self) -> serde_json::Value;
+    /// An object with the dead letters of a tracer; none if there is no tracer of this name.
+    fn dead(&self, tracer: &str) -> Option<serde_json::Value>;
     /// An object with the list `destinations`, and what there is to say of the operator's configuration.
     fn destinations(&self) -> serde_json::Value;
 }

@@ -24,6 +24,9 @@ hottap
 
 /metrics           what the host and its tracers count, in Prometheus' text format
 /api/tracers       the plugin dir, and each tracer with its state, scope, accounting, last error and what to do, as JSON
+/api/tracers/NAME/dead
+                   the calls that a tracer failed on alone, the latest 100, as JSON; texts of callers are left out
+                   unless the operator grants dead_letters
 /api/destinations  where payloads go: what was delivered, what waits, the last error and what to do, as JSON
 /healthz           200 as long as this is answered: no tracer makes a service unhealthy
 ";
@@ -35,6 +38,7 @@ hottap
 /// | `/` | these paths, as text |
 /// | `/metrics` | the metrics of the host and of all tracers, in Prometheus' text format 0.0.4 |
 /// | `/api/tracers` | a JSON object with `plugin_dir` and the list `tracers`: an object for each plugin |
+/// | `/api/tracers/NAME/dead` | a JSON object with the count `dead` and the list `letters`: the latest 100 calls on which the tracer failed alone, at most 1 MiB of them, each with `at`, `generation`, `error` and `call`, its RpcInfo; texts of callers are `[redacted]` unless the operator grants `dead_letters = "whole"` |
 /// | `/api/destinations` | a JSON object with the list `destinations`, and errors of the operator's configuration |
 /// | `/healthz` | 200 as long as this is answered: no tracer makes a service unhealthy |
 ///
@@ -51,27 +55,37 @@ impl AdminService {
     }
 
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        let page: fn(&dyn Report) -> Page = match request.uri().path() {
-            // A router that mounts a service under a prefix may leave nothing of the path.
-            "" | "/" => |_| Page::text(StatusCode::OK, INDEX.to_owned()),
-            "/metrics" => |report| Page { kind: PROMETHEUS, ..Page::text(StatusCode::OK, report.metrics()) },
-            "/api/tracers" => {
-                |report| Page { kind: JSON, ..Page::text(StatusCode::OK, format!("{}\n", report.tracers())) }
-            }
-            "/api/destinations" => {
-                |report| Page { kind: JSON, ..Page::text(StatusCode::OK, format!("{}\n", report.destinations())) }
-            }
-            "/healthz" => |_| Page::text(StatusCode::OK, "ok\n".to_owned()),
-            _ => |_| Page::text(StatusCode::NOT_FOUND, format!("there is no such page; these are here:\n\n{INDEX}")),
-        };
         if request.method() == Method::GET || request.method() == Method::HEAD {
-            return page(&*self.report).into_response(request.method());
+            return self.page(request.uri().path()).into_response(request.method());
         }
         let text = "this page can only be read: send GET or HEAD\n".to_owned();
         let mut response = Page::text(StatusCode::METHOD_NOT_ALLOWED, text).into_response(request.method());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         response
     }
+
+    fn page(&self, path: &str) -> Page {
+        match path {
+            // A router that mounts a service under a prefix may leave nothing of the path.
+            "" | "/" => Page::text(StatusCode::OK, INDEX.to_owned()),
+            "/metrics" => Page { kind: PROMETHEUS, ..Page::text(StatusCode::OK, self.report.metrics()) },
+            "/api/tracers" => Page::json(&self.report.tracers()),
+            "/api/destinations" => Page::json(&self.report.destinations()),
+            "/healthz" => Page::text(StatusCode::OK, "ok\n".to_owned()),
+            path => match dead_letters_of(path).and_then(|tracer| self.report.dead(tracer)) {
+                Some(letters) => Page::json(&letters),
+                None => {
+                    let text = format!("there is no such page; these are here:\n\n{INDEX}");
+                    Page::text(StatusCode::NOT_FOUND, text)
+                }
+            },
+        }
+    }
+}
+
+/// The tracer whose dead letters a path asks for. Names of tracers need no escapes in a path.
+fn dead_letters_of(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/tracers/")?.strip_suffix("/dead")
 }
 
 impl<B> Service<Request<B>> for AdminService {
@@ -103,6 +117,10 @@ struct Page {
 impl Page {
     fn text(status: StatusCode, text: String) -> Self {
         Self { status, kind: TEXT, text }
+    }
+
+    fn json(value: &serde_json::Value) -> Self {
+        Self { kind: JSON, ..Self::text(StatusCode::OK, format!("{value}\n")) }
     }
 
     fn into_response(self, method: &Method) -> Response<Full<Bytes>> {
@@ -137,6 +155,10 @@ mod tests {
             serde_json::json!([{ "name": "red-metrics" }])
         }
 
+        fn dead(&self, tracer: &str) -> Option<serde_json::Value> {
+            (tracer == "red-metrics").then(|| serde_json::json!({ "dead": 0 }))
+        }
+
         fn destinations(&self) -> serde_json::Value {
             serde_json::json!({ "destinations": [] })
         }
@@ -166,6 +188,7 @@ mod tests {
             ("/metrics?name[]=x&y", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
             ("http://host:1/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "a 1\n"),
             ("/api/tracers", 200, "application/json", "[{\"name\":\"red-metrics\"}]\n"),
+            ("/api/tracers/red-metrics/dead", 200, "application/json", "{\"dead\":0}\n"),
             ("/healthz", 200, "text/plain; charset=utf-8", "ok\n"),
         ] {
             let (got, headers, body) = ask("GET", uri);
@@ -186,6 +209,9 @@ mod tests {
         for (method, uri, status, allow) in [
             ("GET", "/metrics/", 404, None),
             ("GET", "/api", 404, None),
+            ("GET", "/api/tracers/nobody/dead", 404, None),
+            ("GET", "/api/tracers//dead", 404, None),
+            ("GET", "/api/tracers/../dead", 404, None),
             ("GET", "//", 404, None),
             ("HEAD", "/nothing", 404, None),
             ("GET", "/..%2fmetrics", 404, None),

@@ -16,11 +16,12 @@ pub(crate) enum DropReason {
     QueueFull,
     /// The plugin's queue was full because it had used up its share of the CPU.
     CpuShare,
-    /// The plugin trapped, or used more CPU time or memory than it may, before they were committed.
+    /// The plugin trapped on a moment that it was handed alone, or used more CPU time or memory than it may. Calls for
+    /// which it does so are dead, not dropped.
     Trap,
-    /// No instance of the plugin could be made.
-    Instance,
-    /// The host was told to stop before the plugin had worked them off.
+    /// The plugin was given up, and its queue was full.
+    Quarantined,
+    /// The host was told to stop, or the plugin was removed, before they were committed.
     Shutdown,
     /// They waited when the plugin was replaced by a generation that does not follow streams.
     Swap,
@@ -29,7 +30,7 @@ pub(crate) enum DropReason {
 impl DropReason {
     const COUNT: usize = 7;
     const ALL: [Self; Self::COUNT] =
-        [Self::BufferFull, Self::QueueFull, Self::CpuShare, Self::Trap, Self::Instance, Self::Shutdown, Self::Swap];
+        [Self::BufferFull, Self::QueueFull, Self::CpuShare, Self::Trap, Self::Quarantined, Self::Shutdown, Self::Swap];
 
     /// The word for it in metrics and JSON.
     pub(crate) fn as_str(self) -> &'static str {
@@ -38,7 +39,7 @@ impl DropReason {
             Self::QueueFull => "queue_full",
             Self::CpuShare => "cpu_share",
             Self::Trap => "trap",
-            Self::Instance => "instance",
+            Self::Quarantined => "quarantined",
             Self::Shutdown => "shutdown",
             Self::Swap => "swap",
         }
@@ -108,17 +109,36 @@ pub(crate) struct MomentTerms {
 
 /// The books of one plugin name, over all its generations.
 #[derive(Debug, Default)]
-pub(crate) struct Account(Mutex<Terms>);
+pub(crate) struct Account(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    terms: Terms,
+    is_closed: bool,
+}
 
 impl Account {
     /// All terms, as of one moment.
     pub(crate) fn terms(&self) -> Terms {
-        *self.lock()
+        self.lock().terms
     }
 
-    /// One entry. What it changes is seen as a whole.
+    /// One entry. What it changes is seen as a whole. After [`Account::close`] there are no more entries.
     pub(crate) fn book(&self, entry: impl FnOnce(&mut Terms)) {
-        entry(&mut self.lock());
+        let mut entries = self.lock();
+        if !entries.is_closed {
+            entry(&mut entries.terms);
+        }
+    }
+
+    /// The host ends: what is pending is lost, and whatever a worker does after this comes too late to count.
+    pub(crate) fn close(&self) {
+        self.book(|terms| {
+            let (calls, moments) = (std::mem::take(&mut terms.pending), std::mem::take(&mut terms.moments.pending));
+            terms.dropped.add(DropReason::Shutdown, calls);
+            terms.moments.dropped.add(DropReason::Shutdown, moments);
+        });
+        self.lock().is_closed = true;
     }
 
     /// Moves pending calls and moments to the committed ones.
@@ -128,6 +148,14 @@ impl Account {
             terms.committed += calls;
             terms.moments.pending = terms.moments.pending.saturating_sub(moments);
             terms.moments.committed += moments;
+        });
+    }
+
+    /// Moves a pending call to the dead ones.
+    pub(crate) fn bury(&self) {
+        self.book(|terms| {
+            terms.pending = terms.pending.saturating_sub(1);
+            terms.dead += 1;
         });
     }
 
@@ -147,7 +175,7 @@ impl Account {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Terms> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

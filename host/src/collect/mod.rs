@@ -20,14 +20,10 @@ mod write;
 pub(crate) use account::{Account, DropReason, MomentTerms, Terms};
 pub(crate) use collector::{Collector, Inbox};
 pub(crate) use moment::{Moment, Moments};
-pub(crate) use queue::{Queue, Work};
+pub(crate) use queue::{Overflow, Queue, Work};
 pub(crate) use sample::{sample, sample_moments, sample_starts};
 pub(crate) use shard::{Shard, Shards};
 pub(crate) use view::View;
 pub(crate) use write::{write, write_moment};
 #[cfg(feature = "drive")]
-pub(crate) use {
-    batch::Batch,
-    shard::{Buffer, MAX_SPARE},
-    write::write_row,
-};
+pub(crate) use {batch::Batch, shard::Buffer, write::write_row};

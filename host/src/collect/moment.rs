@@ -1,5 +1,8 @@
 //! A message on an open stream as the hot path writes it, and one plugin's share of such messages; no finished calls.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::tracer::Mask;
 
 /// Moments that a plugin gets in one piece, at most: as many as a batch has calls.
@@ -25,30 +28,44 @@ pub(crate) struct Moment {
 const _: () = assert!(size_of::<Moment>() == 48, "it is written once per message");
 
 /// What one plugin gets of the moments: those of the calls that it follows, in the order of their times.
-pub(crate) struct Moments(Box<[Moment]>);
+pub(crate) struct Moments {
+    all: Arc<[Moment]>,
+    range: Range<usize>,
+}
 
 impl Moments {
     /// The share of the plugin in `slot`, in pieces that bound what a guest gets at once. None of them is empty.
     pub(crate) fn of(all: &[Moment], slot: usize) -> impl Iterator<Item = Self> {
         let mut rest = all.iter().filter(move |moment| moment.mask.has(slot));
         std::iter::from_fn(move || {
-            let piece: Box<[Moment]> = rest.by_ref().take(MAX_PIECE).copied().collect();
-            (!piece.is_empty()).then_some(Self(piece))
+            let all: Arc<[Moment]> = rest.by_ref().take(MAX_PIECE).copied().collect();
+            (!all.is_empty()).then(|| Self { range: 0..all.len(), all })
         })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.moments().len()
+    }
+
+    /// The same moments, or a range of them. Moments beyond the end are left out.
+    pub(crate) fn slice(&self, moments: Range<usize>) -> Self {
+        let end = moments.end.min(self.len());
+        let start = self.range.start + moments.start.min(end);
+        Self { all: self.all.clone(), range: start..self.range.start + end }
+    }
+
+    fn moments(&self) -> &[Moment] {
+        self.all.get(self.range.clone()).unwrap_or_default()
     }
 
     /// Memory that it holds, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.0)
+        size_of_val(self.moments())
     }
 
     /// One value per moment.
     pub(crate) fn map<T>(&self, value: impl Fn(&Moment) -> T) -> Vec<T> {
-        self.0.iter().map(value).collect()
+        self.moments().iter().map(value).collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The bounded queue between the collector and one plugin.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::account::{Account, DropReason};
@@ -23,8 +24,20 @@ const PIECE_BYTES: usize = 64;
 pub(crate) struct Queue {
     account: Arc<Account>,
     state: Mutex<State>,
-    /// The plugin has used up its share of the CPU: what does not fit is dropped for that reason.
-    throttled: AtomicBool,
+    /// The reason for dropping what does not fit.
+    overflow: AtomicU8,
+}
+
+/// The reason why a plugin does not keep up with its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Overflow {
+    /// It is slower than the calls come.
+    Full,
+    /// It has used up its share of the CPU.
+    Throttled,
+    /// It was given up, and gets nothing until it is tried again.
+    Quarantined,
 }
 
 /// One thing to hand over.
@@ -33,6 +46,32 @@ pub(crate) enum Work {
     Calls(View),
     /// Messages on streams that were open.
     Moments(Moments),
+}
+
+impl Work {
+    /// Calls or moments.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Calls(view) => view.len(),
+            Self::Moments(moments) => moments.len(),
+        }
+    }
+
+    /// Memory that it holds, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Calls(view) => view.bytes() + VIEW_BYTES,
+            Self::Moments(moments) => moments.bytes() + PIECE_BYTES,
+        }
+    }
+
+    /// The same work, or a range of it.
+    pub(crate) fn slice(&self, rows: Range<usize>) -> Self {
+        match self {
+            Self::Calls(view) => Self::Calls(view.slice(rows)),
+            Self::Moments(moments) => Self::Moments(moments.slice(rows)),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -45,7 +84,7 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(account: Arc<Account>) -> Self {
-        Self { account, state: Mutex::default(), throttled: AtomicBool::new(false) }
+        Self { account, state: Mutex::default(), overflow: AtomicU8::new(Overflow::Full as u8) }
     }
 
     pub(crate) fn account(&self) -> &Account {
@@ -79,9 +118,15 @@ impl Queue {
         self.account.drop_pending_moments(self.overflow(), moments.len() as u64);
     }
 
-    /// Why what does not fit does not.
+    /// The reason for dropping what does not fit.
     fn overflow(&self) -> DropReason {
-        if self.throttled.load(Ordering::Relaxed) { DropReason::CpuShare } else { DropReason::QueueFull }
+        const THROTTLED: u8 = Overflow::Throttled as u8;
+        const QUARANTINED: u8 = Overflow::Quarantined as u8;
+        match self.overflow.load(Ordering::Relaxed) {
+            THROTTLED => DropReason::CpuShare,
+            QUARANTINED => DropReason::Quarantined,
+            _ => DropReason::QueueFull,
+        }
     }
 
     pub(crate) fn pop(&self) -> Option<Work> {
@@ -89,12 +134,10 @@ impl Queue {
         let work = state.work.pop_front()?;
         match &work {
             Work::Calls(view) => {
-                state.bytes = state.bytes.saturating_sub(view.bytes() + VIEW_BYTES);
+                state.bytes = state.bytes.saturating_sub(work.bytes());
                 state.calls = state.calls.saturating_sub(view.len() as u64);
             }
-            Work::Moments(moments) => {
-                state.moment_bytes = state.moment_bytes.saturating_sub(moments.bytes() + PIECE_BYTES);
-            }
+            Work::Moments(_) => state.moment_bytes = state.moment_bytes.saturating_sub(work.bytes()),
         }
         Some(work)
     }
@@ -108,8 +151,8 @@ impl Queue {
         self.lock().work.is_empty()
     }
 
-    pub(crate) fn set_throttled(&self, throttled: bool) {
-        self.throttled.store(throttled, Ordering::Relaxed);
+    pub(crate) fn set_overflow(&self, overflow: Overflow) {
+        self.overflow.store(overflow as u8, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

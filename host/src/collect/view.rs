@@ -1,5 +1,6 @@
 //! What one plugin sees of a batch: all of its rows, or those in its scope.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::arena::Rest;
@@ -13,7 +14,7 @@ use crate::tracer::Shown;
 pub(crate) struct View {
     pub(super) batch: Arc<Batch>,
     /// The rows of the batch that are in the plugin's scope; none if all are.
-    pub(super) selection: Option<Box<[u32]>>,
+    pub(super) selection: Option<Arc<[u32]>>,
     /// A selection has texts of its own: it must not show those of other rows.
     pub(super) texts: Texts,
     /// The plugin's slot.
@@ -36,6 +37,20 @@ impl View {
         });
         let alone = batch.any.without(slot).is_empty();
         Some(Self { batch: batch.clone(), selection, texts: Texts::default(), slot, shown, alone })
+    }
+
+    /// The same rows, or a range of them. What was made of this view (columns, texts) is not in it, so that keeping it
+    /// holds on to nothing but the batch. Rows beyond the end are left out.
+    pub(crate) fn slice(&self, rows: Range<usize>) -> Self {
+        let end = rows.end.min(self.len());
+        let start = rows.start.min(end);
+        let selection = match &self.selection {
+            selection if start == 0 && end == self.len() => selection.clone(),
+            Some(selection) => Some(selection.get(start..end).unwrap_or_default().into()),
+            None => Some((start as u32..end as u32).collect()),
+        };
+        let (batch, shown) = (self.batch.clone(), self.shown.clone());
+        Self { batch, selection, texts: Texts::default(), slot: self.slot, shown, alone: self.alone }
     }
 
     /// Events above it are not shown of this row.

@@ -9,7 +9,7 @@ use super::amount::{self, DURATION, SIZE};
 use super::{ConfigError, check_keys, may_be_seen, may_be_set};
 use crate::rpc::Level;
 
-const KEYS: &[&str] = &["see_headers", "set_headers", "level", "limits"];
+const KEYS: &[&str] = &["see_headers", "set_headers", "level", "dead_letters", "limits"];
 const LIMIT_KEYS: &[&str] = &["memory", "table_elements", "finish", "flush", "init"];
 /// Headers in one list.
 const MAX_HEADERS: usize = 64;
@@ -36,6 +36,8 @@ pub(crate) struct Grants {
     pub(crate) set_headers: Vec<HeaderName>,
     /// The greatest level it may ask for.
     pub(crate) level: Option<Level>,
+    /// The texts of its dead letters may be seen.
+    pub(crate) dead_letters: bool,
     pub(crate) limits: GrantedLimits,
 }
 
@@ -67,6 +69,12 @@ impl Grants {
                 Some(Value::String(word)) if word == "base" => Some(Level::Base),
                 Some(Value::String(word)) if word == "detailed" => Some(Level::Detailed),
                 Some(_) => return Err(ConfigError::value(at("level"), "write \"base\" or \"detailed\"")),
+            },
+            dead_letters: match table.get("dead_letters") {
+                None => false,
+                Some(Value::String(word)) if word == "redacted" => false,
+                Some(Value::String(word)) if word == "whole" => true,
+                Some(_) => return Err(ConfigError::value(at("dead_letters"), "write \"redacted\" or \"whole\"")),
             },
             limits: match table.get("limits") {
                 None => GrantedLimits::default(),

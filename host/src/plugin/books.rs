@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::dead::DeadLetters;
 use super::generation::GenerationId;
 use super::loader::Refusal;
 use super::name::Name;
@@ -27,6 +28,8 @@ pub(crate) enum State {
     Live,
     /// It can't be loaded, and none was live before.
     Refused,
+    /// It was given up, and is tried again after a while.
+    Quarantined,
     /// Its manifest says `enabled = false`.
     Disabled,
     /// It gets no more calls, and works off those that wait; then it is removed or disabled.
@@ -48,6 +51,7 @@ impl State {
             Self::Loading => "loading",
             Self::Live => "live",
             Self::Refused => "refused",
+            Self::Quarantined => "quarantined",
             Self::Disabled => "disabled",
             Self::Ending => "ending",
             Self::Removed => "removed",
@@ -138,6 +142,10 @@ pub(crate) struct Usage {
     pub(crate) traps: AtomicU64,
     pub(crate) memory: AtomicU64,
     pub(crate) queued: AtomicU64,
+    /// Milliseconds since the Unix epoch from which on calls or moments wait without a commit; 0 if none wait.
+    pub(crate) waiting_since: AtomicU64,
+    /// Milliseconds between flushes.
+    pub(crate) period_millis: AtomicU64,
 }
 
 impl Usage {
@@ -154,11 +162,16 @@ pub(crate) struct Book {
     /// What came of its starts.
     pub(crate) starts: Arc<StartCounts>,
     current: Mutex<Current>,
+    dead: Mutex<DeadLetters>,
 }
 
 impl Book {
     pub(crate) fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn dead(&self) -> MutexGuard<'_, DeadLetters> {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes and logs why the tracer is not loaded. `live` is the generation that stays, if there is one; `now` is in
@@ -214,7 +227,9 @@ impl Books {
         if !books.contains_key(name) && books.len() >= MAX_NAMES {
             let oldest = books
                 .iter()
-                .filter(|(_, book)| !matches!(book.current().state, State::Live | State::Loading | State::Ending))
+                .filter(|(_, book)| {
+                    !matches!(book.current().state, State::Live | State::Quarantined | State::Loading | State::Ending)
+                })
                 .min_by_key(|(_, book)| book.current().since)
                 .map(|(name, _)| name.clone());
             if let Some(oldest) = oldest {

@@ -8,6 +8,7 @@ use super::name::Name;
 use super::notice::{Notice, Notices};
 use super::operator::Operator;
 use super::starts::Starts;
+use super::worker::{Reason, Takeover};
 use crate::rpc::Level;
 use crate::tracer::{Rule, Scope, Start};
 use crate::wasm::CallError;
@@ -25,7 +26,11 @@ pub(crate) struct Facts {
 
 /// What came of a swap.
 pub(crate) struct Swapped {
-    pub(super) result: Result<Rule, CallError>,
+    pub(super) takeover: Takeover,
+    /// The reason for a rollback; none if the operator ordered it.
+    pub(super) reason: Option<Reason>,
+    /// The calls that the new generation gets, and the one before if it can be rolled back to.
+    pub(super) result: Result<(Rule, Option<Box<Generation>>), CallError>,
     pub(super) facts: Facts,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -17,7 +18,7 @@ use crate::rpc::Level;
 use crate::tracer::{BUDGET, Shown};
 use crate::wasm::{
     CallError, Cause, FUEL_PER_NANO, Guest, HeaderGrants, Identity, Limits, Module, Settings, Starter, State,
-    Surroundings,
+    Surroundings, thread_cpu_time,
 };
 
 /// Names a generation: the SHA-256 of module and manifest, of which the first six bytes are shown.
@@ -59,12 +60,18 @@ pub(crate) struct Generation {
     pub(crate) state: State,
     module: Module,
     limits: Limits,
+    /// The operator lets the texts of its dead letters be seen.
+    shows_dead_letters: bool,
     identity: Arc<Identity>,
     headers: Arc<HeaderGrants>,
     outbox: Outbox,
     /// The greatest level that the operator lets it have, if it said so.
     level_cap: Option<Level>,
 }
+
+/// CPU time of the first `init`, on a thread where only other newcomers wait: interpreters start slowly. The limit of
+/// those that come later is [`Limits::init`].
+const FIRST_INIT: Duration = Duration::from_secs(2);
 
 /// What a generation gets from the host and its operator.
 pub(crate) struct Given {
@@ -98,12 +105,20 @@ impl Generation {
             state: State::default(),
             module,
             limits: limits(&grants),
+            shows_dead_letters: grants.dead_letters,
             identity,
             headers: Arc::new(HeaderGrants { see: grants.see_headers, set: grants.set_headers }),
             outbox,
             level_cap: grants.level,
         };
+        let (cpu, later) = (thread_cpu_time(), generation.limits.init);
+        generation.limits.init = later.max(FIRST_INIT);
         let mut canary = generation.instance(&nowhere(), now)?;
+        // Instances that are made later may take less time: a tracer that could not have one is not let in.
+        if thread_cpu_time().saturating_sub(cpu) > later {
+            return Err(CallError::OutOfTime { function: "init", limit: later });
+        }
+        generation.limits.init = later;
         generation.settings = canary.settings();
         generation.wanted_level = generation.settings.level;
         if let Some(mut canary) = generation.starter(now).transpose()? {
@@ -112,19 +127,47 @@ impl Generation {
                 canary.start(&call, &mut HeaderMap::new(), fuel)?;
             }
         }
-        if generation.follows_streams()
-            && let Some(moments) = sample_moments(now)
-        {
-            canary.progress(moments)?;
-        }
-        if let Some(calls) = sample(now, generation.settings.level) {
-            canary.finish(calls)?;
-        }
-        canary.flush(Cause::Period, now, 1)?;
+        generation.feed(&mut *canary, now)?;
+        generation.feed_nothing(now)?;
         // What the canary has saved is not the first thing that the tracer is to find.
         generation.state = State::default();
         generation.fill(now)?;
         Ok((generation, canary))
+    }
+
+    /// Hands an instance what a tracer must be able to digest: messages if it follows streams, calls of every kind, and a
+    /// flush.
+    fn feed(&self, canary: &mut dyn Guest, now: u64) -> Result<(), CallError> {
+        if self.follows_streams()
+            && let Some(moments) = sample_moments(now)
+        {
+            canary.progress(moments)?;
+        }
+        if let Some(calls) = sample(now, self.settings.level) {
+            canary.finish(calls)?;
+        }
+        canary.flush(Cause::Period, now, 1)
+    }
+
+    /// Hands a throw-away instance a batch without calls, and a flush.
+    fn feed_nothing(&self, now: u64) -> Result<(), CallError> {
+        let mut canary = self.instance(&nowhere(), now)?;
+        if let Some(calls) = sample(now, self.settings.level) {
+            canary.finish(calls.slice(0..0))?;
+        }
+        canary.flush(Cause::Period, now, 1)
+    }
+
+    /// Tries the generation once more on throw-away instances, as before it went live. Nothing of it is kept.
+    pub(crate) fn probe(&self, now: u64) -> Result<(), CallError> {
+        self.feed_nothing(now)?;
+        let mut canary = self.instance(&nowhere(), now)?;
+        self.feed(&mut *canary, now)
+    }
+
+    /// Returns true if the operator lets the texts of its dead letters be seen.
+    pub(crate) fn shows_dead_letters(&self) -> bool {
+        self.shows_dead_letters
     }
 
     /// The greatest level that it may have is what the operator grants it, or else `max_level`.

@@ -62,8 +62,9 @@ impl Refusal {
 pub(crate) struct Job {
     pub(crate) name: Name,
     pub(crate) found: Found,
-    /// The generation that is live: nothing is compiled if the files are the same again.
-    pub(crate) live: Option<GenerationId>,
+    /// The generation that is live, and the one that it was rolled back from: nothing is compiled if the files are the same
+    /// again.
+    pub(crate) known: Vec<GenerationId>,
 }
 
 /// What came of it.
@@ -104,7 +105,7 @@ impl Loader {
             files.check_trust()?;
         }
         let grants = self.operator.grants(&job.name);
-        if job.live == Some(files.id(&grants)) {
+        if job.known.contains(&files.id(&grants)) {
             return Ok(Loaded::Same);
         }
         let module = files.compile(&self.engines)?;

@@ -5,6 +5,7 @@ mod breaker;
 mod configuration;
 #[cfg(feature = "server")]
 mod connections;
+mod dead;
 mod directory;
 mod facts;
 mod families;
@@ -17,6 +18,7 @@ mod operator;
 mod plan;
 mod plugins;
 mod pool;
+mod quarantine;
 mod ready;
 mod remedy;
 mod report;

@@ -5,7 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use super::share::Share;
 use super::worker::Worker;
+use crate::wasm::thread_cpu_time;
 
 /// Workers give way to the RPCs' threads.
 const NICENESS: i32 = 5;
@@ -16,14 +18,27 @@ pub(crate) fn lower_priority(niceness: i32) {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness);
 }
 
-/// The threads, who is to run, and who is to run later.
+/// The share of a core that the slow lane may use: what goes wrong in it takes little from the RPCs' threads, whatever
+/// the number of plugins in it.
+const SLOW_SHARE: f64 = 0.5;
+
+/// The threads on which a worker gets its turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Plugins in good health: no call takes long.
+    Fast,
+    /// Plugins whose instances are being made, whose calls take long, or failed lately.
+    Slow,
+}
+
+/// The threads, the workers that are to run, and those that are to run later.
 pub(crate) struct Pool {
-    shared: Arc<Shared>,
+    lanes: Handle,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-#[derive(Default)]
 struct Shared {
+    lane: Lane,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
@@ -31,54 +46,99 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     ready: VecDeque<Arc<Worker>>,
-    /// When who is to run next, each worker once: there are no more of them than plugins, so they are looked through.
+    /// The times at which workers are to run next, each worker once: there are no more of them than plugins, so they are
+    /// looked through.
     later: Vec<(Instant, Arc<Worker>)>,
+    /// The CPU time that the lane may use; none if it is not limited.
+    share: Option<Share>,
     stopped: bool,
 }
 
 impl Queue {
-    /// When the first of those is due who are to run later.
+    /// The time at which the next of the workers that are to run later is due.
     fn due(&self) -> Option<Instant> {
         self.later.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Takes out the worker whose turn it is.
+    fn first(&mut self) -> Option<Arc<Worker>> {
+        let first = self.ready.iter().enumerate().min_by_key(|(_, worker)| worker.precedence());
+        let index = first.map(|(index, _)| index)?;
+        self.ready.remove(index)
     }
 }
 
 /// Lets a worker ask to be run.
 #[derive(Clone)]
-pub(crate) struct Handle(Arc<Shared>);
+pub(crate) struct Handle {
+    fast: Arc<Shared>,
+    slow: Arc<Shared>,
+}
 
 impl Handle {
+    fn new(now: Instant) -> Self {
+        let share = Some(Share::new(now, SLOW_SHARE));
+        let shared = |lane, share| {
+            let queue = Mutex::new(Queue { share, ..Queue::default() });
+            Arc::new(Shared { lane, queue, changed: Condvar::new() })
+        };
+        Self { fast: shared(Lane::Fast, None), slow: shared(Lane::Slow, share) }
+    }
+
+    fn lane(&self, lane: Lane) -> &Shared {
+        match lane {
+            Lane::Fast => &self.fast,
+            Lane::Slow => &self.slow,
+        }
+    }
+
     pub(crate) fn run(&self, worker: Arc<Worker>) {
-        lock(&self.0.queue).ready.push_back(worker);
-        self.0.changed.notify_one();
+        let lane = self.lane(worker.lane());
+        lock(&lane.queue).ready.push_back(worker);
+        lane.changed.notify_one();
     }
 
     /// Wakes a worker at `at`, or not at all; what was said before of it is void.
     pub(crate) fn wake(&self, worker: &Arc<Worker>, at: Option<Instant>) {
-        let mut queue = lock(&self.0.queue);
-        queue.later.retain(|(_, other)| !Arc::ptr_eq(other, worker));
+        for lane in [&self.fast, &self.slow] {
+            lock(&lane.queue).later.retain(|(_, other)| !Arc::ptr_eq(other, worker));
+        }
         let Some(at) = at else { return };
+        let lane = self.lane(worker.lane());
+        let mut queue = lock(&lane.queue);
         // Another thread may be asleep until a later time, and this one may get a long turn before that.
         let is_first = queue.due().is_none_or(|due| at < due);
         queue.later.push((at, worker.clone()));
         drop(queue);
         if is_first {
-            self.0.changed.notify_one();
+            lane.changed.notify_one();
+        }
+    }
+
+    /// From here on the slow lane uses all the time that it needs: the host ends, and waits for it.
+    pub(crate) fn hurry(&self) {
+        lock(&self.slow.queue).share = None;
+        self.slow.changed.notify_all();
+    }
+
+    fn stop(&self) {
+        for lane in [&self.fast, &self.slow] {
+            lock(&lane.queue).stopped = true;
+            lane.changed.notify_all();
         }
     }
 }
 
 impl Pool {
-    /// Threads for a quarter of the cores, at least one.
+    /// Threads for a quarter of the cores, at least one, and one for the slow lane.
     pub(crate) fn start() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pool = Self { shared: Arc::default(), threads: Mutex::default() };
-        for i in 0..(cores / 4).max(1) {
-            let shared = pool.shared.clone();
-            let thread = std::thread::Builder::new()
-                .name(format!("hottap-work-{i}"))
-                .stack_size(crate::wasm::WORKER_STACK)
-                .spawn(move || {
+        let pool = Self { lanes: Handle::new(Instant::now()), threads: Mutex::default() };
+        let fast = (0..(cores / 4).max(1)).map(|i| (format!("hottap-work-{i}"), &pool.lanes.fast));
+        for (name, lane) in fast.chain([("hottap-slow".to_owned(), &pool.lanes.slow)]) {
+            let shared = lane.clone();
+            let thread =
+                std::thread::Builder::new().name(name).stack_size(crate::wasm::WORKER_STACK).spawn(move || {
                     lower_priority(NICENESS);
                     shared.work();
                 })?;
@@ -88,38 +148,41 @@ impl Pool {
     }
 
     pub(crate) fn handle(&self) -> Handle {
-        Handle(self.shared.clone())
+        self.lanes.clone()
     }
 
-    /// Ends the threads when nobody asks for a turn any more.
+    /// Ends the threads when no worker asks for a turn any more.
     pub(crate) fn stop(&self) {
-        self.shared.stop();
+        self.lanes.stop();
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
         }
     }
 }
 
-/// Nobody waits for a plugin that has not ended in time: the threads end after it.
+/// A plugin that has not ended in time is not waited for: the threads end after it.
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.stop();
+        self.lanes.stop();
     }
 }
 
 impl Shared {
     fn work(&self) {
         while let Some(worker) = self.next() {
-            worker.turn();
+            let cpu = thread_cpu_time();
+            worker.turn(self.lane);
+            drop(worker);
+            if self.lane == Lane::Slow {
+                let used = thread_cpu_time().saturating_sub(cpu);
+                if let Some(share) = &mut lock(&self.queue).share {
+                    share.charge(Instant::now(), used);
+                }
+            }
         }
     }
 
-    fn stop(&self) {
-        lock(&self.queue).stopped = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits for somebody to run. None when the pool has stopped.
+    /// Waits for a worker that is to run. None when the pool has stopped.
     fn next(&self) -> Option<Arc<Worker>> {
         let mut queue = lock(&self.queue);
         loop {
@@ -127,14 +190,24 @@ impl Shared {
             let Queue { ready, later, .. } = &mut *queue;
             let due = later.extract_if(.., |(at, _)| *at <= now).map(|(_, worker)| worker);
             ready.extend(due.filter(|worker| worker.is_wanted()));
-            if let Some(worker) = queue.ready.pop_front() {
+            let resting = queue.share.as_mut().and_then(|share| {
+                let may_run = share.may_run(now);
+                share.next_run(now).filter(|_| !may_run)
+            });
+            if resting.is_none()
+                && let Some(worker) = queue.first()
+            {
                 return Some(worker);
             }
             if queue.stopped {
                 queue.later.clear();
                 return None;
             }
-            queue = match queue.due().map(|due| due.saturating_duration_since(now)) {
+            let until = match resting {
+                Some(until) => Some(until),
+                None => queue.due(),
+            };
+            queue = match until.map(|until| until.saturating_duration_since(now)) {
                 Some(wait) => self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };

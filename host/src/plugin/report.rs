@@ -128,6 +128,13 @@ impl Report for Reporter {
         })
     }
 
+    fn dead(&self, tracer: &str) -> Option<serde_json::Value> {
+        let books = &self.plugins.as_ref()?.books;
+        let (name, book) = books.all().into_iter().find(|(name, _)| name.as_str() == tracer)?;
+        let letters = book.dead().to_json();
+        Some(serde_json::json!({ "tracer": name.as_str(), "dead": book.account.terms().dead, "letters": letters }))
+    }
+
     fn destinations(&self) -> serde_json::Value {
         match &self.plugins {
             Some(Watched { books, operator, .. }) => {

@@ -81,7 +81,7 @@ impl Startup {
             State::Live | State::Disabled | State::Ending | State::Removed => Standing::Settled,
             State::Loading => Standing::Loading,
             State::Stopped => Standing::Failed("Hottap was shut down".to_owned()),
-            State::Refused => {
+            State::Refused | State::Quarantined => {
                 let problem = current.problem.as_ref();
                 Standing::Failed(problem.map_or_else(|| "refused".to_owned(), |problem| problem.message.clone()))
             }

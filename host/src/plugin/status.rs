@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use super::books::Book;
+use super::books::{Book, Current, State, Usage};
 use super::name::Name;
 use super::notice::{Notice, Notices};
 use super::operator::{Access, Operator};
 use super::starts::StartStatus;
 use crate::collect::{MomentTerms, Terms};
 use crate::metrics::Registry;
-use crate::rpc::{Side, Timestamp};
+use crate::rpc::{Clock, Side, Timestamp};
 use crate::tracer::Scope;
 
 /// One plugin, as `/api/tracers` shows it.
@@ -97,6 +97,18 @@ pub(super) struct Sources<'s> {
     pub(super) seen: &'s [(&'static str, [bool; Side::COUNT])],
 }
 
+/// Milliseconds for which calls may wait without a commit before a live tracer is shown as failing.
+const FAILING_AFTER_MILLIS: u64 = 5_000;
+
+/// Returns true if a live tracer has had calls for some time, and commits nothing.
+fn is_failing(current: &Current, usage: &Usage) -> bool {
+    let since = usage.waiting_since.load(Ordering::Relaxed);
+    let patience = FAILING_AFTER_MILLIS.max(2 * usage.period_millis.load(Ordering::Relaxed));
+    let clock = Clock::get();
+    let now = clock.unix(clock.now()) / 1_000_000;
+    current.state == State::Live && since > 0 && now.saturating_sub(since) > patience
+}
+
 /// A number as people read it: to a tenth.
 fn rounded(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
@@ -121,7 +133,7 @@ impl TracerStatus {
         Self {
             name: name.to_string(),
             kind: "plugin",
-            state: current.state.as_str(),
+            state: if is_failing(&current, usage) { "failing" } else { current.state.as_str() },
             generation: current.generation.map(|id| id.to_string()),
             since: Timestamp(current.since),
             since_unix_ms: current.since,

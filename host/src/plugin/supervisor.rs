@@ -15,12 +15,13 @@ use super::name::Name;
 use super::operator::Operator;
 use super::plan::{Action, Known, plan};
 use super::pool::Handle;
+use super::quarantine::Quarantine;
 use super::remedy;
 use super::rest::Rest;
 use super::scan::Found;
 use super::startup::Startup;
 use super::watch::Watch;
-use super::worker::{Order, Worker};
+use super::worker::{Change, Order, Takeover, Worker};
 use crate::collect::Collector;
 use crate::config::{ConfigFile, Stamp};
 use crate::metrics::Registry;
@@ -43,6 +44,8 @@ pub(crate) enum Event {
     Loaded(Name, Found, Result<Loaded, Refusal>),
     /// A worker has swapped, or not.
     Swapped(Name, Box<Swapped>),
+    /// A worker has given its generation up, or is back.
+    Changed(Name, Change),
     /// The worker of a tracer that was removed or disabled has ended.
     Ended(Name),
     /// Stop everything by then, and say so.
@@ -50,10 +53,15 @@ pub(crate) enum Event {
 }
 
 /// A live plugin as the supervisor knows it.
-struct Live {
-    slot: usize,
-    generation: GenerationId,
-    worker: Arc<Worker>,
+pub(super) struct Live {
+    pub(super) slot: usize,
+    pub(super) generation: GenerationId,
+    pub(super) worker: Arc<Worker>,
+    /// The generation before, to go back to.
+    pub(super) previous: Option<Box<Generation>>,
+    /// The generation from which it was rolled back: its files are still there, and are not loaded again.
+    pub(super) rejected: Option<GenerationId>,
+    pub(super) quarantine: Option<Quarantine>,
 }
 
 /// A tracer that was removed or disabled, until its worker has had its last turn: then nothing of it can follow.
@@ -79,9 +87,9 @@ pub(crate) struct Supervisor {
     pub(crate) jobs: Sender<Job>,
     config: Option<ConfigFile>,
     known: Known,
-    live: BTreeMap<Name, Live>,
+    pub(super) live: BTreeMap<Name, Live>,
     ending: BTreeMap<Name, Ending>,
-    loading: BTreeMap<Name, Instant>,
+    pub(super) loading: BTreeMap<Name, Instant>,
     /// Files that failed while they may still have been being written: when to try them once more.
     unsettled: BTreeMap<Name, Instant>,
     rest: Rest,
@@ -136,7 +144,8 @@ impl Supervisor {
             self.look();
             self.startup.changed();
             let now = Instant::now();
-            let due = self.unsettled.values().copied().chain(self.rest.due()).min();
+            let retry = self.retry(now);
+            let due = self.unsettled.values().copied().chain(self.rest.due()).chain(retry).min();
             let due = due.map(|at| at.saturating_duration_since(now));
             match events.recv_timeout(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))) {
                 Ok(Event::Look) => {
@@ -164,6 +173,7 @@ impl Supervisor {
             Event::Look => {}
             Event::Loaded(name, found, result) => self.loaded(&name, &found, result),
             Event::Swapped(name, swapped) => self.swapped(&name, *swapped),
+            Event::Changed(name, change) => self.changed(&name, change),
             Event::Ended(name) => {
                 if let Some(Ending { generation, state, .. }) = self.ending.remove(&name) {
                     self.ended(&name, Some(generation), state);
@@ -213,8 +223,15 @@ impl Supervisor {
     }
 
     fn load(&mut self, name: Name, found: Found) {
-        let live = self.live.get(&name).map(|live| live.generation);
-        if live.is_none() {
+        let known: Vec<_> = self
+            .live
+            .get(&name)
+            .map(|live| [Some(live.generation), live.rejected])
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
+        if known.is_empty() {
             self.books.open(&name).current().enter(State::Loading, self.millis());
         }
         // One load of a name at a time, and one worker; what changes meanwhile is seen at the next look.
@@ -224,7 +241,7 @@ impl Supervisor {
         self.unsettled.remove(&name);
         self.known.insert(name.clone(), Some(found));
         self.loading.insert(name.clone(), Instant::now());
-        let _ = self.jobs.send(Job { name, found, live });
+        let _ = self.jobs.send(Job { name, found, known });
     }
 
     fn loaded(&mut self, name: &Name, found: &Found, result: Result<Loaded, Refusal>) {
@@ -233,6 +250,9 @@ impl Supervisor {
             // The file was removed meanwhile, and perhaps put back: this result is of bytes that are gone.
             _ if !self.known.contains_key(name) => {}
             Ok(Loaded::Ready(generation)) => return self.go_live(name, generation, since),
+            // Those that were rolled back from are still to be mended.
+            Ok(Loaded::Same)
+                if self.live.get(name).is_some_and(|live| live.rejected.is_some() || live.is_quarantined()) => {}
             Ok(Loaded::Same) => self.books.open(name).current().problem = None,
             Ok(Loaded::Disabled) => self.unload(name, State::Disabled),
             Err(refusal) => self.refused(name, found, &refusal),
@@ -279,11 +299,12 @@ impl Supervisor {
         if let Some(live) = self.live.get(name) {
             let rule = facts.rule(live.slot, &generation);
             let (events, name) = (self.events.clone(), name.clone());
-            let answer = move |result: Result<(), CallError>| {
-                let swapped = Swapped { result: result.map(|()| rule), facts };
+            let answer = move |result: Result<_, CallError>| {
+                let result = result.map(|old| (rule, old));
+                let swapped = Swapped { takeover: Takeover::Succession, reason: None, result, facts };
                 let _ = events.send(Event::Swapped(name, Box::new(swapped)));
             };
-            live.worker.order(Order::Swap(generation, Box::new(answer)));
+            live.worker.order(Order::Swap(generation, Takeover::Succession, Box::new(answer)));
             return;
         }
         self.loading.remove(name);
@@ -294,12 +315,18 @@ impl Supervisor {
         let rule = facts.rule(slot, &generation);
         let book = self.books.open(name);
         book.succeed(None, id);
-        let worker = Worker::new(self.core.clone(), book.clone(), self.registry.clone(), generation, self.pool.clone());
+        let (events, of) = (self.events.clone(), name.clone());
+        let tell = Box::new(move |change| _ = events.send(Event::Changed(of.clone(), change)));
+        let (core, registry, pool) = (self.core.clone(), self.registry.clone(), self.pool.clone());
+        let worker = Worker::new(core, book.clone(), registry, generation, pool, tell);
         // The inbox is there before the first row can come.
         self.collector.assign(slot, Some(worker.clone()));
         self.core.live.update(|rules| rules.plugins.push(rule));
         worker.schedule();
-        self.live.insert(name.clone(), Live { slot, generation: id, worker });
+        self.live.insert(
+            name.clone(),
+            Live { slot, generation: id, worker, previous: None, rejected: None, quarantine: None },
+        );
         facts.enter(&book, self.millis());
         tracing::info!(tracer = name.as_str(), generation = %id, millis = rounded_millis(since.elapsed()), "live");
         facts::tell_level(name, &book, &self.operator);
@@ -313,29 +340,41 @@ impl Supervisor {
     }
 
     fn swapped(&mut self, name: &Name, swapped: Swapped) {
-        let since = self.loading.remove(name);
+        let Swapped { takeover, reason, result, facts } = swapped;
+        let is_rollback = takeover == Takeover::Rollback;
+        let since = if is_rollback { None } else { self.loading.remove(name) };
         let Some(live) = self.live.get_mut(name) else { return };
         let book = self.books.open(name);
-        match swapped.result {
-            Ok(rule) => {
-                let to = swapped.facts.id;
+        match result {
+            Ok((rule, old)) => {
+                let to = facts.id;
                 let from = std::mem::replace(&mut live.generation, to);
                 self.core.live.update(|rules| match rules.plugins.iter_mut().find(|old| old.slot == rule.slot) {
                     Some(old) => *old = rule,
                     None => rules.plugins.push(rule),
                 });
-                swapped.facts.enter(&book, self.millis());
+                (live.rejected, live.quarantine) = (is_rollback.then_some(from), None);
+                if !is_rollback && old.is_some() {
+                    live.previous = old;
+                }
+                facts.enter(&book, self.millis());
                 let took = since.map_or(Duration::ZERO, |since| since.elapsed());
                 book.current().swapped(Swap { from, to, millis: took.as_secs_f64() * 1e3 });
                 tracing::info!(tracer = name.as_str(), %from, %to, millis = rounded_millis(took), "swapped");
                 facts::tell_level(name, &book, &self.operator);
+                if is_rollback {
+                    self.rolled_back(name, from, reason);
+                }
             }
             Err(error) => {
                 let meanwhile = format!("generation {} stays live", live.generation);
-                let message = format!("generation {} could not take over: {error}", swapped.facts.id);
+                let message = format!("generation {} could not take over: {error}", facts.id);
                 let what_to_do = remedy::of_call(&error);
                 tracing::warn!(tracer = name.as_str(), "{message}; {what_to_do}; {meanwhile}");
                 book.current().problem = Some(Problem { message, what_to_do, meanwhile, at: self.millis() });
+                if let Some(reason) = reason {
+                    self.quarantine(name, &reason);
+                }
             }
         }
     }
@@ -352,7 +391,7 @@ impl Supervisor {
                 current.enter(State::Ending, self.millis());
             }
         }
-        if let Some(Live { slot, generation, worker }) = live {
+        if let Some(Live { slot, generation, worker, .. }) = live {
             self.retire(slot);
             let (events, ended) = (self.events.clone(), name.clone());
             let tell = move || _ = events.send(Event::Ended(ended));
@@ -394,6 +433,7 @@ impl Supervisor {
         for name in self.loading.keys().filter(|name| !self.live.contains_key(*name)) {
             self.books.open(name).current().enter(State::Stopped, self.millis());
         }
+        self.pool.hurry();
         let (done, is_done) = std::sync::mpsc::channel();
         let (live, ending) = (std::mem::take(&mut self.live), std::mem::take(&mut self.ending));
         for name in live.keys() {
@@ -411,10 +451,12 @@ impl Supervisor {
         for (name, Ending { generation, state, .. }) in &ending {
             self.ended(name, Some(*generation), *state);
         }
+        // What a worker does later than that counts no more.
+        live.keys().chain(ending.keys()).for_each(|name| self.books.open(name).account.close());
         all
     }
 
-    fn millis(&self) -> u64 {
+    pub(super) fn millis(&self) -> u64 {
         self.core.clock.unix(self.core.clock.now()) / 1_000_000
     }
 }

@@ -10,6 +10,9 @@ use crate::rpc::Level;
 
 /// One instance. A call that fails ends it: drop it and make another one.
 pub(crate) trait Guest: Send {
+    /// Sets the CPU time that the calls from here on may take.
+    fn set_pace(&mut self, pace: Pace);
+
     /// Hands it finished calls.
     fn finish(&mut self, calls: View) -> Result<(), CallError>;
 
@@ -55,6 +58,34 @@ pub(crate) enum Cause {
     Swap = 2,
     Shutdown = 3,
 }
+
+/// CPU time that one call of `finish`, `progress` or `flush` may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// At most [`BRISK`], so that no other plugin on the thread waits longer. A call that needs more loses nothing: its
+    /// rows are handed over again where it delays no other.
+    Brisk,
+    /// What the plugin is granted.
+    #[default]
+    Granted,
+    /// Four times that: what is handed over again after a failure shall not fail for want of time.
+    Patient,
+}
+
+impl Pace {
+    /// The limit of a call for which a plugin is granted `granted`.
+    pub(super) fn limit(self, granted: Duration) -> Duration {
+        match self {
+            Self::Brisk => granted.min(BRISK),
+            Self::Granted => granted,
+            Self::Patient => granted.saturating_mul(4),
+        }
+    }
+}
+
+/// CPU time of a call at [`Pace::Brisk`]. Most calls take microseconds. A shorter time would move plugins in an
+/// interpreter to the slow lane; with a longer one, many plugins that spin at once delay the others' commits.
+const BRISK: Duration = Duration::from_millis(10);
 
 /// What a plugin asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

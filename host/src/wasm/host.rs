@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::guest::{CallError, Settings, State, Surroundings};
+use super::guest::{CallError, Pace, Settings, State, Surroundings};
 use super::handed::Handed;
 use super::headers::{HeaderGrants, Starting};
 use super::limits::{Limiter, Limits};
@@ -52,6 +52,7 @@ pub(super) struct Host {
     pub(super) meter: Meter,
     pub(super) phase: Phase,
     pub(super) limits: Limits,
+    pub(super) pace: Pace,
     pub(super) settings: Settings,
     pub(super) metrics: Stage,
     pub(super) log: Log,
@@ -85,6 +86,7 @@ impl Host {
             meter: Meter::default(),
             phase: Phase::Instantiate,
             limits,
+            pace: Pace::default(),
             settings: Settings::default(),
             metrics,
             log: Log::new(),
@@ -111,8 +113,8 @@ impl Host {
         self.phase = phase;
         self.meter.begin(match phase {
             Phase::Instantiate | Phase::Init => self.limits.init,
-            Phase::Finish | Phase::Progress => self.limits.finish,
-            Phase::Flush => self.limits.flush,
+            Phase::Finish | Phase::Progress => self.pace.limit(self.limits.finish),
+            Phase::Flush => self.pace.limit(self.limits.flush),
             Phase::Start => self.limits.start,
         });
     }

@@ -19,7 +19,7 @@ pub(crate) struct Limits {
     pub(crate) flush: Duration,
     /// CPU time of one `start`, with which the RPC waits.
     pub(crate) start: Duration,
-    /// CPU time of making an instance and its `init`. Interpreters start slowly.
+    /// CPU time of making an instance and its `init`. A worker makes them, and the plugins on its thread wait.
     pub(crate) init: Duration,
 }
 
@@ -31,7 +31,7 @@ impl Default for Limits {
             finish: Duration::from_millis(100),
             flush: Duration::from_millis(100),
             start: Duration::from_nanos(BUDGET),
-            init: Duration::from_secs(2),
+            init: Duration::from_millis(100),
         }
     }
 }

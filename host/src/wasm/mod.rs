@@ -22,7 +22,7 @@ mod wasi;
 pub(crate) use self::{guest::Trial, log::Line, names::Interfaces};
 pub(crate) use bounds::{BoundsError, MAX_FILE_BYTES};
 pub(crate) use engine::{START_NEEDS_STACK, WORKER_STACK};
-pub(crate) use guest::{CallError, Cause, Guest, Identity, Settings, State, Surroundings};
+pub(crate) use guest::{CallError, Cause, Guest, Identity, Pace, Settings, State, Surroundings};
 pub(crate) use headers::HeaderGrants;
 pub(crate) use limits::Limits;
 pub(crate) use meter::thread_cpu_time;

@@ -38,6 +38,7 @@ mod otlp;
 mod prometheus;
 mod quiet;
 mod ready;
+mod recovery;
 mod reload;
 mod removal;
 mod starts;

@@ -24,6 +24,10 @@ impl Report for Told {
         serde_json::json!([])
     }
 
+    fn dead(&self, _: &str) -> Option<serde_json::Value> {
+        None
+    }
+
     fn destinations(&self) -> serde_json::Value {
         serde_json::json!({ "destinations": [] })
     }

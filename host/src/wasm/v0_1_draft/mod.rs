@@ -10,7 +10,7 @@ use wasmtime::component::{ComponentExportIndex, HasSelf, Instance, InstancePre, 
 use wasmtime::{Result, Store};
 
 use super::engine::Engine;
-use super::guest::{CallError, Cause, Guest, Settings, Surroundings};
+use super::guest::{CallError, Cause, Guest, Pace, Settings, Surroundings};
 use super::host::{Host, Phase};
 use super::limits::Limits;
 use super::starter::Starter;
@@ -164,6 +164,10 @@ struct Collecting {
 }
 
 impl Guest for Collecting {
+    fn set_pace(&mut self, pace: Pace) {
+        self.store.data_mut().pace = pace;
+    }
+
     fn finish(&mut self, calls: View) -> std::result::Result<(), CallError> {
         let _running = self.engine.enter();
         let host = self.store.data_mut();

@@ -1,0 +1,160 @@
+//! The way back after a failed call: the worker carries out the steps of a recovery.
+
+use std::time::{Duration, Instant};
+
+use super::recovery::{Fault, Recovery, Segment, Step};
+use super::runner::Runner;
+use super::{Change, Reason};
+use crate::collect::{DropReason, Work};
+use crate::plugin::books::Usage;
+use crate::plugin::dead::DeadLetter;
+use crate::wasm::{CallError, Cause, Pace};
+
+/// The time before the second try of making an instance; doubled before each later one.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// CPU time that a failed call counts as if it did not run out of time.
+const QUICK: Duration = Duration::from_millis(1);
+
+impl Runner {
+    /// A call failed, and with it the instance. Nothing that was not committed is lost: it is handed over again.
+    pub(super) fn failed(&mut self, error: &CallError) {
+        let is_brisk = self.pace() == Pace::Brisk;
+        self.guest = None;
+        self.slow_down();
+        let spent = match error {
+            CallError::OutOfTime { limit, .. } => *limit,
+            _ => QUICK,
+        };
+        // At the brisk pace it only took longer than the other plugins are to wait.
+        let is_late = is_brisk && matches!(error, CallError::OutOfTime { .. });
+        let mut is_out = false;
+        if !is_late {
+            Usage::add(&self.book.usage.traps, 1);
+            is_out = self.strikes.is_out(spent);
+            self.report(
+                error,
+                "what was not committed is handed to a new instance; only a call that fails alone is lost",
+            );
+        }
+        match &mut self.recovery {
+            Some(recovery) => recovery.failed(),
+            None => self.recovery = Some(Recovery::new(self.kept.segments())),
+        }
+        if is_out {
+            self.give_up(Fault::Barren);
+        }
+        // The time of a stop is everybody's: a tracer that spins gets no more of it.
+        if let Some(stopping) = &mut self.stopping
+            && matches!(error, CallError::OutOfTime { .. })
+            && !is_late
+        {
+            stopping.until = Instant::now();
+        }
+    }
+
+    /// Carries out one step of the recovery.
+    pub(super) fn recover(&mut self, step: Step) {
+        match step {
+            Step::Restart => self.restart(),
+            Step::Finish(segment) => match self.kept.get(&segment).map_or(Ok(()), |work| self.call(work)) {
+                Ok(()) => self.passed(),
+                Err(error) => self.failed(&error),
+            },
+            Step::Flush => {
+                let cause = if self.stopping.is_some() { Cause::Shutdown } else { Cause::Early };
+                if self.flush(cause) {
+                    self.passed();
+                }
+            }
+            Step::Probe => match self.generation.probe(self.unix()) {
+                Ok(()) => self.passed(),
+                Err(error) => {
+                    self.report(&error, "the generation is given up");
+                    if let Some(recovery) = &mut self.recovery {
+                        recovery.failed();
+                    }
+                }
+            },
+            Step::Bury(segment) => self.bury(&segment),
+            Step::Done => self.recovered(),
+            Step::GiveUp(fault) => self.give_up(fault),
+        }
+    }
+
+    fn passed(&mut self) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.passed();
+            self.kept.forget_before(recovery.left().next());
+        }
+    }
+
+    fn restart(&mut self) {
+        self.guest = None;
+        match self.generation.instance(&self.registry, self.unix()) {
+            Ok(guest) => {
+                self.guest = Some(guest);
+                self.not_before = None;
+                self.passed();
+            }
+            Err(error) => self.restart_failed(&error),
+        }
+    }
+
+    /// No instance could be made; the next try comes later.
+    pub(super) fn restart_failed(&mut self, error: &CallError) {
+        self.report(error, "its calls wait; a new instance is tried again");
+        if let Some(recovery) = &mut self.recovery {
+            let wait = FIRST_WAIT.saturating_mul(1 << recovery.restarts().min(10));
+            self.not_before = Some(Instant::now() + wait);
+            recovery.failed();
+        }
+    }
+
+    /// A row failed alone on a fresh instance: a call goes to the dead letters, a moment is dropped.
+    fn bury(&mut self, segment: &Segment) {
+        let mut is_too_many = false;
+        match self.kept.get(segment) {
+            Some(Work::Calls(view)) => {
+                let now = self.unix();
+                self.book.account.bury();
+                let letter = DeadLetter {
+                    at: now / 1_000_000,
+                    generation: self.generation.id,
+                    error: self.error.message.clone(),
+                    call: view.info(0).unwrap_or_default(),
+                };
+                self.book.dead().put(letter, self.generation.shows_dead_letters());
+                is_too_many = self.dead.is_too_high(Duration::from_nanos(self.core.clock.now()));
+            }
+            Some(Work::Moments(moments)) => {
+                self.book.account.drop_pending_moments(DropReason::Trap, moments.len() as u64);
+            }
+            None => {}
+        }
+        self.passed();
+        if is_too_many {
+            self.give_up(Fault::Dead);
+        }
+    }
+
+    fn recovered(&mut self) {
+        self.recovery = None;
+        self.kept.clear();
+        if std::mem::take(&mut self.is_retried) {
+            (self.tell)(Change::Recovered(self.generation.id));
+        }
+    }
+
+    /// The generation is at fault. What is not committed is kept for its next try or for another generation.
+    pub(super) fn give_up(&mut self, fault: Fault) {
+        self.guest = None;
+        if let Some(recovery) = self.recovery.take() {
+            self.kept.keep_only(recovery.left());
+        }
+        self.given_up = true;
+        self.is_retried = false;
+        let Reason { message, what_to_do } = &self.error;
+        let reason = Reason { message: format!("{}; last: {message}", fault.as_str()), what_to_do: what_to_do.clone() };
+        (self.tell)(Change::GivenUp(self.generation.id, reason));
+    }
+}
