@@ -214,6 +214,14 @@ impl Book {
         }
         current.problem = Some(problem);
     }
+
+    /// The latest problem of this generation turned out to be none.
+    pub(crate) fn forgive(&self, id: GenerationId) {
+        let mut current = self.current();
+        if current.reporting == Some(id) {
+            current.problem = None;
+        }
+    }
 }
 
 /// All plugins by name.

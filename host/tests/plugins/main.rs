@@ -33,6 +33,7 @@ mod influxdb;
 mod levels;
 mod messages;
 mod metrics;
+mod neighbours;
 #[cfg(feature = "otel")]
 mod otlp;
 mod prometheus;

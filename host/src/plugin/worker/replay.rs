@@ -28,7 +28,14 @@ impl Runner {
         // At the brisk pace it only took longer than the other plugins are to wait.
         let is_late = is_brisk && matches!(error, CallError::OutOfTime { .. });
         let mut is_out = false;
-        if !is_late {
+        if is_late {
+            self.is_late = true;
+            self.report(
+                error,
+                "its calls are handed over again where it delays no other tracer, with all the time that it has",
+            );
+        } else {
+            self.is_late = false;
             Usage::add(&self.book.usage.traps, 1);
             is_out = self.strikes.is_out(spent);
             self.report(
@@ -140,6 +147,10 @@ impl Runner {
     fn recovered(&mut self) {
         self.recovery = None;
         self.kept.clear();
+        // With all the time that it has, it did well.
+        if std::mem::take(&mut self.is_late) {
+            self.book.forgive(self.generation.id);
+        }
         if std::mem::take(&mut self.is_retried) {
             (self.tell)(Change::Recovered(self.generation.id));
         }

@@ -37,6 +37,8 @@ pub(super) struct Runner {
     pub(super) given_up: bool,
     /// The generation was given up, and is being tried again.
     pub(super) is_retried: bool,
+    /// A call took longer than others are to wait, and has not failed yet with all the time that it has.
+    pub(super) is_late: bool,
     pub(super) strikes: Strikes,
     pub(super) dead: DeadRate,
     /// The latest error, for dead letters and for the reason of giving up.
@@ -82,6 +84,7 @@ impl Runner {
             recovery: None,
             given_up: false,
             is_retried: false,
+            is_late: false,
             strikes: Strikes::default(),
             dead: DeadRate::default(),
             error: Reason { message: String::new(), what_to_do: String::new() },
