@@ -1,8 +1,8 @@
 //! Lines in the host's log, marked with the tracer's name.
 //!
 //! A line appears when the flush that it belongs to is committed; one that was written in [`Tracer::new`] when the
-//! tracer goes live. The host cuts a line at 4 KiB, escapes control characters, and drops and counts what is beyond the
-//! tracer's rate.
+//! tracer goes live. The host escapes control characters, line separators and marks of direction, cuts what has more
+//! than 4 KiB then, and drops and counts what is beyond the tracer's rate.
 //!
 //! ```
 //! use hottap_guest::log;

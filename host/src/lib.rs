@@ -38,6 +38,8 @@ mod metrics;
 pub mod otel;
 #[cfg(feature = "plugins")]
 mod outbox;
+#[cfg(any(feature = "plugins", feature = "otel"))]
+mod plain;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod propagate;

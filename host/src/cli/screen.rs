@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::plain;
+
 /// What a word means to the eye.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Tone {
@@ -46,20 +48,31 @@ impl Screen {
         if self.colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
     }
 
-    /// Says on standard error what is going on. Nobody may be listening, which is no reason to stop.
-    pub(super) fn say(self, line: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    /// Writes progress to standard error. A reader that is gone is no reason to stop.
+    ///
+    /// Files, manifests and guests have their words in what is said: all but the ends of lines is made plain.
+    pub(super) fn say(self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", plain_lines(text));
     }
 
-    /// Says on standard error what somebody should know.
-    pub(super) fn note(self, line: &str) {
-        self.say(&format!("{} {line}", self.paint(Tone::Note, "note:")));
+    /// Writes a word in its tone, and what it is about, to standard error.
+    pub(super) fn say_with(self, tone: Tone, word: &str, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{} {}", self.paint(tone, word), plain_lines(text));
     }
 
-    /// Says on standard error what went wrong.
-    pub(super) fn complain(self, line: &str) {
-        self.say(&format!("{} {line}", self.paint(Tone::Bad, "error:")));
+    /// Writes to standard error what somebody should know.
+    pub(super) fn note(self, text: &str) {
+        self.say_with(Tone::Note, "note:", text);
     }
+
+    /// Writes to standard error what went wrong.
+    pub(super) fn complain(self, text: &str) {
+        self.say_with(Tone::Bad, "error:", text);
+    }
+}
+
+fn plain_lines(text: &str) -> String {
+    text.lines().map(plain::message).collect::<Vec<_>>().join("\n")
 }
 
 /// A size for people.
@@ -82,6 +95,11 @@ mod tests {
         {
             assert_eq!(human_bytes(bytes), expected);
         }
+    }
+
+    #[test]
+    fn what_is_said_moves_no_cursor() {
+        assert_eq!(plain_lines("one\n\u{1b}[2Jtwo\u{202e}\r\nthree"), "one\n\\u{1b}[2Jtwo\\u{202e}\nthree");
     }
 
     #[test]

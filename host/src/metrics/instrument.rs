@@ -71,7 +71,7 @@ impl Definition {
             name: self.name.to_string(),
             kind: self.kind.as_str(),
             unit: self.unit.to_string(),
-            labels: self.keys.iter().map(ToString::to_string).collect(),
+            labels: self.keys.iter().map(|key| crate::plain::message(key)).collect(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use http::HeaderMap;
 
+use crate::plain::is_plain;
 use crate::rpc::cut;
 
 /// Bytes of an answer's words.
@@ -52,10 +53,7 @@ impl Redaction {
 
     /// The first words of an answer, as one printable line; "" if there are none.
     pub(super) fn words(&self, body: &[u8]) -> String {
-        let text: String = String::from_utf8_lossy(body)
-            .chars()
-            .map(|c| if c.is_control() || is_direction(c) { ' ' } else { c })
-            .collect();
+        let text: String = String::from_utf8_lossy(body).chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
         let text = self.secrets.iter().fold(text, |text, secret| text.replace(secret, HIDDEN));
         cut(self.without_parts(&text).trim(), MAX_BYTES).to_owned()
     }
@@ -81,11 +79,6 @@ impl Redaction {
         }
         shown
     }
-}
-
-/// Marks that turn the direction of text, and so can make a line look like another.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
 /// A query's value with its percent signs resolved.

@@ -10,6 +10,7 @@ use super::loader::Refusal;
 use super::name::Name;
 use super::starts::{StartCounts, Starts};
 use crate::collect::Account;
+use crate::plain;
 use crate::rpc::Level;
 use crate::tracer::Scope;
 
@@ -181,7 +182,8 @@ impl Book {
             Some(generation) => format!("generation {generation} stays live"),
             None => "the other tracers are not affected".to_owned(),
         };
-        let (message, what_to_do) = (refusal.to_string(), refusal.what_to_do());
+        // Files, manifests and guests have their words in it.
+        let (message, what_to_do) = (plain::message(&refusal.to_string()), plain::message(&refusal.what_to_do()));
         tracing::warn!(tracer = name.as_str(), "not loaded: {message}; {what_to_do}; {meanwhile}");
         let mut current = self.current();
         current.problem = Some(Problem { message, what_to_do, meanwhile, at: now });
@@ -203,6 +205,7 @@ impl Book {
     /// batch is one line, not a thousand. A generation that was replaced or removed leaves no trace: there is nothing to
     /// be done about it any more.
     pub(crate) fn report(&self, name: &Name, id: GenerationId, problem: Problem) {
+        let problem = Problem { message: plain::message(&problem.message), ..problem };
         let mut current = self.current();
         let Problem { message, what_to_do, meanwhile, .. } = &problem;
         if current.reporting != Some(id) {

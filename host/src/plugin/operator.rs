@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::name::Name;
 use crate::config::{ConfigFile, Definition, Grants, OperatorConfig};
 use crate::outbox::{DestinationState, Outbox};
+use crate::plain;
 use crate::propagate::TraceSettings;
 use crate::rpc::{Clock, Timestamp};
 
@@ -107,8 +108,9 @@ impl Operator {
         match file.poll() {
             None => Changed::default(),
             Some(Err(error)) => {
-                tracing::warn!("{error}");
-                state.problem = Some(error.to_string());
+                let problem = plain::message(&error.to_string());
+                tracing::warn!("{problem}");
+                state.problem = Some(problem);
                 Changed::default()
             }
             Some(Ok(config)) => {

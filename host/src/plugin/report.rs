@@ -11,6 +11,7 @@ use super::plugins::Plugins;
 use super::status::{Sources, TracerStatus};
 use crate::admin::Report;
 use crate::metrics::{Families, Registry, Writer};
+use crate::plain;
 use crate::tracer::Core;
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
@@ -120,12 +121,14 @@ impl Report for Reporter {
 
     fn tracers(&self) -> serde_json::Value {
         let directory = self.plugins.as_ref().map(|plugins| &plugins.directory);
-        serde_json::json!({
+        let mut tracers = serde_json::json!({
             "disabled": self.core.live.is_disabled(),
             "plugin_dir": directory.map(|directory| directory.path().display().to_string()),
             "plugin_dir_error": directory.and_then(|directory| directory.problem()),
             "tracers": self.plugins(),
-        })
+        });
+        plain::json(&mut tracers);
+        tracers
     }
 
     fn dead(&self, tracer: &str) -> Option<serde_json::Value> {
@@ -136,13 +139,15 @@ impl Report for Reporter {
     }
 
     fn destinations(&self) -> serde_json::Value {
-        match &self.plugins {
+        let mut destinations = match &self.plugins {
             Some(Watched { books, operator, .. }) => {
                 let books = books.all();
                 let there = books.iter().filter(|(_, book)| book.current().state.is_in_directory());
                 serde_json::json!(operator.status(&there.map(|(name, _)| name.as_str()).collect()))
             }
             None => serde_json::json!({ "destinations": [] }),
-        }
+        };
+        plain::json(&mut destinations);
+        destinations
     }
 }

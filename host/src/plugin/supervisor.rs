@@ -25,6 +25,7 @@ use super::worker::{Change, Order, Takeover, Worker};
 use crate::collect::Collector;
 use crate::config::{ConfigFile, Stamp};
 use crate::metrics::Registry;
+use crate::plain;
 use crate::rpc::{Level, MAX_STARTERS};
 use crate::tracer::{Core, MAX_PLUGINS};
 use crate::wasm::CallError;
@@ -368,7 +369,7 @@ impl Supervisor {
             }
             Err(error) => {
                 let meanwhile = format!("generation {} stays live", live.generation);
-                let message = format!("generation {} could not take over: {error}", facts.id);
+                let message = plain::message(&format!("generation {} could not take over: {error}", facts.id));
                 let what_to_do = remedy::of_call(&error);
                 tracing::warn!(tracer = name.as_str(), "{message}; {what_to_do}; {meanwhile}");
                 book.current().problem = Some(Problem { message, what_to_do, meanwhile, at: self.millis() });

@@ -32,7 +32,7 @@ pub(super) fn componentize(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         .validate(true)
         .module(&module)
         .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| LoadError::Contract { reason: crate::rpc::cut(&format!("{error:#}"), 2_000).to_owned() })
+        .map_err(|error| LoadError::Contract { reason: crate::plain::plain(&format!("{error:#}"), 2_000) })
 }
 
 /// A core module without its description of itself, and the names that decide its world.
@@ -103,7 +103,7 @@ impl<'m> Core<'m> {
                 _ if world.starter && wasi::offers(import) => {
                     return Err(LoadError::StarterWithWasi((*import).to_owned()));
                 }
-                _ => return Err(LoadError::Import(crate::rpc::cut(import, 256).to_owned())),
+                _ => return Err(LoadError::Import(crate::plain::plain(import, 256))),
             }
         }
         if has_tracer { Ok(world) } else { Err(LoadError::NoTracer) }

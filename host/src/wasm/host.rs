@@ -13,10 +13,16 @@ use super::wasi::Wasi;
 use crate::collect::{Moments, View};
 use crate::metrics::Stage;
 use crate::outbox::{Outbox, Parcel, Refusal, Refused};
+use crate::plain::plain;
 use crate::rpc::{Level, TraceContext};
 
 /// Bytes of state that a guest may save.
 const MAX_STATE_BYTES: usize = 1 << 20;
+/// Bytes of what an engine's error says, and of a guest's last words in a message. A panic with its place has some
+/// hundreds; more would fill the operator's page with one tracer.
+const MAX_REASON_BYTES: usize = 1 << 10;
+/// Bytes of a function's name in a message. Names of generic Rust functions are longer; their beginning says enough.
+const MAX_FUNCTION_BYTES: usize = 200;
 const MIN_PERIOD: u32 = 50;
 const MAX_PERIOD: u32 = 60_000;
 
@@ -269,17 +275,19 @@ impl Host {
             return CallError::OutOfTime { function, limit: self.limits.start };
         }
         let mut reason = match error.downcast_ref::<wasmtime::Trap>() {
+        // A component's error may repeat what the guest has named.
             Some(trap) => trap.to_string(),
-            None => format!("{:#}", error.root_cause()),
+            None => plain(&format!("{:#}", error.root_cause()), MAX_REASON_BYTES),
         };
         if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>()
             && let Some(name) = backtrace.frames().iter().find_map(wasmtime::FrameInfo::func_name)
         {
-            reason.push_str(&format!(" (in {})", crate::rpc::cut(name, 200)));
+            // The name section of a module can hold any text.
+            reason.push_str(&format!(" (in {})", plain(name, MAX_FUNCTION_BYTES)));
         }
         self.wasi.flush_lines(&mut self.log);
         if let Some(words) = self.log.last_words() {
-            reason.push_str(&format!("; its last words: {words}"));
+            reason.push_str(&format!("; its last words: {}", plain(words, MAX_REASON_BYTES)));
         }
         match self.limiter.refused() {
             Some(what) => CallError::OutOfMemory { what, function, reason },

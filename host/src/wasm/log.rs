@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::rpc::cut;
+use crate::plain::plain;
 
-/// Bytes of one line.
+/// Bytes of one line as it is logged: of what it is after it was escaped.
 const MAX_LINE_BYTES: usize = 4 << 10;
 /// Lines at once; then one more per `LINE_EVERY`. A tracer that logs every call must not fill the host's disk.
 const BURST: f64 = 100.0;
@@ -31,7 +31,7 @@ impl Log {
         Self { lines: Vec::new(), dropped: 0, tokens: BURST, filled: Instant::now() }
     }
 
-    /// Stages a line, cut and escaped, or counts it as dropped.
+    /// Stages a line, escaped and cut, or counts it as dropped.
     pub(super) fn write(&mut self, severity: u8, message: &str) {
         let now = Instant::now();
         let earned = now.duration_since(self.filled).as_secs_f64() / LINE_EVERY.as_secs_f64();
@@ -42,14 +42,7 @@ impl Log {
             return;
         }
         self.tokens -= 1.0;
-        let message = cut(message, MAX_LINE_BYTES)
-            .chars()
-            .flat_map(|c| {
-                let escape = c.is_control() && c != '\t';
-                escape.then(|| c.escape_default()).into_iter().flatten().chain((!escape).then_some(c))
-            })
-            .collect();
-        self.lines.push(Line { severity, message });
+        self.lines.push(Line { severity, message: plain(message, MAX_LINE_BYTES) });
     }
 
     /// The last staged line that reports an error: what a guest says before it traps.
@@ -84,11 +77,16 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_cut_and_escaped() {
+    fn a_line_is_escaped_and_cut() {
         let mut log = Log::new();
-        log.write(5, "a\u{1b}[31m\nb");
-        log.write(3, &"x".repeat(10_000));
-        assert_eq!(log.last_words(), Some("a\\u{1b}[31m\\nb"));
-        assert_eq!(log.take().0[1].message.len(), 4096);
+        log.write(5, "a\u{1b}[31m\nb\u{2028}c");
+        assert_eq!(log.last_words(), Some("a\\u{1b}[31m\\nb\\u{2028}c"));
+        for text in ["x".repeat(10_000), "\0".repeat(60_000), "\u{202e}".repeat(4_000)] {
+            log.write(3, &text);
+        }
+        let (lines, _) = log.take();
+        for line in &lines[1..] {
+            assert!((4_000..=4_096).contains(&line.message.len()), "{}", line.message.len());
+        }
     }
 }

@@ -178,7 +178,7 @@ fn ready(engine: &Engine, bytes: &[u8]) -> Result<(v0_1_draft::Ready, Component)
 }
 
 fn message(error: &wasmtime::Error) -> String {
-    crate::rpc::cut(&format!("{error:#}"), 2_000).to_owned()
+    crate::plain::plain(&format!("{error:#}"), 2_000)
 }
 
 /// Says by name what does not fit, before the linker says it by type.

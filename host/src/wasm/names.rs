@@ -65,7 +65,7 @@ impl Interfaces {
 
 fn keep(names: &mut BTreeSet<String>, name: &str) {
     if names.len() < MAX_NAMES {
-        names.insert(crate::rpc::cut(name, MAX_NAME_BYTES).to_owned());
+        names.insert(crate::plain::plain(name, MAX_NAME_BYTES));
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::{complains, said};
-use crate::guests::{INIT_REFUSES, QUIET, Wat};
+use crate::guests::{INIT_REFUSES, PLAIN, QUIET, Wat, speaker};
 
 /// A plugin dir with these files.
 fn plugins(files: &[(&str, &[u8])]) -> TempDir {
@@ -80,6 +80,25 @@ fn what_a_service_refuses_is_refused_with_the_same_words() {
     for (module, manifest, words) in table {
         refused(module, manifest, words);
     }
+}
+
+#[test]
+fn what_a_guest_or_a_file_says_moves_no_cursor_and_makes_no_line() {
+    let folder = plugins(&[("bad.wasm", &speaker("(call $refuses)", "")), ("said.wasm", &speaker("", ""))]);
+    let hostile = "so\u{1b}[31m\u{202e}\n.wasm";
+    fs::write(folder.path().join(hostile), QUIET.component()).expect("written");
+    fs::write(folder.path().join("said.toml"), "\"a\\u001b\\u2028\\nb\" = 1\n").expect("written");
+    for file in ["bad.wasm", "said.wasm", ".", hostile] {
+        for args in [&["check", file][..], &["check", "--json", file]] {
+            let said = said(folder.path(), args);
+            let text = format!("{}{}", said.out, said.err);
+            let plain = |c: char| c == '\n' || !c.is_control() && !matches!(c, '\u{202e}' | '\u{2028}' | '\u{200b}');
+            assert!(text.chars().all(plain), "{args:?}: {text:?}");
+            assert!(!text.contains("\n2026-11-30"), "{args:?}: {text}");
+        }
+    }
+    let message = report(folder.path(), "bad.wasm", 1)["error"]["message"].to_string();
+    assert!(message.contains(&PLAIN.replace('\\', "\\\\").replace('"', "\\\"")), "{message}");
 }
 
 #[test]

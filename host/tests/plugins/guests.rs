@@ -129,6 +129,25 @@ impl Wat {
     }
 }
 
+/// A second line that looks like one of the log, a terminal's colours, text turned round, Unicode's end of a line, C1's next
+/// line, and a character without a width.
+pub(crate) const HOSTILE: &str =
+    "so\n2026-11-30T00:00:00Z INFO live tracer=\"forged\" \u{1b}[31mred\u{202e}\u{2028}\u{85}\u{200b}end";
+/// What becomes of its parts.
+pub(crate) const PLAIN: &str =
+    "so\\n2026-11-30T00:00:00Z INFO live tracer=\"forged\" \\u{1b}[31mred\\u{202e}\\u{2028}\\u{85}\\u{200b}end";
+
+/// The tracer that speaks HOSTILE, as the bodies of its functions have it.
+pub(crate) fn speaker(init: &str, finish: &str) -> Vec<u8> {
+    let text: String = HOSTILE.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    let wat = include_str!("speaker.wat")
+        .replace("TEXT", &text)
+        .replace("LENGTH", &HOSTILE.len().to_string())
+        .replace("INIT", init)
+        .replace("FINISH", finish);
+    wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}"))
+}
+
 /// A guest that was built beforehand (`cargo xtask test` does that and says where). None, and a line that says so, if
 /// it was not; under `HOTTAP_TEST_REAL=1` that is a failure.
 pub(crate) fn built(test: &str, name: &str) -> Option<Vec<u8>> {

@@ -46,3 +46,4 @@ mod starts;
 mod stream;
 mod streams;
 mod victoria_metrics;
+mod texts;

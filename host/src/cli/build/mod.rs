@@ -196,7 +196,7 @@ impl Builder<'_> {
             Placed::New => "built",
             Placed::Same => "unchanged",
         };
-        self.screen.say(&format!("{} in {:.2} s", self.screen.paint(Tone::Good, word), took.as_secs_f64()));
+        self.screen.say_with(Tone::Good, word, &format!("in {:.2} s", took.as_secs_f64()));
         if placed == Placed::New || !self.args.watch {
             let (size, sha256) = (human_bytes(bytes.len() as u64), hex(&Sha256::digest(&bytes)));
             let mut out = std::io::stdout().lock();

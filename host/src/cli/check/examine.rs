@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::report::{Destination, Logged, Problem, Report};
 use super::subject::{NoPlugin, Plugin, Subject};
 use crate::cli::Verdict;
+use crate::plain;
 use crate::plugin::{Access, Files, Generation, Given, Operator, Refusal, hex};
 use crate::wasm::{Engines, Guest, Identity, Interfaces, Line, Trial};
 
@@ -27,7 +28,8 @@ pub(super) fn examine(subject: &Subject, bench: &Bench) -> (Verdict, Report) {
             Ok(()) => (Verdict::Good, None),
             Err(refusal) => {
                 let verdict = if matches!(refusal, Refusal::Read { .. }) { Verdict::Unreadable } else { Verdict::Bad };
-                (verdict, Some(Problem { message: refusal.to_string(), advice: refusal.what_to_do() }))
+                let (message, advice) = (plain::message(&refusal.to_string()), plain::message(&refusal.what_to_do()));
+                (verdict, Some(Problem { message, advice }))
             }
         },
         Err(NoPlugin::PassedOver(message)) => {
@@ -103,7 +105,7 @@ fn access(generation: &Generation, sent_to: Vec<String>, bench: &Bench) -> Vec<D
         // What a trusted manifest defines counts as soon as its tracer is live, unless the operator has another one.
         let own = access == Access::Undefined && manifest.defines.contains_key(&name);
         let access = if own { Access::Granted } else { access };
-        Destination { name, access: (bench.configured || own).then_some(access) }
+        Destination { name: plain::message(&name), access: (bench.configured || own).then_some(access) }
     };
     known.into_iter().map(destination).collect()
 }
@@ -125,5 +127,5 @@ fn milliseconds(since: Instant) -> f64 {
 }
 
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    plain::path(path)
 }

@@ -7,9 +7,10 @@ use serde::Serialize;
 use crate::cli::Verdict;
 use crate::cli::screen::{Screen, Tone, human_bytes};
 use crate::metrics::Defined;
+use crate::plain;
 use crate::plugin::Access;
 
-/// What was found out of one file. The keys are a promise to scripts: they are always there, null where nothing is
+/// What was found out of one file. Every text in it is one plain line. The keys are a promise to scripts: they are always there, null where nothing is
 /// known, and none changes its meaning.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
@@ -77,10 +78,10 @@ impl Report {
     /// The verdict, and below it what is known.
     pub(super) fn print(&self, to: &mut impl Write, screen: Screen) -> io::Result<()> {
         let tone = if self.error.is_none() { Tone::Good } else { Tone::Bad };
-        writeln!(to, "{}  {}", screen.paint(tone, self.verdict), self.path)?;
+        writeln!(to, "{}  {}", screen.paint(tone, self.verdict), plain::message(&self.path))?;
         let mut fact = |key: &str, value: &str| {
             let key = screen.paint(Tone::Quiet, &format!("{key:<12}"));
-            writeln!(to, "  {key} {value}")
+            writeln!(to, "  {key} {}", plain::message(value))
         };
         if let Some(problem) = &self.error {
             fact("why", &problem.message)?;

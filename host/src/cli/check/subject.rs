@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::plain;
 use crate::plugin::{MAX_NAME_BYTES, Name, scan};
 
 /// A plugin to look at, or why there is none.
@@ -63,9 +64,9 @@ pub(super) fn subjects(path: &Path) -> anyhow::Result<Vec<Subject>> {
     };
     match fs::metadata(&module) {
         Ok(metadata) if metadata.is_file() => Ok(vec![module_at(module)]),
-        Ok(_) => Ok(unreadable(format!("{} is not a file", module.display()), "give a module")),
+        Ok(_) => Ok(unreadable(format!("{} is not a file", plain::path(&module)), "give a module")),
         Err(_) => {
-            let message = format!("there is no {} beside it", module.display());
+            let message = format!("there is no {} beside it", plain::path(&module));
             Ok(unreadable(message, "a manifest counts for nothing without its module: build it with `hottap build`"))
         }
     }
@@ -73,7 +74,7 @@ pub(super) fn subjects(path: &Path) -> anyhow::Result<Vec<Subject>> {
 
 /// Everything in a plugin dir that is called a module.
 fn directory(folder: &Path) -> anyhow::Result<Vec<Subject>> {
-    let read = || format!("cannot read {}", folder.display());
+    let read = || format!("cannot read {}", plain::path(folder));
     let found = scan(folder).with_context(read)?;
     let mut paths: BTreeSet<PathBuf> = found.keys().map(|name| folder.join(format!("{name}.wasm"))).collect();
     for entry in fs::read_dir(folder).with_context(read)?.take(MAX_ENTRIES) {

@@ -117,6 +117,6 @@ fn join_or_leave_workspace(folder: &Path) -> anyhow::Result<()> {
 fn report(name: &TracerName) {
     let screen = Screen::stderr();
     let name = &name.package;
-    screen.say(&format!("{} {name}/ with a tracer, its test and its manifest", screen.paint(Tone::Good, "made")));
+    screen.say_with(Tone::Good, "made", &format!("{name}/ with a tracer, its test and its manifest"));
     screen.say(&format!("next: cd {name} && cargo test && hottap build"));
 }

@@ -5,6 +5,8 @@ use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::plain;
+
 /// The least time between two lines that say that there is trouble. While it comes and goes the time doubles, up to the most.
 const LEAST: Duration = Duration::from_secs(60);
 const MOST: Duration = Duration::from_secs(3_600);
@@ -75,7 +77,7 @@ impl Trouble {
             tracing::warn!(
                 what = self.what,
                 collector = self.collector,
-                reason = %reason,
+                reason = plain::message(&reason.to_string()),
                 "not all that is sent to the OpenTelemetry collector arrives; RPCs go on, what is lost is counted, and it is \
                  tried on: nothing more is said until it does"
             );
@@ -88,7 +90,7 @@ impl Trouble {
             tracing::warn!(
                 what = self.what,
                 collector = self.collector,
-                words,
+                words = plain::message(words),
                 "the OpenTelemetry collector takes what is sent, and warns; look at its documentation for these words"
             );
         }

@@ -11,6 +11,7 @@ use crate::config::Definition;
 use crate::outbox::account::DropReason;
 use crate::outbox::parcel::Payload;
 use crate::outbox::state::{Fault, Problem};
+use crate::plain;
 
 /// Trouble that comes and goes is logged once in this time: a server that answers now this, now that, must not fill the
 /// log. What happens in between is in the counts.
@@ -135,6 +136,8 @@ impl Destination {
     /// What happened and what it means are seen as one.
     fn trouble(&self, standing: Standing, fault: Fault, change: impl FnOnce(&mut Inner)) {
         let Fault { message, what_to_do } = fault;
+        // Servers and the operator's paths have their words in it.
+        let message = plain::message(&message);
         let tell = self.change(|inner| {
             change(inner);
             if inner.removed.is_some() {

@@ -16,6 +16,7 @@ use super::limits::Limits;
 use super::starter::Starter;
 use crate::collect::{Moments, View};
 use crate::metrics::Stage;
+use crate::plain::plain;
 use start::Starting;
 pub(super) use start::start_export;
 use streams::Progress;
@@ -141,7 +142,7 @@ impl Ready {
             plugin.hottap_tracer_tracer().call_init(&mut store, role, &surroundings.config, identity, surroundings.now);
         match answer {
             Ok(Ok(())) => Ok((store, plugin, found)),
-            Ok(Err(refusal)) => Err(CallError::Init(crate::rpc::cut(&refusal, MAX_REFUSAL_BYTES).to_owned())),
+            Ok(Err(refusal)) => Err(CallError::Init(plain(&refusal, MAX_REFUSAL_BYTES))),
             Err(error) => Err(store.data_mut().explain(&error)),
         }
     }
