@@ -117,7 +117,7 @@ Examples:
 With --json, one object a line for each file, always with the same keys; null is not known:
   path, name, verdict (ok, refused, unreadable), error {message, advice}, manifest, enabled,
   generation, sha256, bytes, imports, exports, starter, streams, level, period_ms, compile_ms, trial_ms,
-  memory_bytes, metrics [{name, kind, unit, labels}], metric_errors,
+  memory_bytes, metrics [{name, kind, unit, labels}], metric_errors, refused_metrics [{message, advice}],
   destinations [{name, access (granted, not_granted, undefined)}], log [{severity, message}]
 
 Exit codes: 0 all good, 1 one was refused, 2 a file cannot be read or the usage is wrong.")]

@@ -55,11 +55,6 @@ impl Families for Writer {
 }
 
 impl Writer {
-    /// The families that were begun, with their kinds.
-    pub(super) fn begun(&self) -> impl Iterator<Item = (&str, Kind)> {
-        self.families.values().map(|family| (family.name.as_str(), family.kind))
-    }
-
     /// The page. Families without a sample are left out; of series with the same labels the first stays.
     pub(crate) fn finish(self) -> String {
         let bytes: usize = self.families.values().map(Family::bytes).sum();

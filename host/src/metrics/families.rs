@@ -1,10 +1,7 @@
-//! Which family each tracer's metric stands in on the page, and the page itself; values are the registry's.
-
-use std::collections::{HashMap, HashSet};
+//! The page of all tracers' metrics for Prometheus; values are the registry's.
 
 use super::exposition::Writer;
-use super::instrument::{Definition, Kind};
-use super::names;
+use super::instrument::Kind;
 use super::registry::{Owner, Registry};
 use super::series::label_values;
 use super::sink::{Families, Samples};
@@ -13,18 +10,15 @@ use super::snapshot::{MetricValues, Snapshot};
 impl Registry {
     /// Writes all committed series, and what the host knows of them: how many there are, and what tracers did wrong.
     ///
-    /// Of one tracer's commit a page has everything or nothing. Tracers whose metrics have the same name in Prometheus
-    /// share a family if kind and unit are the same; otherwise the later one by name gets a family with the tracer's
-    /// name in it, so that the page is always valid.
+    /// Of one tracer's commit a page has everything or nothing. Metrics of several tracers share a family if their
+    /// definitions agree; others are refused when they are defined, so the page is always valid. The family's help text is
+    /// that of the tracer that was live first.
     pub(crate) fn write(&self, writer: &mut Writer, now_ms: u64) {
-        let owners = self.swept(now_ms);
-        let mut claims = Claims::of(writer);
-        for owner in &owners {
-            let tracer = &*owner.tracer;
+        for owner in &self.swept(now_ms) {
             let shown = Snapshot::of(owner);
             owner.write_known(shown.series, writer);
             for metric in &shown.metrics {
-                metric.write(writer, &mut claims, tracer);
+                metric.write(writer, &owner.tracer);
             }
         }
     }
@@ -49,9 +43,8 @@ impl Owner {
 }
 
 impl MetricValues {
-    fn write(&self, writer: &mut Writer, claims: &mut Claims, tracer: &str) {
+    fn write(&self, writer: &mut Writer, tracer: &str) {
         let definition = &*self.definition;
-        let name = claims.claim(tracer, definition);
         let made_up;
         let help = if definition.help.is_empty() {
             // Readers of the page expect some text; the name as the tracer gave it is the most that is known.
@@ -63,7 +56,7 @@ impl MetricValues {
         } else {
             &definition.help
         };
-        let family = writer.family(&name, definition.kind, help);
+        let family = writer.family(&definition.page, definition.kind, help);
         for series in self.series() {
             let overflow = series.labels.is_none().then_some(("otel_metric_overflow", "true"));
             let values = label_values(series.labels.unwrap_or_default());
@@ -77,168 +70,189 @@ impl MetricValues {
     }
 }
 
-/// Whose each name on a page is: a family's own, and those of a histogram's lines.
-#[derive(Debug, Default)]
-struct Claims {
-    /// Sample names that are taken.
-    taken: HashSet<String>,
-    families: HashMap<String, Shared>,
-}
-
-/// A family of tracers' metrics.
-#[derive(Debug)]
-struct Shared {
-    kind: Kind,
-    unit: Box<str>,
-    /// The tracer that came last. They come by name, so one that comes twice is this one.
-    tracer: Box<str>,
-}
-
-impl Claims {
-    /// Begins with the families that the host has written already, which nobody else gets.
-    fn of(writer: &Writer) -> Self {
-        let mut claims = Self::default();
-        for (name, kind) in writer.begun() {
-            claims.take(name, kind);
-        }
-        claims
-    }
-
-    /// The family for a tracer's metric; tracers come by name.
-    ///
-    /// The name as it is; else with the tracer's name behind it; else with a number behind that.
-    fn claim(&mut self, tracer: &str, definition: &Definition) -> String {
-        let part = names::part(tracer);
-        let mut name = definition.family.with_suffix("");
-        for attempt in 1_usize.. {
-            if let Some(shared) = self.families.get_mut(&name)
-                && shared.kind == definition.kind
-                && shared.unit == definition.unit
-                && &*shared.tracer != tracer
-            {
-                shared.tracer = tracer.into();
-                return name;
-            }
-            if !sample_names(&name, definition.kind).any(|name| self.taken.contains(&name)) {
-                break;
-            }
-            name = match attempt {
-                1 if !part.is_empty() => definition.family.with_suffix(&part),
-                _ => definition.family.with_suffix(format!("{part}_{}", attempt.max(2)).trim_start_matches('_')),
-            };
-        }
-        self.take(&name, definition.kind);
-        let shared = Shared { kind: definition.kind, unit: definition.unit.clone(), tracer: tracer.into() };
-        self.families.insert(name.clone(), shared);
-        name
-    }
-
-    fn take(&mut self, name: &str, kind: Kind) {
-        self.taken.extend(sample_names(name, kind));
-    }
-}
-
-/// The names that must be free for a family. A histogram takes its lines' names and its own.
-fn sample_names(name: &str, kind: Kind) -> impl Iterator<Item = String> {
-    let suffixes: &[&str] = match kind {
-        Kind::Counter | Kind::Gauge => &[""],
-        Kind::Histogram => &["", "_bucket", "_sum", "_count"],
-    };
-    suffixes.iter().map(move |suffix| format!("{name}{suffix}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::sync::Arc;
 
     use super::*;
     use crate::metrics::{RegistryLimits, SeriesLimits, Stage, strict};
 
     const GAUGE: (Kind, &str) = (Kind::Gauge, "");
+    const COUNTER: (Kind, &str) = (Kind::Counter, "");
+    const HISTOGRAM: (Kind, &str) = (Kind::Histogram, "");
 
-    /// Gives each tracer one series per metric with the value 1 (a histogram: one observation), and reads the page.
-    #[track_caller]
-    fn page(metrics: &[(&str, &str, (Kind, &str))]) -> strict::Page {
-        let registry = Arc::new(Registry::new(RegistryLimits::default()));
-        for &(tracer, name, (kind, unit)) in metrics {
-            let mut stage = Stage::new(Arc::clone(&registry), tracer.into(), SeriesLimits::default());
-            let of = match kind {
-                Kind::Counter => stage.counter(name, unit, "", &[""; 0]),
-                Kind::Gauge => stage.gauge(name, unit, "", &[""; 0]),
-                Kind::Histogram => stage.histogram(name, unit, "", &[""; 0], &[1.0]),
-            };
-            let series = stage.series_of(of, &[""; 0]);
-            match kind {
-                Kind::Histogram => stage.merge(series, &[1, 0], 0.5),
-                Kind::Counter | Kind::Gauge => stage.add(&[series], &[1.0]),
-            }
-            stage.commit(1);
-            assert_eq!(registry.usage(tracer).map(|usage| usage.errors), Some(Vec::new()));
+    /// One instance of a tracer.
+    fn stage(registry: &Arc<Registry>, tracer: &str) -> Stage {
+        Stage::new(Arc::clone(registry), tracer.into(), SeriesLimits::default())
+    }
+
+    /// Defines a metric without labels, and commits one series of it with the value 1 (a histogram: one observation).
+    /// False if it was refused.
+    fn commit(stage: &mut Stage, name: &str, (kind, unit): (Kind, &str), now: u64) -> bool {
+        let of = match kind {
+            Kind::Counter => stage.counter(name, unit, "", &[""; 0]),
+            Kind::Gauge => stage.gauge(name, unit, "", &[""; 0]),
+            Kind::Histogram => stage.histogram(name, unit, "", &[""; 0], &[1.0]),
+        };
+        let series = stage.series_of(of, &[""; 0]);
+        match kind {
+            Kind::Histogram => stage.merge(series, &[1, 0], 0.5),
+            Kind::Counter | Kind::Gauge => stage.add(&[series], &[1.0]),
         }
+        stage.commit(now);
+        of != 0
+    }
+
+    #[track_caller]
+    fn read(registry: &Registry, now: u64) -> strict::Page {
         let mut writer = Writer::default();
-        registry.write(&mut writer, 2);
+        registry.write(&mut writer, now);
         strict::parse(&writer.finish())
     }
 
+    /// Lets tracers define metrics in this order, and reads the page.
+    #[track_caller]
+    fn page(metrics: &[(&str, &str, (Kind, &str))]) -> strict::Page {
+        let registry = Arc::new(Registry::new(RegistryLimits::default()));
+        for &(tracer, name, of) in metrics {
+            assert!(commit(&mut stage(&registry, tracer), name, of, 1), "{name}");
+        }
+        read(&registry, 2)
+    }
+
     #[test]
-    fn metrics_that_share_a_name_share_a_family_only_if_they_agree() {
-        let histogram = (Kind::Histogram, "");
-        for (metrics, expected, reason) in [
-            (&[("b", "x", GAUGE), ("a", "x", GAUGE)][..], &[("x", "a"), ("x", "b")][..], "one kind and unit"),
-            (&[("b", "x", (Kind::Gauge, "{call}")), ("a", "x", GAUGE)], &[("x", "a"), ("x_b", "b")], "other units"),
-            (
-                &[("b", "x", (Kind::Counter, "")), ("a", "x.total", GAUGE)],
-                &[("x_total", "a"), ("x_b_total", "b")],
-                "kinds",
-            ),
-            (&[("a", "x.y", GAUGE), ("a", "x_y", GAUGE)], &[("x_y", "a"), ("x_y_a", "a")], "one tracer, one name"),
-            (
-                &[("a", "x.y", GAUGE), ("a", "x/y", GAUGE), ("a", "x_y", GAUGE)],
-                &[("x_y", "a"), ("x_y_a", "a"), ("x_y_a_2", "a")],
-                "one tracer, one name, three times",
-            ),
-            (
-                &[("a", "x", histogram), ("b", "x.sum", GAUGE)],
-                &[("x_sum", "a"), ("x_sum_b", "b")],
-                "a histogram's line",
-            ),
-            (&[("a", "x.count", GAUGE), ("b", "x", histogram)], &[("x_count", "a"), ("x_b_count", "b")], "and back"),
-            (
-                &[("a", "x", GAUGE), ("日", "x", histogram)],
-                &[("x", "a"), ("x_2_sum", "日")],
-                "a tracer without letters",
-            ),
-            (
-                &[("a.b", "x", GAUGE), ("a-b", "x", histogram)],
-                &[("x_sum", "a-b"), ("x_a_b", "a.b")],
-                "by tracers' names",
-            ),
+    fn the_tracer_that_was_live_first_keeps_a_name() {
+        for (first, second, expected, reason) in [
+            (("x", GAUGE), ("x", GAUGE), &["x", "x"][..], "the same is shared"),
+            (("x.y", GAUGE), ("x_y", GAUGE), &["x_y", "x_y"], "so is one family under two names"),
+            (("x", GAUGE), ("x", (Kind::Gauge, "{call}")), &["x", "x"], "an annotation is no unit"),
+            (("x", COUNTER), ("x.total", GAUGE), &["x_total"], "one name of two kinds"),
+            (("x.total", GAUGE), ("x", COUNTER), &["x_total"], "and the other way round"),
+            (("x", GAUGE), ("x", COUNTER), &["x"], "one name of two kinds, which become two names on the page"),
+            (("x", HISTOGRAM), ("x.sum", GAUGE), &["x_sum"], "a histogram's line"),
+            (("x.count", GAUGE), ("x", HISTOGRAM), &["x_count"], "and the other way round"),
         ] {
-            let page = page(metrics);
-            for (name, tracer) in expected {
+            // The first is the last by name.
+            let registry = Arc::new(Registry::new(RegistryLimits::default()));
+            let (mut b, mut a) = (stage(&registry, "b"), stage(&registry, "a"));
+            assert!(commit(&mut b, first.0, first.1, 1), "{reason}");
+            let shared = expected.len() == 2;
+            assert_eq!(commit(&mut a, second.0, second.1, 1), shared, "{reason}");
+            let page = read(&registry, 2);
+            let owners: Vec<_> = expected.iter().zip(["b", "a"]).collect();
+            for (name, tracer) in &owners {
                 assert!(page.value(name, &[("tracer", tracer)]).is_some(), "{reason}: {name} of {tracer}\n{page:?}");
             }
+            let of_a = page.samples().filter(|(name, labels, _)| {
+                !name.starts_with("hottap_") && labels.iter().any(|(key, value)| key == "tracer" && value == "a")
+            });
+            assert_eq!(of_a.count(), usize::from(shared), "{reason}\n{page:?}");
+            if !shared {
+                let refused = registry.usage("a").expect("known");
+                assert_eq!(refused.errors, [("taken", 1), ("refused", 1)], "{reason}");
+                let message = &refused.refused[0].message;
+                assert!(message.contains(second.0) && message.contains("the tracer b was live before"), "{message}");
+                let labels = [("tracer", "a"), ("reason", "taken")];
+                assert_eq!(page.value("hottap_tracer_metric_errors_total", &labels), Some(1.0));
+            }
+            assert_eq!(registry.usage("b").map(|usage| usage.errors), Some(Vec::new()), "{reason}");
         }
     }
 
     #[test]
-    fn the_hosts_families_are_nobody_elses() {
+    fn one_tracer_has_a_name_once() {
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
-        let mut stage = Stage::new(Arc::clone(&registry), "a".into(), SeriesLimits::default());
-        assert_eq!(stage.gauge("hottap.tracer.series", "", "", &[""; 0]), 0);
-        let of = stage.gauge("process.memory", "", "", &[""; 0]);
-        let series = stage.series_of(of, &[""; 0]);
-        stage.set(&[series], &[5.0]);
-        stage.commit(1);
-        let mut writer = Writer::default();
-        writer.family("process_memory", Kind::Gauge, "the host's").sample([], 7.0);
-        registry.write(&mut writer, 2);
-        let page = strict::parse(&writer.finish());
-        assert_eq!(page.value("process_memory", &[]), Some(7.0));
-        assert_eq!(page.value("process_memory_a", &[("tracer", "a")]), Some(5.0));
-        assert_eq!(page.value("hottap_tracer_series", &[("tracer", "a")]), Some(1.0));
-        let refused = [("tracer", "a"), ("reason", "reserved")];
-        assert_eq!(page.value("hottap_tracer_metric_errors_total", &refused), Some(1.0));
+        let mut a = stage(&registry, "a");
+        for (name, of, fits) in [
+            ("x.y", GAUGE, true),
+            ("x_y", GAUGE, false),
+            ("x", (Kind::Histogram, "y"), false),
+            ("x/y", COUNTER, true),
+            ("x.y.total", GAUGE, false),
+        ] {
+            assert_eq!(commit(&mut a, name, of, 1), fits, "{name}");
+        }
+        let page = read(&registry, 2);
+        assert!(
+            page.value("x_y", &[("tracer", "a")]).is_some() && page.value("x_y_total", &[("tracer", "a")]).is_some()
+        );
+        let refused = registry.usage("a").expect("known").refused;
+        assert!(refused.iter().any(|refused| refused.message.contains("its metric x.y has that")), "{refused:?}");
+    }
+
+    #[test]
+    fn a_name_is_kept_across_instances_and_while_there_are_series_of_it() {
+        let limits = RegistryLimits::default();
+        let idle = limits.idle.as_millis() as u64;
+        let registry = Arc::new(Registry::new(limits));
+        let mut first = stage(&registry, "first");
+        assert!(commit(&mut first, "x", GAUGE, 1));
+        let mut other = stage(&registry, "a");
+        drop(first);
+        assert!(!commit(&mut other, "x", COUNTER, 1), "its instance trapped");
+        let mut next = stage(&registry, "first");
+        assert!(commit(&mut next, "x", COUNTER, 1), "a swap may define its own otherwise");
+        assert!(commit(&mut other, "x", COUNTER, 1), "which is what the other one has");
+        assert_eq!(registry.usage("a").expect("known").refused, [], "it is defined now");
+        assert!(!commit(&mut next, "x", GAUGE, 1), "both have it");
+        drop(next);
+        drop(other);
+        let mut third = stage(&registry, "third");
+        assert!(!commit(&mut third, "x", GAUGE, 2), "series of both are there");
+        read(&registry, idle + 10);
+        assert!(commit(&mut third, "x", GAUGE, idle + 11), "nothing is left of the others");
+        assert_eq!(read(&registry, idle + 12).value("x", &[("tracer", "third")]), Some(1.0));
+    }
+
+    #[test]
+    fn names_of_former_instances_make_room_for_the_next_ones() {
+        let registry = Arc::new(Registry::new(RegistryLimits::default()));
+        let mut old = stage(&registry, "a");
+        assert!(commit(&mut old, "x.sum", GAUGE, 1) && commit(&mut old, "y", GAUGE, 1));
+        let mut new = stage(&registry, "a");
+        assert!(commit(&mut new, "x", HISTOGRAM, 2));
+        let page = read(&registry, 3);
+        assert_eq!(page.value("x_sum", &[("tracer", "a")]), Some(0.5));
+        assert_eq!(page.value("y", &[("tracer", "a")]), Some(1.0), "it is in nobody's way");
+        assert_eq!(page.value("hottap_tracer_series", &[("tracer", "a")]), Some(2.0));
+    }
+
+    #[test]
+    fn names_of_the_conventions_and_the_hosts_own_are_refused() {
+        let registry = Arc::new(Registry::new(RegistryLimits::default()));
+        let mut thief = stage(&registry, "a");
+        assert!(!commit(&mut thief, "rpc.client.call.duration", (Kind::Gauge, "s"), 1));
+        assert!(!commit(&mut thief, "hottap.tracer.series", GAUGE, 1));
+        let mut red = stage(&registry, "red-metrics");
+        assert!(commit(&mut red, "rpc.client.call.duration", (Kind::Histogram, "s"), 1));
+        let page = read(&registry, 2);
+        let count = page.value("rpc_client_call_duration_seconds_count", &[("tracer", "red-metrics")]);
+        assert_eq!(count, Some(1.0));
+        for (reason, times) in [("convention", 1.0), ("reserved", 1.0), ("refused", 2.0)] {
+            let labels = [("tracer", "a"), ("reason", reason)];
+            assert_eq!(page.value("hottap_tracer_metric_errors_total", &labels), Some(times), "{reason}");
+        }
+        let refused = registry.usage("a").expect("known").refused;
+        assert!(
+            refused[1].message.contains("define it as a histogram in s, and the tracer as a gauge in s"),
+            "{refused:?}"
+        );
+        assert!(refused[0].message.contains("the host's own"), "{refused:?}");
+    }
+
+    #[test]
+    fn the_help_text_is_that_of_the_tracer_that_was_live_first() {
+        let registry = Arc::new(Registry::new(RegistryLimits::default()));
+        for (tracer, help) in [("z", "Orders."), ("a", "Send money to me.")] {
+            let mut stage = stage(&registry, tracer);
+            let of = stage.counter("orders", "", help, &[""; 0]);
+            let series = stage.series_of(of, &[""; 0]);
+            stage.add(&[series], &[1.0]);
+            stage.commit(1);
+        }
+        let page = read(&registry, 2);
+        assert_eq!(page.families.get("orders_total").map(|family| family.help.as_str()), Some("Orders."));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a metric is: its definition as a tracer gives it, checked against bounds; not its values.
 
+use super::claims::Claim;
 use super::misuse::Misuse;
 use super::names::{self, FamilyName};
 use super::series::LabelValues;
@@ -51,7 +52,11 @@ pub(super) struct Definition {
     pub(super) labels: Box<[Box<str>]>,
     /// Inclusive upper bounds; empty unless it is a histogram.
     pub(super) bounds: Box<[f64]>,
-    pub(super) family: FamilyName,
+    /// The name of its family on Prometheus' page.
+    pub(super) page: Box<str>,
+    /// Holds its names for its tracer, for as long as an instance or a committed series has this definition; none before
+    /// it is claimed.
+    pub(super) claim: Option<Claim>,
 }
 
 /// A metric as it is shown to those who try a tracer out: in the tracer's own words.
@@ -107,7 +112,8 @@ impl Definition {
             keys: keys.iter().map(|key| key.as_ref().into()).collect(),
             labels,
             bounds: bounds.into(),
-            family,
+            page: family.to_string().into(),
+            claim: None,
         })
     }
 
@@ -118,6 +124,11 @@ impl Definition {
             && self.unit == other.unit
             && self.keys == other.keys
             && self.bounds == other.bounds
+    }
+
+    /// Returns true if a page would have a name of both twice.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        names::overlap((&self.page, self.kind), (&other.page, other.kind))
     }
 
     /// How many buckets a series has: one per bound and one for what is above the last; none unless a histogram.
@@ -143,8 +154,13 @@ impl Definition {
     /// Bytes on the heap, about.
     pub(super) fn bytes(&self) -> usize {
         let keys: usize = self.keys.iter().chain(&self.labels).map(|key| key.len() + size_of::<Box<str>>()).sum();
-        // The name stands here twice: as given and as a family's.
-        size_of::<Self>() + 2 * self.name.len() + self.unit.len() + self.help.len() + keys + 8 * self.bounds.len()
+        // The name stands here twice, as given and as a family's; and in a claim with each of its lines.
+        size_of::<Self>()
+            + 8 * (self.name.len() + 32)
+            + self.unit.len()
+            + self.help.len()
+            + keys
+            + 8 * self.bounds.len()
     }
 }
 

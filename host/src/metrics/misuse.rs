@@ -15,6 +15,10 @@ pub(super) enum Misuse {
     Bounds,
     /// A definition: the name is one of the host's own.
     Reserved,
+    /// A definition: the name has another kind or unit in the semantic conventions.
+    Convention,
+    /// A definition: another metric has the name, and is not the same.
+    Taken,
     /// A definition: the tracer has as many metrics as it may.
     TooManyInstruments,
     /// The tracer has as many series as it may; the values went to the overflow series.
@@ -36,12 +40,14 @@ pub(super) enum Misuse {
 }
 
 impl Misuse {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Name,
         Self::Unit,
         Self::LabelKeys,
         Self::Bounds,
         Self::Reserved,
+        Self::Convention,
+        Self::Taken,
         Self::TooManyInstruments,
         Self::TooManySeries,
         Self::UnknownId,
@@ -61,6 +67,8 @@ impl Misuse {
             Self::LabelKeys => "label_keys",
             Self::Bounds => "bounds",
             Self::Reserved => "reserved",
+            Self::Convention => "convention",
+            Self::Taken => "taken",
             Self::TooManyInstruments => "too_many_instruments",
             Self::TooManySeries => "too_many_series",
             Self::UnknownId => "unknown_id",

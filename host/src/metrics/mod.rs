@@ -3,6 +3,8 @@
 //! Values move one way: a guest's calls → [`Stage`] (one per instance) → [`Registry`] at a commit → [`Writer`] at a
 //! scrape, or [`HostMetrics`] at an export over OTLP. Who sends the messages is not here.
 
+mod claims;
+mod conventions;
 mod exposition;
 mod families;
 mod instrument;
@@ -11,6 +13,7 @@ mod misuse;
 mod names;
 #[cfg(feature = "otel")]
 mod otlp;
+mod refused;
 mod registry;
 mod series;
 mod sink;
@@ -26,6 +29,7 @@ pub(crate) use instrument::Kind;
 pub(crate) use limits::{RegistryLimits, SeriesLimits};
 #[cfg(feature = "otel")]
 pub(crate) use otlp::HostMetrics;
+pub(crate) use refused::RefusedMetric;
 pub(crate) use registry::Registry;
 pub(crate) use sink::{Families, Samples};
 pub(crate) use stage::Stage;

@@ -3,9 +3,11 @@
 //! After the specification's page "Prometheus and OpenMetrics Compatibility": what Prometheus does not take becomes
 //! `_`, several `_` become one, units become words, counters end in `_total`, gauges in the unit `1` in `_ratio`.
 
+use std::fmt;
+
 use super::instrument::Kind;
 
-/// The name of a Prometheus family, in the parts that a suffix goes between.
+/// The name of a Prometheus family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FamilyName {
     /// Everything before `_total`; never empty.
@@ -47,24 +49,39 @@ impl FamilyName {
     pub(super) fn is_reserved(&self) -> bool {
         &*self.stem == "hottap" || self.stem.starts_with("hottap_")
     }
+}
 
-    /// The whole name, with a suffix if it is not empty.
-    pub(super) fn with_suffix(&self, suffix: &str) -> String {
-        let mut name = String::with_capacity(self.stem.len() + suffix.len() + 7);
-        name.push_str(&self.stem);
-        if !suffix.is_empty() {
-            name.push('_');
-            name.push_str(suffix);
-        }
-        if self.total {
-            name.push_str("_total");
-        }
-        name
+/// The whole name.
+impl fmt::Display for FamilyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.stem)?;
+        f.write_str(if self.total { "_total" } else { "" })
+    }
+}
+
+/// The names on a page that a family takes. A histogram takes its lines' names and its own.
+pub(super) fn on_page(family: &str, kind: Kind) -> impl Iterator<Item = String> {
+    lines_of(kind).iter().map(move |suffix| format!("{family}{suffix}"))
+}
+
+/// Returns true if two families have a name on a page in common.
+pub(super) fn overlap(one: (&str, Kind), other: (&str, Kind)) -> bool {
+    let has = |(family, kind): (&str, Kind), name: &str| {
+        name.strip_prefix(family).is_some_and(|suffix| lines_of(kind).contains(&suffix))
+    };
+    // A line's name is no other histogram's line: it would have to end in two ways.
+    has(one, other.0) || has(other, one.0)
+}
+
+fn lines_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Counter | Kind::Gauge => &[""],
+        Kind::Histogram => &["", "_bucket", "_sum", "_count"],
     }
 }
 
 /// A text of any kind as part of a name; "" if nothing in it can be.
-pub(super) fn part(text: &str) -> String {
+fn part(text: &str) -> String {
     tokens(text).collect::<Vec<_>>().join("_")
 }
 
@@ -153,7 +170,7 @@ mod tests {
 
     #[track_caller]
     fn family(name: &str, unit: &str, kind: Kind, expected: &str, reason: &str) {
-        let got = FamilyName::new(name, unit, kind).map(|family| family.with_suffix(""));
+        let got = FamilyName::new(name, unit, kind).map(|family| family.to_string());
         assert_eq!(got.as_deref().unwrap_or("none"), expected, "{reason}");
     }
 
@@ -204,11 +221,23 @@ mod tests {
     }
 
     #[test]
-    fn a_suffix_goes_before_total() {
-        let counter = FamilyName::new("rpc.calls", "", Kind::Counter).map(|name| name.with_suffix("audit"));
-        assert_eq!(counter.as_deref(), Some("rpc_calls_audit_total"));
-        assert_eq!(part("my-tracer.v2"), "my_tracer_v2");
-        assert_eq!(part("日本"), "");
+    fn families_overlap_if_a_page_would_have_one_name_twice() {
+        use Kind::{Counter, Gauge, Histogram};
+        for (one, other, expected) in [
+            (("x", Gauge), ("x", Counter), true),
+            (("x", Gauge), ("y", Gauge), false),
+            (("x", Histogram), ("x_bucket", Gauge), true),
+            (("x", Histogram), ("x_sum", Histogram), true),
+            (("x", Histogram), ("x", Gauge), true),
+            (("x", Gauge), ("x_sum", Gauge), false),
+            (("x", Histogram), ("x_max", Gauge), false),
+            (("x", Histogram), ("x_sum_count", Gauge), false),
+            (("x_sum", Histogram), ("x_count", Histogram), false),
+        ] {
+            assert_eq!((overlap(one, other), overlap(other, one)), (expected, expected), "{one:?} {other:?}");
+            let names: Vec<String> = on_page(one.0, one.1).collect();
+            assert_eq!(on_page(other.0, other.1).any(|name| names.contains(&name)), expected, "{one:?} {other:?}");
+        }
     }
 
     #[test]

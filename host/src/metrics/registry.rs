@@ -1,14 +1,16 @@
 //! All series of all tracers, as they were last committed; what is not committed is in stages.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
+use super::claims::Claims;
 use super::instrument::Definition;
 use super::limits::{RegistryLimits, SeriesLimits};
 use super::misuse::Misuses;
+use super::refused::{Refusals, RefusedMetric};
 use super::series::{LabelValues, Series};
 
 /// What one tracer has in the registry, for its row in the admin API.
@@ -18,9 +20,13 @@ pub(crate) struct Usage {
     pub(crate) series: usize,
     /// What it did wrong since its first instance: the reason and how often. Empty if nothing.
     pub(crate) errors: Vec<(&'static str, u64)>,
+    /// Metrics of its newest instance that were refused for the sake of others.
+    pub(crate) refused: Vec<RefusedMetric>,
 }
 
 /// The host's series, owned by (tracer's name, metric's name).
+///
+/// A name belongs to the tracer that was live first, and to others that define the same (see [`Claims`]).
 ///
 /// Nobody removes a tracer from it: the series of a tracer that is gone stay until they have been idle for
 /// [`RegistryLimits::idle`], so that a tracer that is removed and added again, or replaced, goes on counting where it
@@ -33,6 +39,11 @@ pub(crate) struct Registry {
     /// Bytes of a page with the series of all owners, about, without overflow series.
     page_bytes: AtomicUsize,
     limits: RegistryLimits,
+    pub(super) claims: Arc<Claims>,
+    /// The series are shown to readers; false for those of canaries and starters.
+    is_read: bool,
+    /// Owners so far.
+    ranks: AtomicU64,
 }
 
 /// One tracer's series. Its lock is what makes a commit one act for every reader.
@@ -40,6 +51,9 @@ pub(crate) struct Registry {
 pub(super) struct Owner {
     pub(super) tracer: Arc<str>,
     pub(super) misuses: Misuses,
+    pub(super) refusals: Refusals,
+    /// The place among all owners in the order in which their tracers were live first.
+    pub(super) rank: u64,
     state: Mutex<OwnerState>,
 }
 
@@ -63,26 +77,48 @@ pub(super) struct Metric {
 
 impl Registry {
     pub(crate) fn new(limits: RegistryLimits) -> Self {
-        Self { owners: Mutex::default(), page_bytes: AtomicUsize::new(0), limits }
+        Self {
+            owners: Mutex::default(),
+            page_bytes: AtomicUsize::new(0),
+            limits,
+            claims: Arc::default(),
+            is_read: true,
+            ranks: AtomicU64::new(0),
+        }
+    }
+
+    /// A registry whose series nobody reads: what is wrong with them is counted and not logged.
+    pub(crate) fn unread() -> Self {
+        Self { is_read: false, ..Self::new(RegistryLimits::default()) }
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        self.is_read
     }
 
     /// What a tracer has here; `None` if nothing is known of it.
     pub(crate) fn usage(&self, tracer: &str) -> Option<Usage> {
         let owner = self.owners().get(tracer).cloned()?;
         let series = owner.lock().series;
-        Some(Usage { series, errors: owner.misuses.counts() })
+        Some(Usage { series, errors: owner.misuses.counts(), refused: owner.refusals.all() })
     }
 
     /// Where a tracer's series are, or will be.
     pub(super) fn owner(&self, tracer: Arc<str>) -> Arc<Owner> {
         let mut owners = self.owners();
-        let owner = owners
-            .entry(Arc::clone(&tracer))
-            .or_insert_with(|| Arc::new(Owner { tracer, misuses: Misuses::default(), state: Mutex::default() }));
+        let owner = owners.entry(Arc::clone(&tracer)).or_insert_with(|| {
+            Arc::new(Owner {
+                tracer,
+                misuses: Misuses::default(),
+                refusals: Refusals::default(),
+                rank: self.ranks.fetch_add(1, Ordering::Relaxed),
+                state: Mutex::default(),
+            })
+        });
         Arc::clone(owner)
     }
 
-    /// All owners by name, after what is idle was forgotten.
+    /// All owners, the first that was live first, after what is idle was forgotten.
     pub(super) fn swept(&self, now_ms: u64) -> Vec<Arc<Owner>> {
         let mut owners = self.owners();
         owners.retain(|_, owner| {
@@ -91,7 +127,9 @@ impl Registry {
             // Stages get their owner under the lock that is held here, so a count of one means that there is none.
             !state.metrics.is_empty() || Arc::strong_count(owner) > 1
         });
-        owners.values().cloned().collect()
+        let mut owners: Vec<_> = owners.values().cloned().collect();
+        owners.sort_unstable_by_key(|owner| owner.rank);
+        owners
     }
 
     /// Forgets an owner's idle series if it is time to look for them: a sixteenth of the idle time passes between two
@@ -122,7 +160,8 @@ impl Registry {
     }
 
     /// The committed series of a metric with these labels (none: the overflow series), new if there was none; `None`
-    /// if there is no room for a new one. A metric that was defined otherwise is replaced.
+    /// if there is no room for a new one. A metric that was defined otherwise is replaced, and so are those of former
+    /// instances whose names on a page it has now.
     pub(super) fn resolve(
         &self,
         state: &mut OwnerState,
@@ -132,12 +171,8 @@ impl Registry {
         now_ms: u64,
     ) -> Option<Arc<Series>> {
         let known = state.metrics.get(&definition.name);
-        if known.is_some_and(|metric| !metric.definition.same_series(definition))
-            && let Some(replaced) = state.metrics.remove(&definition.name)
-        {
-            replaced.series().for_each(|series| series.end());
-            let freed = replaced.series.keys().map(|labels| replaced.definition.page_bytes(Some(labels))).sum();
-            self.release(state, replaced.series.len(), freed);
+        if known.is_none_or(|metric| !metric.definition.same_series(definition)) {
+            self.replace(state, definition);
         }
         let cost = definition.page_bytes(labels);
         let room = state.series < limits.series && state.page_bytes.saturating_add(cost) <= limits.page_bytes;
@@ -168,6 +203,20 @@ impl Registry {
         state.series += 1;
         state.page_bytes += cost;
         Some(series)
+    }
+
+    /// Ends the metrics that cannot stand on a page beside this one.
+    fn replace(&self, state: &mut OwnerState, definition: &Definition) {
+        let replaced = state
+            .metrics
+            .extract_if(.., |name, metric| **name == *definition.name || metric.definition.overlaps(definition));
+        let (mut ended, mut freed) = (0, 0);
+        for (_, metric) in replaced {
+            metric.series().for_each(|series| series.end());
+            ended += metric.series.len();
+            freed += metric.series.keys().map(|labels| metric.definition.page_bytes(Some(labels))).sum::<usize>();
+        }
+        self.release(state, ended, freed);
     }
 
     pub(super) fn idle_ms(&self) -> u64 {

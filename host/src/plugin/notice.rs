@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::name::Name;
 use super::operator::Access;
+use crate::metrics::RefusedMetric;
 use crate::rpc::Level;
 
 /// Patterns that one notice names; of more, their number is told.
@@ -17,6 +18,13 @@ const MAX_PATTERNS: usize = 8;
 pub(super) struct Notice {
     pub(super) message: String,
     pub(super) what_to_do: String,
+}
+
+/// A metric that the tracer does not get.
+impl From<RefusedMetric> for Notice {
+    fn from(refused: RefusedMetric) -> Self {
+        Self { message: refused.message, what_to_do: refused.what_to_do }
+    }
 }
 
 /// Makes notices of one tracer.

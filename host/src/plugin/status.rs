@@ -129,6 +129,7 @@ impl TracerStatus {
         let mut notices = telling.destinations(&destinations);
         notices.extend(telling.level(current.wanted_level, current.level));
         notices.extend(telling.patterns(&unmatched));
+        notices.extend(metrics.iter().flat_map(|metrics| &metrics.refused).cloned().map(Notice::from));
         let matched_nothing = unmatched.into_iter().map(|(_, pattern)| pattern).collect();
         Self {
             name: name.to_string(),

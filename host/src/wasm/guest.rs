@@ -43,6 +43,8 @@ pub(crate) struct Trial {
     pub(crate) metrics: Vec<crate::metrics::Defined>,
     /// What it did wrong with them: the reason and how often.
     pub(crate) metric_errors: Vec<(&'static str, u64)>,
+    /// Metrics that it does not get.
+    pub(crate) refused_metrics: Vec<crate::metrics::RefusedMetric>,
     /// The destinations that it tried to send to; at most 16.
     pub(crate) destinations: Vec<String>,
     /// What it logged.

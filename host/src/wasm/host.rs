@@ -219,6 +219,7 @@ impl Host {
         super::guest::Trial {
             metrics: self.metrics.defined().collect(),
             metric_errors: self.metrics.errors(),
+            refused_metrics: self.metrics.refused(),
             destinations: self.destinations.iter().cloned().collect(),
             lines: self.log.take().0,
         }
@@ -274,8 +275,8 @@ impl Host {
         if let Some(wasmtime::Trap::OutOfFuel) = error.downcast_ref() {
             return CallError::OutOfTime { function, limit: self.limits.start };
         }
-        let mut reason = match error.downcast_ref::<wasmtime::Trap>() {
         // A component's error may repeat what the guest has named.
+        let mut reason = match error.downcast_ref::<wasmtime::Trap>() {
             Some(trap) => trap.to_string(),
             None => plain(&format!("{:#}", error.root_cause()), MAX_REASON_BYTES),
         };

@@ -102,6 +102,25 @@ fn what_a_guest_or_a_file_says_moves_no_cursor_and_makes_no_line() {
 }
 
 #[test]
+fn a_metric_that_a_service_would_refuse_is_told() {
+    let guest = include_str!("../plugins/claimer.wat")
+        .replace("NAMELEN", "24")
+        .replace("UNITLEN", "1")
+        .replace("NAME", "rpc.client.call.duration")
+        .replace("UNIT", "s")
+        .replace("$KIND", "$gauge")
+        .replace("BOUNDS", "")
+        .replace("RECORD", "");
+    let folder = plugins(&[("thief.wasm", &wat::parse_str(guest).expect("valid"))]);
+    let thief = report(folder.path(), "thief.wasm", 0);
+    assert_eq!(thief["metric_errors"]["convention"], 1);
+    let message = thief["refused_metrics"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("define it as a histogram in s"), "{message}");
+    let shown = said(folder.path(), &["check", "thief.wasm"]).out;
+    assert!(shown.contains("refused      its metric rpc.client.call.duration is refused"), "{shown}");
+}
+
+#[test]
 fn a_good_tracer_is_shown_with_what_it_asks_for() {
     let folder = plugins(&[("quiet.wasm", &QUIET.component()), ("quiet.toml", b"[scope]\nsides = [\"server\"]")]);
     let report = report(folder.path(), "quiet.wasm", 0);

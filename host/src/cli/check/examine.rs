@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::report::{Destination, Logged, Problem, Report};
 use super::subject::{NoPlugin, Plugin, Subject};
 use crate::cli::Verdict;
+use crate::metrics::RefusedMetric;
 use crate::plain;
 use crate::plugin::{Access, Files, Generation, Given, Operator, Refusal, hex};
 use crate::wasm::{Engines, Guest, Identity, Interfaces, Line, Trial};
@@ -88,8 +89,13 @@ fn note(generation: &Generation, canary: &mut dyn Guest, bench: &Bench, report: 
     report.level = Some(generation.settings.level.as_str());
     report.period_ms = Some(u64::try_from(generation.settings.period.as_millis()).unwrap_or(u64::MAX));
     report.memory_bytes = Some(canary.memory() as u64);
-    let Trial { metrics, metric_errors, destinations, lines } = canary.trial();
+    let Trial { metrics, metric_errors, refused_metrics, destinations, lines } = canary.trial();
     report.metrics = Some(metrics);
+    let refused = refused_metrics.into_iter().map(|RefusedMetric { message, what_to_do }| Problem {
+        message: plain::message(&message),
+        advice: plain::message(&what_to_do),
+    });
+    report.refused_metrics = Some(refused.collect());
     report.metric_errors = Some(metric_errors.into_iter().collect());
     report.destinations = Some(access(generation, destinations, bench));
     report.log = Some(lines.into_iter().map(logged).collect());

@@ -34,11 +34,12 @@ pub(super) struct Report {
     pub(super) memory_bytes: Option<u64>,
     pub(super) metrics: Option<Vec<Defined>>,
     pub(super) metric_errors: Option<std::collections::BTreeMap<&'static str, u64>>,
+    pub(super) refused_metrics: Option<Vec<Problem>>,
     pub(super) destinations: Option<Vec<Destination>>,
     pub(super) log: Option<Vec<Logged>>,
 }
 
-/// Why a tracer would not go live.
+/// Why a tracer would not go live, or why it would not get one of its metrics.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
     pub(super) message: String,
@@ -122,6 +123,9 @@ impl Report {
             let by = if metric.labels.is_empty() { "" } else { " by " };
             let labels = metric.labels.join(", ");
             fact("metric", &format!("{}: {}{unit}{}{by}{labels}", metric.name, metric.kind, metric.unit))?;
+        }
+        for Problem { message, advice } in self.refused_metrics.iter().flatten() {
+            fact("refused", &format!("{message}; {advice}"))?;
         }
         for (reason, count) in self.metric_errors.iter().flatten() {
             fact("metric error", &format!("{reason}, {count} times: a service counts it and goes on"))?;

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use self::slots::{Change, Entry, NOWHERE, Role, Slots};
+use super::conventions;
 use super::instrument::{Definition, Kind};
 use super::limits::SeriesLimits;
 use super::misuse::Misuse;
+use super::refused::RefusedMetric;
 use super::registry::{Owner, Registry};
 use super::series::{LabelValues, write_label_values};
 
@@ -32,6 +34,8 @@ const REDEFINITIONS: usize = 8;
 pub(crate) struct Stage {
     registry: Arc<Registry>,
     owner: Arc<Owner>,
+    /// Its number among the stages of its tracer.
+    instance: u64,
     limits: SeriesLimits,
     /// The instrument with id n stands at n - 1.
     instruments: Vec<Instrument>,
@@ -59,9 +63,11 @@ struct Instrument {
 impl Stage {
     pub(crate) fn new(registry: Arc<Registry>, tracer: Arc<str>, limits: SeriesLimits) -> Self {
         let owner = registry.owner(tracer);
+        let instance = owner.refusals.begin();
         Self {
             registry,
             owner,
+            instance,
             limits,
             instruments: Vec::new(),
             by_name: HashMap::default(),
@@ -89,14 +95,20 @@ impl Stage {
         self.owner.misuses.counts()
     }
 
+    /// The metrics that were refused for the sake of others, by name.
+    #[cfg(feature = "cli")]
+    pub(crate) fn refused(&self) -> Vec<RefusedMetric> {
+        self.owner.refusals.all()
+    }
+
     /// Defines a monotonic sum. A definition that is refused returns an id that swallows.
     pub(crate) fn counter(&mut self, name: &str, unit: &str, help: &str, keys: &[impl AsRef<str>]) -> u32 {
-        self.define(Definition::new(Kind::Counter, name, unit, help, keys, &[]))
+        self.define(name, Definition::new(Kind::Counter, name, unit, help, keys, &[]))
     }
 
     /// Defines a value that goes up and down.
     pub(crate) fn gauge(&mut self, name: &str, unit: &str, help: &str, keys: &[impl AsRef<str>]) -> u32 {
-        self.define(Definition::new(Kind::Gauge, name, unit, help, keys, &[]))
+        self.define(name, Definition::new(Kind::Gauge, name, unit, help, keys, &[]))
     }
 
     /// Defines a histogram with these inclusive upper bounds and one more bucket for what is above the last.
@@ -108,7 +120,7 @@ impl Stage {
         keys: &[impl AsRef<str>],
         bounds: &[f64],
     ) -> u32 {
-        self.define(Definition::new(Kind::Histogram, name, unit, help, keys, bounds))
+        self.define(name, Definition::new(Kind::Histogram, name, unit, help, keys, bounds))
     }
 
     /// The series of a metric with these label values, one for each key, each cut at 256 bytes.
@@ -218,9 +230,10 @@ impl Stage {
         self.bytes + self.slots.bytes()
     }
 
-    fn define(&mut self, definition: Result<Definition, Misuse>) -> u32 {
-        let definition = match definition {
+    fn define(&mut self, name: &str, definition: Result<Definition, Misuse>) -> u32 {
+        let mut definition = match definition {
             Ok(definition) => definition,
+            Err(Misuse::Reserved) => return self.refuse_name(Misuse::Reserved, name, RefusedMetric::reserved(name)),
             Err(misuse) => return self.refuse(misuse),
         };
         let known = self.by_name.get(&definition.name).copied();
@@ -237,6 +250,10 @@ impl Stage {
         {
             return self.refuse(Misuse::TooManyInstruments);
         }
+        match self.claim(&mut definition) {
+            Ok(()) => self.owner.refusals.defined(self.instance, name),
+            Err((misuse, refused)) => return self.refuse_name(misuse, name, refused),
+        }
         if let Some(id) = known {
             self.replace(id);
         }
@@ -251,6 +268,23 @@ impl Stage {
         let id = self.instruments.len() as u32;
         self.by_name.insert(name, id);
         id
+    }
+
+    /// Claims the names of a metric, which no other metric may have for something else.
+    fn claim(&self, definition: &mut Definition) -> Result<(), (Misuse, RefusedMetric)> {
+        if let Some(broken) = conventions::broken_by(definition) {
+            return Err((Misuse::Convention, RefusedMetric::convention(definition, broken)));
+        }
+        let own = self.by_name.values().filter_map(|id| self.instruments.get(*id as usize - 1));
+        let mut others = own.map(|of| &of.definition).filter(|other| other.name != definition.name);
+        if let Some(other) = others.find(|other| other.overlaps(definition)) {
+            return Err((Misuse::Taken, RefusedMetric::twice(definition, other)));
+        }
+        match self.registry.claims.claim(&self.owner.tracer, definition) {
+            Ok(claim) => definition.claim = Some(claim),
+            Err(family) => return Err((Misuse::Taken, RefusedMetric::taken(definition, &family))),
+        }
+        Ok(())
     }
 
     /// Ends a metric that is being defined otherwise: values for its series are counted and have no other effect.
@@ -293,6 +327,16 @@ impl Stage {
                 self.labelled -= 1;
             }
         }
+    }
+
+    /// Refuses a metric for the sake of another one. That is logged, once: the tracer's author has to change it.
+    fn refuse_name(&self, misuse: Misuse, name: &str, refused: RefusedMetric) -> u32 {
+        if let Some(RefusedMetric { message, what_to_do }) = self.owner.refusals.note(self.instance, name, refused)
+            && self.registry.is_read()
+        {
+            tracing::warn!(tracer = &*self.owner.tracer, "{message}; {what_to_do}");
+        }
+        self.refuse(misuse)
     }
 
     fn refuse(&self, misuse: Misuse) -> u32 {
