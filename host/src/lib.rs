@@ -43,6 +43,8 @@ mod plain;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod propagate;
+#[cfg(any(feature = "plugins", feature = "server", feature = "otel"))]
+mod read;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(any(feature = "client", feature = "server"))]

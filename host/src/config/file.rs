@@ -1,13 +1,14 @@
 //! The file with the operator's configuration, looked at again and again. It never panics and keeps no contents.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
 use super::{ConfigError, OperatorConfig, Stamp};
+use crate::read::{self, ReadError};
 
 /// Bytes of the file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -104,18 +105,11 @@ impl ConfigFile {
 
     fn read(&self) -> Result<([u8; 32], OperatorConfig), ConfigFileError> {
         let path = || self.path.clone();
-        let mut bytes = Vec::new();
-        // Opening a pipe would wait for somebody to write into it.
-        if !fs::metadata(&self.path).is_ok_and(|metadata| metadata.is_file()) {
-            let error = io::Error::other("it is not a file");
-            return Err(ConfigFileError::Read { path: path(), error });
-        }
-        File::open(&self.path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|error| ConfigFileError::Read { path: path(), error })?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(ConfigFileError::TooLarge { path: path(), limit: MAX_BYTES });
-        }
+        let bytes = match read::read(&self.path, MAX_BYTES) {
+            Ok(whole) => whole.bytes,
+            Err(ReadError::Io(error)) => return Err(ConfigFileError::Read { path: path(), error }),
+            Err(ReadError::TooLarge { limit }) => return Err(ConfigFileError::TooLarge { path: path(), limit }),
+        };
         let config = OperatorConfig::parse(&bytes).map_err(|error| ConfigFileError::Parse { path: path(), error })?;
         Ok((Sha256::digest(&bytes).into(), config))
     }

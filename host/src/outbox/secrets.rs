@@ -1,13 +1,12 @@
 //! The values of a destination's headers, read from where the operator keeps them. Blocks where files are read.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 
 use http::{HeaderMap, HeaderValue};
 
 use super::state::Fault;
 use crate::config::{Header, HeaderSource};
+use crate::read;
 
 /// Bytes of a file with a secret; tokens have some hundreds, those with many claims some thousands.
 const MAX_BYTES: u64 = 16 << 10;
@@ -71,14 +70,5 @@ fn unusable(origin: &str) -> Fault {
 }
 
 fn read_file(path: &Path) -> std::io::Result<String> {
-    // Opening a pipe would wait for somebody to write into it.
-    if !fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(std::io::Error::other("it is larger than 16 KiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8"))
+    String::from_utf8(read::read(path, MAX_BYTES)?.bytes).map_err(|_| std::io::Error::other("it is not UTF-8"))
 }

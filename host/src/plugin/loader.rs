@@ -1,7 +1,6 @@
 //! The loading of one plugin, on a thread of its own: read, hash, check, compile, try out.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -16,7 +15,8 @@ use super::operator::Operator;
 use super::remedy;
 use super::scan::Found;
 use super::supervisor::Event;
-use crate::config::Grants;
+use crate::config::{Grants, Stamp};
+use crate::read::{self, ReadError};
 use crate::rpc::Clock;
 use crate::wasm::{CallError, Engines, Guest, Identity, LoadError, Module};
 
@@ -30,6 +30,8 @@ pub(crate) const NICENESS: i32 = 10;
 pub(crate) enum Refusal {
     #[error("{path} cannot be read: {error}", path = .path.display())]
     Read { path: PathBuf, error: io::Error },
+    #[error("{path} changed while it was read", path = .path.display())]
+    Changed { path: PathBuf },
     #[error("{path} has more than {limit} bytes", path = .path.display())]
     TooLarge { path: PathBuf, limit: u64 },
     #[error("{path} {error}", path = .path.display())]
@@ -52,9 +54,17 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Returns true if a file is not there any more. A link that leads nowhere is there.
-    pub(crate) fn is_absence(&self) -> bool {
-        matches!(self, Self::Read { path, error } if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err())
+    /// Returns true if what was found is not there any more: a file is gone, or another one. The next look finds what is
+    /// there then. A link that leads nowhere is there.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Changed { .. } => true,
+            Self::Read { path, error } => {
+                error.kind() == io::ErrorKind::NotFound
+                    && path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -97,6 +107,7 @@ impl Loader {
 
     fn load(&self, job: &Job) -> Result<Loaded, Refusal> {
         let files = Files::read(&self.directory, &job.name, job.found.manifest.is_some())?;
+        files.check_found(&job.found)?;
         if !files.manifest.enabled {
             return Ok(Loaded::Disabled);
         }
@@ -123,23 +134,32 @@ pub(crate) struct Files {
     pub(crate) digest: [u8; 32],
     pub(crate) manifest: Manifest,
     manifest_bytes: Vec<u8>,
+    /// The files as they were when they had been read.
+    read: Found,
 }
 
 impl Files {
     /// Reads a module, and its manifest if it has one.
     pub(crate) fn read(directory: &Path, name: &Name, has_manifest: bool) -> Result<Self, Refusal> {
         let path = directory.join(format!("{name}.wasm"));
-        let module = read(&path, crate::wasm::MAX_FILE_BYTES)?;
-        let (manifest, manifest_bytes) = if has_manifest {
+        let (module, of_module) = read(&path, crate::wasm::MAX_FILE_BYTES)?;
+        let (manifest, manifest_bytes, of_manifest) = if has_manifest {
             let path = directory.join(format!("{name}.toml"));
-            let bytes = read(&path, manifest::MAX_BYTES)?;
+            let (bytes, stamp) = read(&path, manifest::MAX_BYTES)?;
             let manifest = Manifest::parse(name.as_str(), &bytes).map_err(|error| Refusal::Manifest { path, error })?;
-            (manifest, bytes)
+            (manifest, bytes, Some(stamp))
         } else {
-            (Manifest::default(), Vec::new())
+            (Manifest::default(), Vec::new(), None)
         };
         let digest = Sha256::digest(&module).into();
-        Ok(Self { name: name.clone(), path, module, digest, manifest, manifest_bytes })
+        let read = Found { module: of_module, manifest: of_manifest };
+        Ok(Self { name: name.clone(), path, module, digest, manifest, manifest_bytes, read })
+    }
+
+    /// What was read is what the look at the directory found. Else a file was being written, or the directory was replaced
+    /// in between, and the module may be read beside another one's manifest.
+    fn check_found(&self, found: &Found) -> Result<(), Refusal> {
+        if self.read == *found { Ok(()) } else { Err(Refusal::Changed { path: self.path.clone() }) }
     }
 
     /// The generation that these files are, with what the operator grants.
@@ -187,18 +207,12 @@ impl Files {
 }
 
 /// Reads a whole file, but no more than it may have.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::new();
-    // Opening a named pipe would wait until another process opens it for writing.
-    fs::metadata(path)
-        .and_then(|metadata| if metadata.is_file() { Ok(()) } else { Err(io::Error::other("it is not a file")) })
-        .and_then(|()| File::open(path))
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-        .map_err(|error| Refusal::Read { path: path.to_owned(), error })?;
-    if bytes.len() as u64 > limit {
-        return Err(Refusal::TooLarge { path: path.to_owned(), limit });
+fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, Stamp), Refusal> {
+    match read::read(path, limit) {
+        Ok(whole) => Ok((whole.bytes, Stamp::of(&whole.metadata))),
+        Err(ReadError::Io(error)) => Err(Refusal::Read { path: path.to_owned(), error }),
+        Err(ReadError::TooLarge { limit }) => Err(Refusal::TooLarge { path: path.to_owned(), limit }),
     }
-    Ok(bytes)
 }
 
 /// Bytes as hexadecimal digits.

@@ -8,6 +8,7 @@ impl Refusal {
     pub(crate) fn what_to_do(&self) -> String {
         match self {
             Self::Read { .. } => "see that it is a file that this user may read".into(),
+            Self::Changed { .. } => "nothing: it is read again when it rests".into(),
             Self::TooLarge { .. } => {
                 "build it in release and without debug information: `hottap build` does that".into()
             }

@@ -263,7 +263,7 @@ impl Supervisor {
 
     fn refused(&mut self, name: &Name, found: &Found, refusal: &Refusal) {
         let age = found.module.age().min(found.manifest.map_or(Duration::MAX, |manifest| manifest.age()));
-        if refusal.is_absence() {
+        if refusal.is_passing() {
             // It is being removed or replaced: the next look acts on what is there then.
             self.known.insert(name.clone(), None);
             return;

@@ -11,6 +11,11 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
+use crate::read;
+
+/// Bytes of a file with certificates or a key. A chain has some kilobytes, all roots of a system a quarter of a megabyte.
+const MAX_PEM_BYTES: u64 = 1 << 20;
+
 /// A server's certificates and key: TLS 1.2 and 1.3 by rustls, with ALPN for HTTP/2 and HTTP/1.1.
 ///
 /// A client that offers neither protocol by ALPN is refused; one that does not speak of ALPN is asked what it speaks by
@@ -75,9 +80,13 @@ impl Tls {
         Ok(tls)
     }
 
-    /// Like [`from_pem`](Self::from_pem), from files. Blocks while it reads them.
+    /// Like [`from_pem`](Self::from_pem), from files of at most 1 MiB each. Blocks while it reads them; a named pipe is an
+    /// error.
     pub fn from_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
-        let read = |path: &Path| std::fs::read(path).map_err(|source| TlsError::File { path: path.to_owned(), source });
+        let read = |path: &Path| match read::read(path, MAX_PEM_BYTES) {
+            Ok(whole) => Ok(whole.bytes),
+            Err(error) => Err(TlsError::File { path: path.to_owned(), source: error.into() }),
+        };
         Self::from_pem(&read(chain.as_ref())?, &read(key.as_ref())?)
     }
 

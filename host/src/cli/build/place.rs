@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::read::{self, ReadError};
+use crate::wasm::MAX_FILE_BYTES;
+
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Placed {
@@ -20,10 +23,10 @@ pub(super) enum Placed {
 /// # Errors
 /// A path cannot be read or written. What stood there is untouched then.
 pub(super) fn place(bytes: &[u8], to: &Path) -> anyhow::Result<Placed> {
-    match fs::read(to) {
-        Ok(there) if there == bytes => return Ok(Placed::Same),
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+    match read::read(to, MAX_FILE_BYTES) {
+        Ok(there) if there.bytes == bytes => return Ok(Placed::Same),
+        Ok(_) | Err(ReadError::TooLarge { .. }) => {}
+        Err(ReadError::Io(error)) if error.kind() == ErrorKind::NotFound => {
             let folder = to.parent().unwrap_or(Path::new(""));
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
@@ -73,9 +76,11 @@ impl Manifest {
     /// # Errors
     /// A path cannot be read or written.
     pub(super) fn place(&mut self, from: &Path, to: &Path) -> anyhow::Result<Kept> {
-        let read = |path: &Path| match fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        let is_absent = |path: &Path| path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        let read = |path: &Path| match read::read(path, MAX_FILE_BYTES) {
+            Ok(whole) => Ok(Some(whole.bytes)),
+            // A link that leads nowhere is there, and is the operator's.
+            Err(_) if is_absent(path) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
         let Some(ours) = read(from)? else { return Ok(Kept::Same) };

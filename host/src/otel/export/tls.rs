@@ -6,6 +6,10 @@ use rustls::pki_types::ServerName;
 use super::target::{Named, Protocol, Target};
 use super::variables::ConfigError;
 use crate::dial::{Handshake, certificates, key, roots, system_roots};
+use crate::read;
+
+/// Bytes of a file with certificates or a key. A chain has some kilobytes, all roots of a system a quarter of a megabyte.
+const MAX_PEM_BYTES: u64 = 1 << 20;
 
 /// Reads the certificates. None if the collector speaks in clear text.
 pub(super) fn tls(target: &Target) -> Result<Option<Handshake>, ConfigError> {
@@ -37,7 +41,8 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 
 impl Named {
     fn read<T, E: Into<Source>>(&self, parse: impl FnOnce(&[u8]) -> Result<T, E>) -> Result<T, Source> {
-        parse(&std::fs::read(&self.path)?).map_err(Into::into)
+        let whole = read::read(self.path.as_ref(), MAX_PEM_BYTES)?;
+        parse(&whole.bytes).map_err(Into::into)
     }
 
     fn no_certificate(&self, source: Source) -> ConfigError {
