@@ -241,7 +241,11 @@ impl Books {
                 .filter(|(_, book)| {
                     !matches!(book.current().state, State::Live | State::Quarantined | State::Loading | State::Ending)
                 })
-                .min_by_key(|(_, book)| book.current().since)
+                // Those whose files are gone go before those that were refused.
+                .min_by_key(|(_, book)| {
+                    let current = book.current();
+                    (current.state.is_in_directory(), current.since)
+                })
                 .map(|(name, _)| name.clone());
             if let Some(oldest) = oldest {
                 books.remove(&oldest);

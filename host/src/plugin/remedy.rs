@@ -28,7 +28,9 @@ impl Refusal {
                 "name them only, as `destinations = [\"…\"]`, and define them in hottap.toml, or set trust_plugin_dir = true there"
                     .into()
             }
-            Self::NoSlot { .. } | Self::NoStart { .. } => "remove one of them from the plugin dir".into(),
+            Self::NoSlot { .. } | Self::NoStart { .. } => {
+                "remove one of them from the plugin dir: the first by name of those that wait takes its place".into()
+            }
         }
     }
 }

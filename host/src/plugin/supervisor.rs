@@ -1,6 +1,6 @@
 //! The one task that loads and unloads: it alone changes which plugins are live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -94,6 +94,10 @@ pub(crate) struct Supervisor {
     /// Files that failed while they may still have been being written: when to try them once more.
     unsettled: BTreeMap<Name, Instant>,
     rest: Rest,
+    /// Plugins that wait for a slot, or for one that is still being loaded and may fail.
+    waiting: BTreeSet<Name>,
+    /// Plugins that were refused because enough others act at the start of calls.
+    no_start: BTreeSet<Name>,
 }
 
 impl Supervisor {
@@ -135,6 +139,8 @@ impl Supervisor {
             loading: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             rest: Rest::default(),
+            waiting: BTreeSet::new(),
+            no_start: BTreeSet::new(),
         }
     }
 
@@ -207,14 +213,17 @@ impl Supervisor {
             // Forgetting what was seen of it makes the plan load it again.
             self.known.insert(name, None);
         }
-        let waiting = self.rest.look(&self.known, &found, now, Stamp::age);
+        self.give_back_a_start();
+        let unrested = self.rest.look(&self.known, &found, now, Stamp::age);
         for action in plan(&self.known, &found) {
             match action {
-                Action::Load(name, _) | Action::Remove(name) if waiting.contains(&name) => {}
+                Action::Load(name, _) | Action::Remove(name) if unrested.contains(&name) => {}
                 Action::Load(name, found) => self.load(name, found),
                 Action::Remove(name) => {
                     self.known.remove(&name);
                     self.unsettled.remove(&name);
+                    self.waiting.remove(&name);
+                    self.no_start.remove(&name);
                     self.unload(&name, State::Removed);
                 }
             }
@@ -224,25 +233,67 @@ impl Supervisor {
     }
 
     fn load(&mut self, name: Name, found: Found) {
-        let known: Vec<_> = self
-            .live
-            .get(&name)
-            .map(|live| [Some(live.generation), live.rejected])
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect();
+        let live = self.live.get(&name);
+        let known: Vec<_> = live.map(|live| [Some(live.generation), live.rejected]).into_iter().flatten().flatten().collect();
         if known.is_empty() {
-            self.books.open(&name).current().enter(State::Loading, self.millis());
+            if !self.has_room(&name) {
+                return self.wait(name);
+            }
+            let book = self.books.open(&name);
+            let mut current = book.current();
+            if self.waiting.remove(&name) {
+                current.problem = None;
+            }
+            current.enter(State::Loading, self.millis());
         }
         // One load of a name at a time, and one worker; what changes meanwhile is seen at the next look.
         if self.loading.contains_key(&name) || self.ending.contains_key(&name) {
             return;
         }
         self.unsettled.remove(&name);
+        self.no_start.remove(&name);
         self.known.insert(name.clone(), Some(found));
         self.loading.insert(name.clone(), Instant::now());
         let _ = self.jobs.send(Job { name, found, known });
+    }
+
+    /// Returns true if there is a slot for a plugin that is not live, even if all that are being loaded go live.
+    fn has_room(&self, name: &Name) -> bool {
+        let newcomers = self.loading.keys().filter(|other| *other != name && !self.live.contains_key(*other));
+        self.live.len() + newcomers.count() < MAX_PLUGINS
+    }
+
+    /// The plugin waits for a slot. It is planned again at each look, and those that wait are planned by name; so the first
+    /// of them gets the next slot that is free. Nothing of it is compiled before that.
+    fn wait(&mut self, name: Name) {
+        // Forgetting what was seen of it makes the plan load it again.
+        self.known.insert(name.clone(), None);
+        let is_new = self.waiting.insert(name.clone());
+        let state = self.books.open(&name).current().state;
+        if self.live.len() >= MAX_PLUGINS && (is_new || state != State::Refused) {
+            self.refuse(&name, &Refusal::NoSlot { path: self.module_of(&name), limit: MAX_PLUGINS });
+        } else if is_new {
+            self.books.open(&name).current().enter(State::Loading, self.millis());
+        }
+    }
+
+    /// Loads the first plugin that was refused because others act at the start of calls, if one of those is gone.
+    fn give_back_a_start(&mut self) {
+        // One after the other: how many act at the start is known when they are live.
+        if !self.loading.is_empty() || self.no_start.is_empty() || self.starters(None) >= MAX_STARTERS {
+            return;
+        }
+        if let Some(name) = self.no_start.pop_first()
+            && let Some(seen) = self.known.get_mut(&name)
+        {
+            *seen = None;
+        }
+    }
+
+    /// Counts the live plugins that act at the start of calls, but for this one.
+    fn starters(&self, but: Option<&Name>) -> usize {
+        let others = self.live.keys().filter(|other| Some(*other) != but);
+        others.filter(|other| self.books.open(other).current().starts.is_some()).count()
     }
 
     fn loaded(&mut self, name: &Name, found: &Found, result: Result<Loaded, Refusal>) {
@@ -295,6 +346,7 @@ impl Supervisor {
         self.operator.declare(name, generation.manifest.defines.clone());
         if let Some(limit) = self.too_many_starts(name, &generation) {
             self.loading.remove(name);
+            self.no_start.insert(name.clone());
             return self.refuse(name, &Refusal::NoStart { path: self.module_of(name), limit });
         }
         if let Some(live) = self.live.get(name) {
@@ -335,9 +387,7 @@ impl Supervisor {
 
     /// How many live plugins may act at the start of calls, if one more would be too many.
     fn too_many_starts(&self, name: &Name, generation: &Generation) -> Option<usize> {
-        let others = self.live.keys().filter(|other| *other != name);
-        let starters = others.filter(|other| self.books.open(other).current().starts.is_some()).count();
-        (generation.starts.is_some() && starters >= MAX_STARTERS).then_some(MAX_STARTERS)
+        (generation.starts.is_some() && self.starters(Some(name)) >= MAX_STARTERS).then_some(MAX_STARTERS)
     }
 
     fn swapped(&mut self, name: &Name, swapped: Swapped) {
@@ -431,7 +481,7 @@ impl Supervisor {
             rules.disabled = true;
         });
         self.collector.stop();
-        for name in self.loading.keys().filter(|name| !self.live.contains_key(*name)) {
+        for name in self.loading.keys().chain(&self.waiting).filter(|name| !self.live.contains_key(*name)) {
             self.books.open(name).current().enter(State::Stopped, self.millis());
         }
         self.pool.hurry();
