@@ -13,7 +13,7 @@ pub(super) enum Misuse {
     LabelKeys,
     /// A definition: too many bounds, not rising, or not finite.
     Bounds,
-    /// A definition: the name is one of the host's own.
+    /// A definition: the name is one of the host's own, or of Prometheus'.
     Reserved,
     /// A definition: the name has another kind or unit in the semantic conventions.
     Convention,

@@ -45,9 +45,11 @@ impl FamilyName {
         Some(Self { stem: stem.into(), total })
     }
 
-    /// Whether this name is in the part of the namespace that the host keeps for its own families.
+    /// Returns true if this name is in the part of the namespace that the host keeps for its own families, or one that
+    /// Prometheus makes by itself: a series `up` would be taken for the health of the service.
     pub(super) fn is_reserved(&self) -> bool {
-        &*self.stem == "hottap" || self.stem.starts_with("hottap_")
+        let is_the_hosts = &*self.stem == "hottap" || self.stem.starts_with("hottap_");
+        is_the_hosts || self.stem.starts_with("scrape_") || PROMETHEUS_OWN.contains(&&*self.to_string())
     }
 }
 
@@ -120,6 +122,10 @@ fn unit_word(unit: &str, words: &[(&str, &str)]) -> String {
         None => part(unit),
     }
 }
+
+/// Series that Prometheus adds by itself, beside `scrape_…`, and those that its readers take for a description of the target:
+/// <https://prometheus.io/docs/concepts/jobs_instances/>, and OpenTelemetry's page on compatibility with Prometheus.
+const PROMETHEUS_OWN: &[&str] = &["up", "ALERTS", "ALERTS_FOR_STATE", "target_info", "otel_scope_info"];
 
 const AMOUNTS: &[(&str, &str)] = &[
     ("1", ""),
@@ -241,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_names_are_reserved() {
+    fn the_hosts_names_and_prometheus_own_are_reserved() {
         for (name, unit, kind, expected) in [
             ("hottap.calls", "", Kind::Counter, true),
             ("hottap", "s", Kind::Gauge, true),
@@ -250,6 +256,12 @@ mod tests {
             ("total.hottap.x", "", Kind::Counter, true),
             ("hottapper", "", Kind::Counter, false),
             ("my.hottap.calls", "", Kind::Counter, false),
+            ("up", "", Kind::Gauge, true),
+            ("up", "s", Kind::Gauge, false),
+            ("ups", "", Kind::Gauge, false),
+            ("scrape.duration", "s", Kind::Gauge, true),
+            ("ALERTS", "", Kind::Gauge, true),
+            ("target.info", "", Kind::Gauge, true),
         ] {
             let got = FamilyName::new(name, unit, kind).map(|family| family.is_reserved());
             assert_eq!(got, Some(expected), "{name} in {unit:?}");

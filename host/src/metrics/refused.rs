@@ -22,7 +22,10 @@ pub(crate) struct RefusedMetric {
 impl RefusedMetric {
     pub(super) fn reserved(name: &str) -> Self {
         Self {
-            message: format!("its metric {name} is refused: names that begin with hottap are the host's own"),
+            message: format!(
+                "its metric {name} is refused: names that begin with hottap are the host's own, and up, ALERTS, target_info and \
+                 those that begin with scrape are Prometheus'"
+            ),
             what_to_do: "give the metric another name in the tracer".to_owned(),
         }
     }

@@ -82,6 +82,14 @@ pub(super) fn config(health: ConfigHealth, writer: &mut impl Families) {
     loaded.sample([], health.loaded_at.unwrap_or(0) as f64 / 1e3);
 }
 
+/// Writes whether the plugin dir has a problem.
+pub(super) fn plugin_dir(has_error: bool, writer: &mut impl Families) {
+    let help =
+        "1 if the plugin dir is missing, cannot be read, or was just replaced: the live plugins stay live for a while.";
+    let error = writer.family("hottap_plugin_dir_error", Kind::Gauge, help);
+    error.sample([], f64::from(u8::from(has_error)));
+}
+
 /// What the host knows of itself.
 pub(super) fn host(native_panics: u64, writer: &mut impl Families) {
     let counter = Kind::Counter;

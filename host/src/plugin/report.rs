@@ -82,6 +82,9 @@ impl Reporter {
     fn write_host(&self, writer: &mut impl Families) {
         families::tracers(&self.plugins(), writer);
         families::host(self.core.natives.panics(), writer);
+        if let Some(plugins) = &self.plugins {
+            families::plugin_dir(plugins.directory.problem().is_some(), writer);
+        }
         if let Some(health) = self.plugins.as_ref().and_then(|plugins| plugins.operator.health()) {
             families::config(health, writer);
         }
@@ -121,10 +124,13 @@ impl Report for Reporter {
 
     fn tracers(&self) -> serde_json::Value {
         let directory = self.plugins.as_ref().map(|plugins| &plugins.directory);
+        let passed_over = directory.map(|directory| directory.passed_over()).unwrap_or_default();
         let mut tracers = serde_json::json!({
             "disabled": self.core.live.is_disabled(),
             "plugin_dir": directory.map(|directory| directory.path().display().to_string()),
             "plugin_dir_error": directory.and_then(|directory| directory.problem()),
+            "passed_over": passed_over.entries(),
+            "more_passed_over": passed_over.more(),
             "tracers": self.plugins(),
         });
         plain::json(&mut tracers);

@@ -142,7 +142,7 @@ mod tests {
 
         /// Looks, and acts on what counts. True if what is there was acted on.
         fn counts(&mut self) -> bool {
-            let found = super::super::scan::scan(self.directory.path()).expect("a look");
+            let found = super::super::scan::scan(self.directory.path(), [].into_iter()).expect("a look").plugins;
             let age = self.age;
             let waits = self.rest.look(&self.known, &found, self.now, |_| age);
             if waits.is_empty() {

@@ -188,14 +188,25 @@ fn a_wrong_manifest_is_refused() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_refused() {
+fn what_is_no_file_is_refused_by_name_and_not_waited_for() {
     let house = House::new();
-    // A FIFO is no file; a directory neither. Both are passed over without waiting for them.
     let status = std::process::Command::new("mkfifo").arg(house.file("pipe.wasm")).status().expect("mkfifo runs");
     assert!(status.success());
+    fs::create_dir(house.file("folder.wasm")).expect("made");
+    std::os::unix::fs::symlink("nowhere", house.file("dangling.wasm")).expect("linked");
+    std::os::unix::fs::symlink("/dev/zero", house.file("device.wasm")).expect("linked");
     fs::write(house.file("good.wasm"), QUIET.component()).expect("written");
     house.until_live("good");
-    assert!(house.tracer("pipe").is_null());
+    for (name, words) in [
+        ("pipe", "it is a named pipe, not a file"),
+        ("folder", "it is a directory, not a file"),
+        ("dangling", "No such file"),
+        ("device", "it is a device, not a file"),
+    ] {
+        let refused = house.until(name, "refused", |tracer| tracer["state"] == "refused");
+        let message = refused["last_error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(&format!("{name}.wasm cannot be read: ")) && message.contains(words), "{message}");
+    }
 }
 
 #[test]

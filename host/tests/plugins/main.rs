@@ -28,6 +28,7 @@ mod bad_input;
 mod beginnings;
 mod claims;
 mod columns;
+mod directory;
 mod environment;
 mod failures;
 mod influxdb;

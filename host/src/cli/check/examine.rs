@@ -34,7 +34,7 @@ pub(super) fn examine(subject: &Subject, bench: &Bench) -> (Verdict, Report) {
             }
         },
         Err(NoPlugin::PassedOver(message)) => {
-            let advice = "rename it; until then a service passes over it without a word".to_owned();
+            let advice = "rename it; until then a service passes over it, and lists it in /api/tracers".to_owned();
             (Verdict::Bad, Some(Problem { message: message.clone(), advice }))
         }
         Err(NoPlugin::Unreadable(message, advice)) => {

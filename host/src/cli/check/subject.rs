@@ -75,7 +75,7 @@ pub(super) fn subjects(path: &Path) -> anyhow::Result<Vec<Subject>> {
 /// Everything in a plugin dir that is called a module.
 fn directory(folder: &Path) -> anyhow::Result<Vec<Subject>> {
     let read = || format!("cannot read {}", plain::path(folder));
-    let found = scan(folder).with_context(read)?;
+    let found = scan(folder, [].into_iter()).with_context(read)?.plugins;
     let mut paths: BTreeSet<PathBuf> = found.keys().map(|name| folder.join(format!("{name}.wasm"))).collect();
     for entry in fs::read_dir(folder).with_context(read)?.take(MAX_ENTRIES) {
         let path = entry.with_context(read)?.path();
@@ -99,7 +99,8 @@ const MAX_ENTRIES: usize = 4_096;
 fn module_at(path: PathBuf) -> Subject {
     let found = match path.file_stem().and_then(|stem| stem.to_str()).and_then(Name::new) {
         Some(name) => {
-            let manifest = Some(path.with_extension("toml")).filter(|manifest| manifest.is_file());
+            // What is there and cannot be read is not passed over.
+            let manifest = Some(path.with_extension("toml")).filter(|manifest| manifest.symlink_metadata().is_ok());
             Ok(Plugin { folder: path.parent().unwrap_or(Path::new("")).to_owned(), name, manifest })
         }
         None => Err(NoPlugin::PassedOver(format!(
