@@ -10,6 +10,8 @@ use super::amount::{self, DURATION, SIZE};
 use super::{ConfigError, Header, Place, check_keys};
 
 const KEYS: &[&str] = &["url", "headers", "tracers", "queue", "max_payload", "timeout", "retry_for"];
+/// Bytes of a destination's name: it is a label in metrics and a word in the log.
+const MAX_NAME_BYTES: usize = 64;
 /// Bytes that wait for a destination: some minutes of flushes. With less, a server's restart loses payloads; with more,
 /// the traced service pays with its memory, for each destination.
 const QUEUE: usize = 16 << 20;
@@ -52,6 +54,18 @@ pub(crate) struct Definition {
 }
 
 impl Definition {
+    /// Reads one under a name, which is checked. See [`from_toml`](Self::from_toml).
+    ///
+    /// # Errors
+    /// They name the key and say what to write; none repeats a value.
+    pub(crate) fn named(name: &str, value: &Value, key: &str, owner: Option<&str>) -> Result<Self, ConfigError> {
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(valid) {
+            return Err(ConfigError::value(key, "a name is at most 64 letters, digits, `.`, `-` and `_`"));
+        }
+        Self::from_toml(value, key, owner)
+    }
+
     /// Reads one. `key` is where it stands, such as `destinations.influx`. `owner` is the tracer whose manifest defines
     /// it: then it alone may use it, unless the manifest says otherwise.
     ///

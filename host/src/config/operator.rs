@@ -11,8 +11,6 @@ const KEYS: &[&str] = &["destinations", "trace", "tracers", "trust_plugin_dir"];
 const MAX_DESTINATIONS: usize = 256;
 /// Tracers with grants.
 const MAX_TRACERS: usize = 1_000;
-/// Bytes of a destination's name: it is a label in metrics and a word in the log.
-const MAX_NAME_BYTES: usize = 64;
 
 /// What the operator says; an empty file says nothing beyond the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,10 +33,7 @@ impl OperatorConfig {
         check_keys(&table, KEYS, "")?;
         Ok(Self {
             destinations: each(&table, "destinations", MAX_DESTINATIONS, |name, value, key| {
-                if !is_name(name) {
-                    return Err(ConfigError::value(key, "a name is at most 64 letters, digits, `.`, `-` and `_`"));
-                }
-                Definition::from_toml(value, key, None)
+                Definition::named(name, value, key, None)
             })?,
             tracers: each(&table, "tracers", MAX_TRACERS, |_, value, key| Grants::from_toml(value, key))?,
             trust_plugin_dir: match table.get("trust_plugin_dir") {
@@ -66,11 +61,6 @@ fn each<T>(
         return Err(ConfigError::TooMany { what: word, found: entries.len(), limit });
     }
     entries.iter().map(|(name, value)| Ok((name.clone(), read(name, value, &format!("{word}.{name}"))?))).collect()
-}
-
-fn is_name(name: &str) -> bool {
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(valid)
 }
 
 /// Reads TOML. An error names the line.

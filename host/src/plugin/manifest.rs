@@ -162,7 +162,7 @@ fn destinations(
         }
         Some(Value::Table(tables)) if tables.len() <= MAX_DESTINATIONS => {
             let define = |(name, value): (&String, &Value)| {
-                let definition = Definition::from_toml(value, &format!("destinations.{name}"), Some(tracer))?;
+                let definition = Definition::named(name, value, &format!("destinations.{name}"), Some(tracer))?;
                 Ok((name.clone(), definition))
             };
             let defines: BTreeMap<_, _> = tables.iter().map(define).collect::<Result<_, ConfigError>>()?;
@@ -291,5 +291,7 @@ mod tests {
             refused(text, problem);
         }
         refused("enabled = true\n= 3", "is not TOML, line 2");
+        // It would be a word in the log and a label in the metrics.
+        refused("[destinations.\"a\\nb\"]\nurl = \"stdout:\"", "a name is at most 64 letters");
     }
 }
