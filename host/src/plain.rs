@@ -187,6 +187,28 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_made_plain_is_plain_within_its_bound_and_stays_as_it_is() {
+        let mut rng = fastrand::Rng::with_seed(20);
+        for _ in 0..2_000 {
+            let text: String = (0..rng.usize(..40))
+                .map(|_| match rng.u8(..4) {
+                    0 => rng.char('\0'..='\u{ff}'),
+                    1 => rng.char('\u{2000}'..='\u{206f}'),
+                    2 => rng.char('\u{e0000}'..='\u{e0fff}'),
+                    _ => rng.char(..),
+                })
+                .collect();
+            let max = rng.usize(..200);
+            let line = plain(&text, max);
+            assert!(line.len() <= max && line.chars().all(is_plain), "{text:?} in {max}: {line:?}");
+            assert_eq!(plain(&line, max), line);
+            if text.len() <= max && text.chars().all(is_plain) {
+                assert_eq!(line, text);
+            }
+        }
+    }
+
+    #[test]
     #[cfg(feature = "plugins")]
     fn a_path_of_any_bytes_is_a_line() {
         use std::ffi::OsStr;

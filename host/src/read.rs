@@ -113,4 +113,34 @@ mod tests {
         check(Path::new("/dev/zero"), 5, Err("it is a device, not a file"));
         check(&path("file"), 4, Err("more than 4 bytes"));
     }
+
+    #[test]
+    fn a_pipe_that_takes_a_files_place_is_not_waited_for() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("file"), "hello").expect("written");
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).expect("made");
+        symlink("file", path("link")).expect("linked");
+        let is_over = AtomicBool::new(false);
+        let (mut files, mut pipes) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    for target in ["pipe", "file"] {
+                        symlink(target, path("next")).expect("linked");
+                        std::fs::rename(path("next"), path("link")).expect("renamed");
+                    }
+                }
+            });
+            // Nobody ever opens the pipe for writing, so one opening that waits would be the end of this test.
+            while files < 1_000 || pipes < 1_000 {
+                match read(&path("link"), 5) {
+                    Ok(whole) => files += usize::from(whole.bytes == b"hello"),
+                    Err(error) => pipes += usize::from(error.to_string().contains("it is a named pipe")),
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
 }

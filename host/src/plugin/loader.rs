@@ -219,3 +219,39 @@ fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, Stamp), Refusal> {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::plugin::scan::scan;
+
+    #[test]
+    fn a_module_is_not_loaded_beside_a_manifest_that_the_look_did_not_find() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let put = |file: &str, text: &str| {
+            fs::write(directory.path().join("draft"), text).expect("written");
+            fs::rename(directory.path().join("draft"), directory.path().join(file)).expect("renamed");
+        };
+        let name = Name::new("one").expect("a name");
+        let found = || {
+            let look = scan(directory.path(), [].into_iter()).expect("a look");
+            *look.plugins.get(&name).expect("found")
+        };
+        let load = |found: &Found| {
+            Files::read(directory.path(), &name, found.manifest.is_some()).and_then(|files| files.check_found(found))
+        };
+        put("one.wasm", "module");
+        put("one.toml", "");
+        let first = found();
+        assert!(load(&first).is_ok());
+        for file in ["one.toml", "one.wasm"] {
+            let before = found();
+            put(file, "enabled = false");
+            let refusal = load(&before).expect_err("it is another one");
+            assert!(matches!(refusal, Refusal::Changed { .. }) && refusal.is_passing(), "{refusal}");
+            assert!(load(&found()).is_ok(), "the next look finds it");
+        }
+    }
+}

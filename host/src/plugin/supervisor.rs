@@ -32,7 +32,7 @@ use crate::wasm::CallError;
 
 /// How often the directory is looked at without a hint: network file systems and replaced parents give none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// After a hint, how long to wait for more of them: one copy makes several.
+/// The shortest time to wait for more hints after one: one copy makes several.
 const GATHER: Duration = Duration::from_millis(10);
 /// How long a removed plugin may take to work off what waits.
 const LAST_TURN: Duration = Duration::from_secs(5);
@@ -148,15 +148,16 @@ impl Supervisor {
         let mut watch = Watch::new(self.directory.path().to_owned(), self.events.clone());
         loop {
             watch.follow();
+            let began = Instant::now();
             self.look();
             self.startup.changed();
             let now = Instant::now();
-            let retry = self.retry(now);
+            let (gather, retry) = (gather(now - began), self.retry(now));
             let due = self.unsettled.values().copied().chain(self.rest.due()).chain(retry).min();
             let due = due.map(|at| at.saturating_duration_since(now));
             match events.recv_timeout(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))) {
                 Ok(Event::Look) => {
-                    let gathered = Instant::now() + GATHER;
+                    let gathered = Instant::now() + gather;
                     while let Ok(event) = events.recv_timeout(gathered.saturating_duration_since(Instant::now())) {
                         if self.handle(event) {
                             return;
@@ -510,6 +511,12 @@ impl Supervisor {
     pub(super) fn millis(&self) -> u64 {
         self.core.clock.unix(self.core.clock.now()) / 1_000_000
     }
+}
+
+/// Returns how long to wait for more hints after one, if a look takes this long: looks at a large directory in which files
+/// change without end take a tenth of the thread's time.
+fn gather(look: Duration) -> Duration {
+    (look * 10).clamp(GATHER, LOOK_EVERY)
 }
 
 /// Whole milliseconds, as people read them.
