@@ -141,7 +141,10 @@ impl Report for Reporter {
         let books = &self.plugins.as_ref()?.books;
         let (name, book) = books.all().into_iter().find(|(name, _)| name.as_str() == tracer)?;
         let letters = book.dead().to_json();
-        Some(serde_json::json!({ "tracer": name.as_str(), "dead": book.account.terms().dead, "letters": letters }))
+        let dead = book.account.terms().dead;
+        let mut page = serde_json::json!({ "tracer": name.as_str(), "dead": dead, "letters": letters });
+        plain::json(&mut page);
+        Some(page)
     }
 
     fn destinations(&self) -> serde_json::Value {

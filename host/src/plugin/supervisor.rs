@@ -235,7 +235,8 @@ impl Supervisor {
 
     fn load(&mut self, name: Name, found: Found) {
         let live = self.live.get(&name);
-        let known: Vec<_> = live.map(|live| [Some(live.generation), live.rejected]).into_iter().flatten().flatten().collect();
+        let known: Vec<_> =
+            live.map(|live| [Some(live.generation), live.rejected]).into_iter().flatten().flatten().collect();
         if known.is_empty() {
             if !self.has_room(&name) {
                 return self.wait(name);

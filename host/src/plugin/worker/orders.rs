@@ -7,6 +7,7 @@ use super::recovery::{DeadRate, Recovery, Strikes};
 use super::runner::{Runner, Stopping};
 use super::{Worker, lock};
 use crate::collect::DropReason;
+use crate::plain;
 use crate::plugin::books::{Book, Problem};
 use crate::plugin::breaker;
 use crate::plugin::generation::Generation;
@@ -133,7 +134,7 @@ pub(super) fn go_live(generation: &Generation, book: &Arc<Book>, worker: Weak<Wo
         book.starts.clone(),
         Box::new(move |error, cause| {
             let (message, what_to_do) = match (error, cause) {
-                (Some(error), _) => (error.to_string(), remedy::of_call(&error)),
+                (Some(error), _) => (plain::message(&error.to_string()), remedy::of_call(&error)),
                 (None, Some(breaker::Cause::Average(nanos))) => {
                     let message = format!("start takes {:.0} µs on average, and may take 50", nanos / 1e3);
                     (message, "move work into finish".to_owned())

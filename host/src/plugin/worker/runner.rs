@@ -10,6 +10,7 @@ use super::recovery::{DeadRate, Recovery, Strikes};
 use super::{Reason, Tell, Worker};
 use crate::collect::{DropReason, Overflow, Work};
 use crate::metrics::Registry;
+use crate::plain;
 use crate::plugin::books::{Book, Problem, Usage};
 use crate::plugin::generation::Generation;
 use crate::plugin::pool::Lane;
@@ -315,7 +316,7 @@ impl Runner {
     /// Puts what went wrong into the plugin's book and the log.
     pub(super) fn report(&mut self, error: &CallError, meanwhile: &str) {
         let Generation { name, id, .. } = &*self.generation;
-        let (message, what_to_do) = (error.to_string(), remedy::of_call(error));
+        let (message, what_to_do) = (plain::message(&error.to_string()), remedy::of_call(error));
         self.error = Reason { message: message.clone(), what_to_do: what_to_do.clone() };
         let (meanwhile, at) = (meanwhile.to_owned(), self.unix() / 1_000_000);
         self.book.report(name, *id, Problem { message, what_to_do, meanwhile, at });
