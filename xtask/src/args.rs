@@ -32,6 +32,15 @@ pub(crate) enum Command {
         /// End with one JSON object on stdout, and put everything else on stderr.
         json: bool,
     },
+    /// Hold the shop under load against chaos.
+    Chaos {
+        /// How long the load runs.
+        seconds: u64,
+        /// End with one JSON object on stdout, and put everything else on stderr.
+        json: bool,
+        /// The acts of an earlier run; none takes others.
+        seed: Option<u64>,
+    },
     /// Measure.
     Bench {
         /// Pass the bench's JSON lines through.
@@ -50,12 +59,18 @@ const DEMO_SECONDS_MIN: u64 = 8;
 /// An hour; a demo left running overnight is a forgotten one.
 const DEMO_SECONDS_MAX: u64 = 3_600;
 
+/// How long chaos lasts unless told: the length for which its bounds are meant.
+const CHAOS_SECONDS: u64 = 120;
+/// Below this a window has too few RPCs for a quantile.
+const CHAOS_SECONDS_MIN: u64 = 10;
+
 /// What `cargo xtask --help` prints.
 pub(crate) const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo  [--seconds N] [--json]   a running service, and tracers that come, change and misbehave; start here
   test  [--real] [FILTER…]       build the guests, run all tests, list what was skipped
+  chaos [--seconds N] [--json]   the same service while tracers trap, spin, break and vanish; bounds on what it may cost
   bench [--json] [NAME…]         what a call costs, beside what users have today
   guests [--out DIR] [NAME…]     build the wasm tracers and say where they are
   ci                             all that .ci/run does, with the time of each step
@@ -106,6 +121,34 @@ the same at the end, and no RPC failed that should not have.
 
 Ctrl-C ends it early and still prints the counts. It exits 1 if a count does not add up.";
 
+const CHAOS: &str = "\
+cargo xtask chaos [--seconds N] [--json] [--seed N]
+
+Starts examples/shop under load with three tracers that do nothing wrong, and then, several times a second, has
+everything go wrong beside them: red-metrics is swapped back and forth, tracers that trap, spin and take all memory get
+new manifests, good ones are added and deleted, files are cut short, flipped, written in pieces or are no TOML, the
+destination refuses, stalls, hangs up, and hottap.toml breaks. Windows without any of it stand between, and the load
+generator's times of both are compared.
+
+  --seconds N   how long the load runs, 10 to 3600 (default 120); building comes on top
+  --json        the last line is one object with the figures; everything else goes to stderr
+  --seed N      the acts of an earlier run, which has printed its seed
+
+The figures, and the bounds for 120 s (a shorter run needs its share of swaps and traps):
+
+  rpcs, failed                  by the load generator's own count; none may fail that should not
+  swaps, traps                  at least 200 live generations replaced, at least 100 instances that trapped
+  dead                          calls in the dead letters
+  unaccounted                   0: of no tracer and no destination a call or payload is nowhere, at any look, and
+                                red-metrics finished what the load generator counted
+  lost                          0: red-metrics committed every call, whatever its neighbours did
+  p99_quiet_us, p99_chaos_us    at most 1.25 times the quiet one; prompt_… are the same without the RPCs that are slow
+                                by design
+  rss_start_kib, rss_end_kib    memory after the first and after the last quiet window: at most 1.2 times. Each module
+                                has been loaded once before
+
+It exits 1 if a bound is missed, and names each. Ctrl-C ends it early and still prints the figures.";
+
 const BENCH: &str = "\
 cargo xtask bench [--json] [NAME…]
 
@@ -118,7 +161,7 @@ show both figures and the ratio, interleaved in one run. It exits 0 if it could 
 const CI: &str = "\
 cargo xtask ci
 
-The same steps as .ci/run: formatting, the demo with its counts checked against the load generator, all tests
+The same steps as .ci/run: formatting, the demo with its counts checked against the load generator, chaos, all tests
 against real peers, clippy and documentation with warnings as errors, the cargo features people use, dependencies
 against deny.toml. Every step runs even if one before it failed; it ends with the time of each.";
 
@@ -138,9 +181,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
         "guests" => guests(parser),
         "test" => test(parser),
         "demo" => demo(parser),
+        "chaos" => chaos(parser),
         "bench" => bench(parser),
         "ci" => ci(parser),
-        other => bail!("there is no command {other:?}; the commands are demo, test, bench, guests and ci"),
+        other => bail!("there is no command {other:?}; the commands are demo, chaos, test, bench, guests and ci"),
     }
 }
 
@@ -184,6 +228,23 @@ fn demo(mut parser: Parser) -> anyhow::Result<Command> {
         bail!("--seconds takes {DEMO_SECONDS_MIN} to {DEMO_SECONDS_MAX}, not {seconds}");
     }
     Ok(Command::Demo { seconds, json })
+}
+
+fn chaos(mut parser: Parser) -> anyhow::Result<Command> {
+    let (mut seconds, mut json, mut seed) = (CHAOS_SECONDS, false, None);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(CHAOS)),
+            Arg::Long("seconds") => seconds = parser.value()?.parse().context("--seconds takes a whole number")?,
+            Arg::Long("json") => json = true,
+            Arg::Long("seed") => seed = Some(parser.value()?.parse().context("--seed takes a whole number")?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if !(CHAOS_SECONDS_MIN..=DEMO_SECONDS_MAX).contains(&seconds) {
+        bail!("--seconds takes {CHAOS_SECONDS_MIN} to {DEMO_SECONDS_MAX}, not {seconds}");
+    }
+    Ok(Command::Chaos { seconds, json, seed })
 }
 
 fn bench(mut parser: Parser) -> anyhow::Result<Command> {
@@ -240,6 +301,9 @@ mod tests {
         check("demo", Command::Demo { seconds: 30, json: false });
         check("demo --seconds 12 --json", Command::Demo { seconds: 12, json: true });
         check("demo --seconds=12", Command::Demo { seconds: 12, json: false });
+        check("chaos", Command::Chaos { seconds: 120, json: false, seed: None });
+        check("chaos --json --seconds 30 --seed 7", Command::Chaos { seconds: 30, json: true, seed: Some(7) });
+        check("chaos -h", Command::Help(CHAOS));
         check("bench --json layer", Command::Bench { json: true, names: vec!["layer".into()] });
         check("ci", Command::Ci);
     }
@@ -250,6 +314,8 @@ mod tests {
         refused("demo --second 3", "--second");
         refused("demo --seconds soon", "whole number");
         refused("demo --seconds 1", "8 to 3600");
+        refused("chaos --seconds 9", "10 to 3600");
+        refused("chaos --seed x", "--seed takes a whole number");
         refused("ci now", "now");
         refused("--real test", "--real");
     }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use crate::demo::{FIRST_TRACED, report::Report};
+use crate::chaos;
+use crate::demo::FIRST_TRACED;
 use crate::interrupt::Interrupt;
 use crate::python::{self, Venv};
+use crate::shop::report::Report;
 use crate::step::{self, human, timed};
 use crate::test;
 use crate::test::FEATURES;
@@ -37,6 +39,9 @@ const WITH_PLUGINS: &[&[&str]] =
 /// Members whose own needs of crate hottap would be added to each.
 const USERS: &[&str] = &["shop", "kitex-tracer", "tonic-example", "axum-example", "go-kit", "readme"];
 
+/// How long chaos lasts in CI: two windows of it, each between quiet ones.
+const CHAOS_SECONDS: u64 = 30;
+
 type Step = (&'static str, fn(&Workspace, &Interrupt) -> anyhow::Result<()>);
 
 /// In this order because the demo measures the time from a clone to the first traced RPC, with a cold target
@@ -45,6 +50,7 @@ const STEPS: &[Step] = &[
     ("formatting", |workspace, _| formatting(workspace)),
     ("Cargo.lock is up to date", |workspace, _| lock(workspace)),
     ("demo", demo_with_checked_counts),
+    ("chaos", |workspace, interrupt| chaos::command(workspace, interrupt, CHAOS_SECONDS, false, None)),
     ("tests against real peers", |workspace, _| test::command(workspace, true, &[])),
     ("clippy", |workspace, _| clippy(workspace)),
     ("clippy for wasm", |workspace, _| clippy_for_wasm(workspace)),

@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod chaos;
 mod ci;
 mod debian;
 mod demo;
@@ -13,6 +14,7 @@ mod libtest;
 mod node;
 mod peers;
 mod python;
+mod shop;
 mod step;
 mod test;
 mod toolchain;
@@ -66,6 +68,7 @@ fn run(command: Command, interrupt: &Interrupt) -> anyhow::Result<()> {
         Command::Guests { names, out } => guests::command(&workspace, &names, out),
         Command::Test { real, filters } => test::command(&workspace, real, &filters),
         Command::Demo { seconds, json } => demo::command(&workspace, interrupt, seconds, json),
+        Command::Chaos { seconds, json, seed } => chaos::command(&workspace, interrupt, seconds, json, seed),
         Command::Bench { json, names } => bench::command(&workspace, json, &names),
         Command::Ci => ci::command(&workspace, interrupt),
     }

@@ -37,7 +37,8 @@ every server and every client. Drop a tracer into DIR while it runs, and it sees
   --seconds N     ends by itself after so long; otherwise Ctrl-C or SIGTERM ends it
   --json          prints no lines while it runs, and one JSON object at the end. Takes commands from stdin, one a
                   line, and answers each with {\"rpcs\":N,\"failed\":N} on stdout: `count` tells the count so far, `hold`
-                  stops the load and answers when no RPC is open, `go` counts from 0 and lets the load go on
+                  stops the load and answers when no RPC is open, `go` counts from 0 and lets the load go on. `lap`
+                  answers with histograms too: [microseconds, RPCs] of what finished since the last lap
 
 A known share of the RPCs fails or is slow: the order's number decides. `failed` counts RPCs that came out otherwise
 than that number says. At the end open RPCs finish, servers drain, and all tracers are flushed; a second Ctrl-C ends it

@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Hold,
     /// Count from 0, and go on.
     Go,
+    /// Say how long the RPCs since the last lap took.
+    Lap,
 }
 
 /// Reads stdin to its end on a thread of its own, since nothing can interrupt a read. Its end is not the shop's.
@@ -45,7 +47,8 @@ fn parse(line: &str) -> Result<Command, String> {
         "count" => Ok(Command::Count),
         "hold" => Ok(Command::Hold),
         "go" => Ok(Command::Go),
-        other => Err(format!("there is no command {other:?}; the commands are count, hold and go")),
+        "lap" => Ok(Command::Lap),
+        other => Err(format!("there is no command {other:?}; the commands are count, hold, go and lap")),
     }
 }
 
@@ -58,8 +61,11 @@ mod tests {
         assert_eq!(parse("count"), Ok(Command::Count));
         assert_eq!(parse("  hold \r"), Ok(Command::Hold));
         assert_eq!(parse("go"), Ok(Command::Go));
+        assert_eq!(parse("lap"), Ok(Command::Lap));
         for other in ["stop", "COUNT", "go on"] {
-            assert!(parse(other).is_err_and(|words| words.contains(other) && words.contains("count, hold and go")));
+            assert!(
+                parse(other).is_err_and(|words| words.contains(other) && words.contains("count, hold, go and lap"))
+            );
         }
     }
 }

@@ -79,13 +79,13 @@ async fn drive(
             // An error means that nobody can tell it to end any more; then the clock does.
             Ok(()) = stop.changed() => return Ok(()),
             Some(command) = commands.recv() => {
-                let answer = match command {
-                    Ok(Command::Count) => Ok(load.count()),
-                    Ok(Command::Hold) => Ok(load.hold().await),
-                    Ok(Command::Go) => Ok(load.go().await),
-                    Err(words) => Err(words),
-                };
-                screen.answer(answer)?;
+                match command {
+                    Ok(Command::Count) => screen.answer(Ok(load.count()))?,
+                    Ok(Command::Hold) => screen.answer(Ok(load.hold().await))?,
+                    Ok(Command::Go) => screen.answer(Ok(load.go().await))?,
+                    Ok(Command::Lap) => screen.lap(&load.lap())?,
+                    Err(words) => screen.answer(Err(words))?,
+                }
             }
             // Before the end, which may come at the same moment.
             _ = seconds.tick() => screen.second(&load.second())?,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::load::{Counted, Quantiles, Second};
+use crate::load::{Counted, Lap, Quantiles, Second, Taken};
 use crate::report::Report;
 
 /// Stdout, in one of two languages.
@@ -48,6 +48,17 @@ impl Screen {
             Ok(counted) => json!({"rpcs": counted.finished, "failed": counted.failed}).to_string(),
             Err(words) => json!({"error": words}).to_string(),
         })
+    }
+
+    /// The answer to `lap`: the histograms as they are, so that several laps can be added up.
+    pub(crate) fn lap(&self, lap: &Lap) -> anyhow::Result<()> {
+        let buckets = |taken: &Taken| taken.buckets().map(|(micros, rpcs)| json!([micros, rpcs])).collect::<Vec<_>>();
+        let Lap { counted, latencies, prompt } = lap;
+        let answer = json!({
+            "rpcs": counted.finished, "failed": counted.failed,
+            "latencies_us": buckets(latencies), "prompt_latencies_us": buckets(prompt),
+        });
+        print(&answer.to_string())
     }
 
     /// The end.

@@ -1,29 +1,25 @@
 //! `cargo xtask demo`: a service under load whose tracers come, change, and misbehave while it runs.
 
 mod acts;
-mod http;
 mod otlp;
-mod process;
-mod receiver;
-pub(crate) mod report;
-mod screen;
-mod shop;
+pub(crate) mod receiver;
+pub(crate) mod screen;
 mod trace;
 
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 
 use crate::guests;
 use crate::interrupt::Interrupt;
-use crate::step::{self, human};
+use crate::shop::{self, Shop};
+use crate::step::human;
 use crate::workspace::Workspace;
 
+pub(crate) use acts::counts;
 use acts::{Acts, Modules};
 use receiver::Receiver;
 use screen::Screen;
-use shop::Shop;
 
 /// When the first command after the clone began, in seconds since the Unix epoch: CI sets it, so that the time to the
 /// first traced RPC includes compiling xtask.
@@ -46,8 +42,8 @@ pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64
         rpc_span: guests.module("rpc-span")?,
         spin: guests.module("spin")?,
     };
-    let program = build_shop(workspace)?;
-    let plugins = empty_plugin_dir(workspace)?;
+    let program = shop::build(workspace)?;
+    let plugins = shop::empty_plugin_dir(workspace, "demo")?;
     // Outside the plugin dir: what is in there can name destinations, and define none.
     let receiver = Receiver::start()?;
     let config = workspace.target().join("demo/hottap.toml");
@@ -89,23 +85,6 @@ pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64
         bail!("the counts do not add up: {}", complaints.join("; "));
     }
     Ok(())
-}
-
-/// The shop in the dev profile, which compiles the engine just fast enough for this (see the root Cargo.toml).
-fn build_shop(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "shop"]);
-    step::run("building the shop, with the engine; on two cores this takes minutes the first time", &mut cargo)?;
-    let program = workspace.target().join("debug/shop");
-    program.is_file().then_some(program).context("the package shop built no program of that name")
-}
-
-/// A plugin dir of the demo's own, without what an earlier demo left.
-fn empty_plugin_dir(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    let folder = workspace.target().join("demo/plugins");
-    drop(std::fs::remove_dir_all(&folder));
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
 }
 
 fn unix_seconds() -> f64 {

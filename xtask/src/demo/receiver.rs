@@ -113,7 +113,7 @@ fn serve(stream: &TcpStream, received: &Mutex<Received>) -> anyhow::Result<()> {
 }
 
 /// The path and the body's length of the next request; none at the end.
-fn head(reader: &mut impl BufRead) -> anyhow::Result<Option<(String, usize)>> {
+pub(crate) fn head(reader: &mut impl BufRead) -> anyhow::Result<Option<(String, usize)>> {
     let mut lines = Read::take(reader, MAX_HEAD).lines();
     let Some(first) = lines.next() else { return Ok(None) };
     let first = first.context("no text")?;

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 const TELLING: u64 = 100;
 
 /// A terminal, or a log.
-pub(super) struct Screen {
+pub(crate) struct Screen {
     out: Box<dyn Write>,
     live: bool,
     drawn: usize,
@@ -15,25 +15,25 @@ pub(super) struct Screen {
 
 /// One tracer at one moment.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) tracer: String,
-    pub(super) state: String,
-    pub(super) generation: String,
-    pub(super) calls: u64,
-    pub(super) ns_per_call: Option<f64>,
+pub(crate) struct Row {
+    pub(crate) tracer: String,
+    pub(crate) state: String,
+    pub(crate) generation: String,
+    pub(crate) calls: u64,
+    pub(crate) ns_per_call: Option<f64>,
 }
 
 /// The load at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Load {
-    pub(super) second: u64,
-    pub(super) rpcs_per_second: f64,
-    pub(super) failed: u64,
+pub(crate) struct Load {
+    pub(crate) second: u64,
+    pub(crate) rpcs_per_second: f64,
+    pub(crate) failed: u64,
 }
 
 impl Screen {
     /// On stdout, or on stderr where stdout is for JSON.
-    pub(super) fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         match json {
             true => Self { live: std::io::stderr().is_terminal(), out: Box::new(std::io::stderr()), drawn: 0 },
             false => Self { live: std::io::stdout().is_terminal(), out: Box::new(std::io::stdout()), drawn: 0 },
@@ -41,12 +41,12 @@ impl Screen {
     }
 
     /// A line that stays.
-    pub(super) fn event(&mut self, line: impl std::fmt::Display) {
+    pub(crate) fn event(&mut self, line: impl std::fmt::Display) {
         self.write(&format!("{line}\n"), 0);
     }
 
     /// The table, in place of the last one.
-    pub(super) fn table(&mut self, load: Load, rows: &[Row]) {
+    pub(crate) fn table(&mut self, load: Load, rows: &[Row]) {
         if self.live {
             let table = table(load, rows);
             let height = table.lines().count();
@@ -112,7 +112,7 @@ fn line(load: Load, rows: &[Row]) -> String {
 }
 
 /// As much of a generation as tells it from another.
-pub(super) fn short(generation: &str) -> &str {
+pub(crate) fn short(generation: &str) -> &str {
     generation.get(..8).unwrap_or(generation)
 }
 

@@ -113,6 +113,15 @@ impl Order {
         (roll % 1_000 < SLOW).then(|| Duration::from_millis(least + (roll >> 32) % (most - least + 1)))
     }
 
+    /// Returns true if no step of its RPC is slow by design and Pricing answers at the first attempt.
+    pub(crate) fn is_prompt(self) -> bool {
+        let steps: &[Step] = match self.kind() {
+            Kind::Place => &[Step::Reserve, Step::Quote],
+            Kind::Watch => &[Step::Progress],
+        };
+        steps.iter().all(|step| self.delay(*step).is_none()) && self.prices() != Prices::KnownAtRetry
+    }
+
     fn permille(self, question: Question) -> u64 {
         self.roll(question as u64) % 1_000
     }
@@ -153,6 +162,16 @@ mod tests {
         for step in [Step::Reserve, Step::Quote, Step::Progress] {
             near(permille(|order| order.delay(step).is_some()), SLOW);
         }
+    }
+
+    #[test]
+    fn most_orders_are_prompt_and_none_of_those_is_slow() {
+        let prompt = || (0..MANY).map(Order::new).filter(|order| order.is_prompt());
+        assert!((0.9..0.97).contains(&(prompt().count() as f64 / MANY as f64)));
+        let places = prompt().filter(|order| order.kind() == Kind::Place);
+        assert_eq!(places.filter_map(|order| order.delay(Step::Quote).or(order.delay(Step::Reserve))).count(), 0);
+        let watches = prompt().filter(|order| order.kind() == Kind::Watch);
+        assert_eq!(watches.filter_map(|order| order.delay(Step::Progress)).count(), 0);
     }
 
     #[test]

@@ -43,6 +43,19 @@ pub(crate) struct Load {
 struct Tally {
     counts: Counts,
     latencies: Latencies,
+    lap: Latencies,
+    /// Of those in `lap`, the RPCs that are not slow by design.
+    lap_prompt: Latencies,
+}
+
+/// The RPCs that finished since the lap before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lap {
+    /// The counts since the load began to count, as for [`Load::count`].
+    pub(crate) counted: Counted,
+    pub(crate) latencies: Taken,
+    /// Those of orders that are not slow by design.
+    pub(crate) prompt: Taken,
 }
 
 /// When and what [`Load::second`] said last.
@@ -98,7 +111,7 @@ impl Load {
             tokio::spawn(async move {
                 let began = Instant::now();
                 let verdict = call(&mut client, order).await;
-                tally.finish(began.elapsed(), &verdict);
+                tally.finish(order, began.elapsed(), &verdict);
                 // Not before the RPC is counted: whoever holds all permits sees all counts.
                 drop(permit);
             });
@@ -129,6 +142,12 @@ impl Load {
         self.tally.counts.read()
     }
 
+    /// Ends a lap: how long the RPCs took that finished since this was last called, or since the beginning.
+    pub(crate) fn lap(&self) -> Lap {
+        let Tally { lap, lap_prompt, .. } = &*self.tally;
+        Lap { counted: self.count(), latencies: lap.take(), prompt: lap_prompt.take() }
+    }
+
     /// RPCs that were due and never started.
     pub(crate) fn behind(&self) -> u64 {
         self.behind
@@ -156,8 +175,12 @@ impl Load {
 }
 
 impl Tally {
-    fn finish(&self, took: Duration, verdict: &Verdict) {
+    fn finish(&self, order: Order, took: Duration, verdict: &Verdict) {
         self.latencies.record(took);
+        self.lap.record(took);
+        if order.is_prompt() {
+            self.lap_prompt.record(took);
+        }
         if let Verdict::Wrong(words) = verdict
             && self.counts.read().failed < TOLD
         {

@@ -58,6 +58,11 @@ impl Taken {
         }
     }
 
+    /// The buckets that are not empty: the greatest value of each in microseconds, and the number of RPCs in it.
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.iter().enumerate().filter(|(_, count)| **count > 0).map(|(at, count)| (upper(at), *count))
+    }
+
     /// None if there is nothing.
     pub(crate) fn quantiles(&self) -> Option<Quantiles> {
         Some(Quantiles { p50: self.quantile(50)?, p99: self.quantile(99)? })
@@ -125,6 +130,14 @@ mod tests {
             assert!(shown >= exact && shown - exact <= exact / 16, "{exact} µs is shown as {shown} µs");
         }
         check([u64::MAX], Some((MAX_MICROS, MAX_MICROS)));
+    }
+
+    #[test]
+    fn buckets_are_listed_with_what_is_in_them() {
+        let latencies = Latencies::default();
+        [3, 3, 70, 71].into_iter().for_each(|micros| latencies.record(Duration::from_micros(micros)));
+        assert_eq!(latencies.take().buckets().collect::<Vec<_>>(), [(3, 2), (71, 2)]);
+        assert_eq!(latencies.take().buckets().count(), 0);
     }
 
     #[test]

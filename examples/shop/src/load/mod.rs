@@ -8,5 +8,5 @@ mod pace;
 mod verdict;
 
 pub(crate) use counts::Counted;
-pub(crate) use generator::{Load, Second, TICK};
-pub(crate) use latency::Quantiles;
+pub(crate) use generator::{Lap, Load, Second, TICK};
+pub(crate) use latency::{Quantiles, Taken};

@@ -1,4 +1,5 @@
 //! The program `shop` from outside, and the generated code beside what it is generated from.
 
+mod child;
 mod generated;
 mod program;

@@ -1,53 +1,10 @@
 //! The program as the demo runs it: commands on stdin, answers and a report on stdout, SIGTERM.
 
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-struct Shop {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Shop {
-    fn start(args: &[&str]) -> Self {
-        Self::of(Command::new(env!("CARGO_BIN_EXE_shop")).args(args))
-    }
-
-    fn of(command: &mut Command) -> Self {
-        // What a developer's shell says of plugins is not meant for this test.
-        command.env_remove("HOTTAP_PLUGINS").env_remove("HOTTAP_ADMIN").env_remove("HOTTAP_DISABLE");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
-        let stdin = child.stdin.take();
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Self { child, stdin, lines }
-    }
-
-    fn line(&mut self) -> String {
-        self.lines.next().expect("it says something").expect("text")
-    }
-
-    fn ask(&mut self, command: &str) -> Value {
-        writeln!(self.stdin.as_mut().expect("still open"), "{command}").expect("it reads");
-        serde_json::from_str(&self.line()).expect("JSON")
-    }
-
-    /// The last line, and whether the program succeeded.
-    fn end(mut self) -> (String, bool) {
-        let last = self.lines.by_ref().map_while(Result::ok).last().expect("a report");
-        (last, self.child.wait().expect("it is ours").success())
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+use crate::child::Shop;
 
 #[test]
 fn it_counts_holds_goes_and_reports_at_sigterm() {
@@ -56,12 +13,22 @@ fn it_counts_holds_goes_and_reports_at_sigterm() {
     let held = shop.ask("hold");
     assert_eq!(shop.ask("count"), held, "nothing is made while it is held");
     assert_eq!(shop.ask("go"), serde_json::json!({"rpcs": 0, "failed": 0}));
-    assert!(shop.ask("stop")["error"].as_str().expect("words").contains("count, hold and go"));
+    assert!(shop.ask("stop")["error"].as_str().expect("words").contains("count, hold, go and lap"));
     while shop.ask("count")["rpcs"].as_u64().expect("a count") < 20 {}
+    let lap = shop.ask("lap");
+    let sum = |lap: &Value, key: &str| -> u64 {
+        let buckets = lap[key].as_array().expect("a list").iter();
+        buckets.map(|bucket| bucket[1].as_u64().expect("a count")).sum()
+    };
+    assert!(sum(&lap, "latencies_us") >= 20 && lap["rpcs"].as_u64() >= Some(20), "{lap}");
+    assert!((1..=sum(&lap, "latencies_us")).contains(&sum(&lap, "prompt_latencies_us")), "{lap}");
+    shop.ask("hold");
+    shop.ask("lap");
+    assert_eq!(sum(&shop.ask("lap"), "latencies_us"), 0, "each RPC is in one lap");
     // The end of stdin is not the end of the shop.
     drop(shop.stdin.take());
 
-    kill_process(Pid::from_child(&shop.child), Signal::TERM).expect("it runs");
+    shop.terminate();
     let (last, success) = shop.end();
     assert!(success);
     let report: Value = serde_json::from_str(&last).expect("JSON");

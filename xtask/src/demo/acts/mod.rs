@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::receiver::Receiver;
-use super::report::{COUNTED, Counts, Payloads, Report};
 use super::screen::{Load, Row, Screen, short};
-use super::shop::{COUNTED_SCOPE, Shop, Tracer};
 use crate::guests;
 use crate::interrupt::Interrupt;
+use crate::shop::report::{COUNTED, Counts, Payloads, Report};
+use crate::shop::{COUNTED_SCOPE, Shop, Tracer};
 use crate::step::human;
 
 /// The tracer that spins for ever.
@@ -214,6 +214,19 @@ pub(super) fn show_log(shop: &Shop, screen: &mut Screen) {
 
 /// What stays on the screen.
 pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
+    counts(screen, report);
+    if !report.swaps.is_empty() {
+        screen.event("generations replaced under load:");
+    }
+    for swap in &report.swaps {
+        let (from, to) = (short(&swap.from), short(&swap.to));
+        screen.event(format_args!("  {}: {from} \u{2192} {to} in {} ms", swap.tracer, swap.ms));
+    }
+    screen.event(YOUR_TURN);
+}
+
+/// Where all calls and payloads are.
+pub(crate) fn counts(screen: &mut Screen, report: &Report) {
     screen.event(format_args!("{} RPCs by the load generator's own count", report.rpcs));
     screen.event(format_args!(
         "calls, each in one place; {COUNTED} sees what the load generator counts, others also the calls between services:"
@@ -233,14 +246,6 @@ pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
         let lost = lost(dropped);
         screen.event(format_args!("  {name}: {accepted} accepted = {delivered} delivered + {queued} queued + {lost}"));
     }
-    if !report.swaps.is_empty() {
-        screen.event("generations replaced under load:");
-    }
-    for swap in &report.swaps {
-        let (from, to) = (short(&swap.from), short(&swap.to));
-        screen.event(format_args!("  {}: {from} \u{2192} {to} in {} ms", swap.tracer, swap.ms));
-    }
-    screen.event(YOUR_TURN);
 }
 
 /// `9 dropped (8 by trap, 1 by queue_full)`.
@@ -258,7 +263,7 @@ fn named<'a>(tracers: &'a [Tracer], name: &str) -> Option<&'a Tracer> {
 }
 
 fn row(tracer: Tracer) -> Row {
-    let Tracer { name, state, generation, calls, ns_per_call, error: _ } = tracer;
+    let Tracer { name, state, generation, calls, ns_per_call, .. } = tracer;
     Row { tracer: name, state, generation, calls, ns_per_call }
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use super::super::shop::{FRONT_PATH, FRONT_SCOPE};
 use super::{Acts, LIVE};
+use crate::shop::{FRONT_PATH, FRONT_SCOPE};
 
 /// The counted tracer's module once more under this name, with another scope: what the load generator is compared with
 /// stays as it is.

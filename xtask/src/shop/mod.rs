@@ -1,18 +1,24 @@
-//! The shop as the demo sees it: how it is started and ended, what it answers. All that the demo takes for granted of
-//! examples/shop and of the admin API stands in this file.
+//! The shop as a child process: how it is started and ended, what it answers. All that the demo and chaos take for
+//! granted of examples/shop and of the admin API stands in this folder.
 //!
 //! - `shop --plugins DIR --config FILE --admin ADDR --front ADDR --seconds N --json` begins its load at once, and `GET /healthz` is 200 from then.
 //! - `POST /place` on the front places an order, which is not the load generator's and which it does not count.
 //! - It reads commands from stdin, one a line, and answers each with one line of JSON on stdout,
 //!   `{"rpcs":N,"failed":N}`: `count` says what the load generator counted so far; `hold` stops the load and answers
-//!   when no RPC is open; `go` begins to count at 0 and lets the load go on.
+//!   when no RPC is open; `go` begins to count at 0 and lets the load go on. `lap` answers with the histograms of
+//!   [`Lap`] besides.
 //! - At SIGTERM, and after `--seconds`, it ends the load, lets open RPCs finish, shuts Hottap down and prints its
 //!   [`Report`] as the last line.
 //! - `GET /api/tracers` has a list `tracers`; see [`Tracer::read`].
 
+mod http;
+mod lap;
+mod process;
+pub(crate) mod report;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -21,13 +27,16 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::http;
-use super::process::Identity;
-use super::report::Report;
+use crate::step;
+use crate::workspace::Workspace;
+
+pub(crate) use lap::Lap;
+use process::Identity;
+use report::{Counts, Report};
 
 /// The manifest of the tracer whose counts are compared with the load generator's: each of its RPCs once, as its own
 /// client sees it. Without it the servers' side and the calls between the services would be counted as well.
-pub(super) const COUNTED_SCOPE: &str = "\
+pub(crate) const COUNTED_SCOPE: &str = "\
 # Only what the load generator counts itself, so that the two counts can be compared.
 [scope]
 sides = [\"client\"]
@@ -35,10 +44,10 @@ methods = [\"shop.v1.Checkout/*\"]
 ";
 
 /// Where the front takes orders.
-pub(super) const FRONT_PATH: &str = "/place";
+pub(crate) const FRONT_PATH: &str = "/place";
 
 /// The manifest of the tracer that counts what the front serves.
-pub(super) const FRONT_SCOPE: &str = "\
+pub(crate) const FRONT_SCOPE: &str = "\
 [scope]
 sides = [\"server\"]
 methods = [\"POST /place\"]
@@ -59,7 +68,7 @@ const LINES: usize = 256;
 const GRACE_SECONDS: u64 = 300;
 
 /// A running shop; ended when dropped.
-pub(super) struct Shop {
+pub(crate) struct Shop {
     child: Child,
     stdin: ChildStdin,
     lines: Receiver<String>,
@@ -70,23 +79,26 @@ pub(super) struct Shop {
 
 /// What the load generator counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counted {
-    pub(super) rpcs: u64,
-    pub(super) failed: u64,
+pub(crate) struct Counted {
+    pub(crate) rpcs: u64,
+    pub(crate) failed: u64,
 }
 
 /// A tracer as the admin API tells it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tracer {
-    pub(super) name: String,
+pub(crate) struct Tracer {
+    pub(crate) name: String,
     /// `live`, or what else it is.
-    pub(super) state: String,
+    pub(crate) state: String,
     /// Empty if none is live.
-    pub(super) generation: String,
-    pub(super) calls: u64,
-    pub(super) ns_per_call: Option<f64>,
+    pub(crate) generation: String,
+    pub(crate) counts: Counts,
+    /// Instances that ended in a trap, over all generations.
+    pub(crate) traps: u64,
+    pub(crate) calls: u64,
+    pub(crate) ns_per_call: Option<f64>,
     /// What went wrong last, and what to do.
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl Shop {
@@ -94,7 +106,7 @@ impl Shop {
     ///
     /// # Errors
     /// It ends at once, or does not serve within 30 s.
-    pub(super) fn start(program: &Path, plugins: &Path, config: &Path, seconds: u64) -> anyhow::Result<Self> {
+    pub(crate) fn start(program: &Path, plugins: &Path, config: &Path, seconds: u64) -> anyhow::Result<Self> {
         // Free a moment ago; if somebody takes it in between, the shop says so and ends.
         let [admin, front] = free_ports()?;
         let mut command = Command::new(program);
@@ -122,12 +134,20 @@ impl Shop {
     ///
     /// # Errors
     /// It is gone.
-    pub(super) fn identity(&self) -> anyhow::Result<Identity> {
+    pub(crate) fn identity(&self) -> anyhow::Result<Identity> {
         Identity::of(self.child.id())
     }
 
+    /// The memory that it holds, in KiB.
+    ///
+    /// # Errors
+    /// It is gone, or the system does not tell.
+    pub(crate) fn resident_kib(&self) -> anyhow::Result<u64> {
+        process::resident_kib(self.child.id())
+    }
+
     /// What it logged since this was last asked.
-    pub(super) fn log(&self) -> impl Iterator<Item = String> + '_ {
+    pub(crate) fn log(&self) -> impl Iterator<Item = String> + '_ {
         self.log.try_iter()
     }
 
@@ -135,7 +155,7 @@ impl Shop {
     ///
     /// # Errors
     /// The shop is gone or does not answer.
-    pub(super) fn count(&mut self) -> anyhow::Result<Counted> {
+    pub(crate) fn count(&mut self) -> anyhow::Result<Counted> {
         self.ask("count")
     }
 
@@ -143,7 +163,7 @@ impl Shop {
     ///
     /// # Errors
     /// The shop is gone or does not answer.
-    pub(super) fn hold(&mut self) -> anyhow::Result<Counted> {
+    pub(crate) fn hold(&mut self) -> anyhow::Result<Counted> {
         self.ask("hold")
     }
 
@@ -151,7 +171,7 @@ impl Shop {
     ///
     /// # Errors
     /// The shop is gone or does not answer.
-    pub(super) fn go(&mut self) -> anyhow::Result<Counted> {
+    pub(crate) fn go(&mut self) -> anyhow::Result<Counted> {
         self.ask("go")
     }
 
@@ -159,7 +179,7 @@ impl Shop {
     ///
     /// # Errors
     /// It does not answer, or not as documented.
-    pub(super) fn tracers(&self) -> anyhow::Result<Vec<Tracer>> {
+    pub(crate) fn tracers(&self) -> anyhow::Result<Vec<Tracer>> {
         let answer: Value =
             serde_json::from_str(&http::get(self.admin, "/api/tracers")?).context("/api/tracers is no JSON")?;
         let tracers = answer["tracers"].as_array().context("/api/tracers has no list \"tracers\"")?;
@@ -170,12 +190,12 @@ impl Shop {
     ///
     /// # Errors
     /// The admin API does not answer.
-    pub(super) fn metrics(&self) -> anyhow::Result<String> {
+    pub(crate) fn metrics(&self) -> anyhow::Result<String> {
         http::get(self.admin, "/metrics")
     }
 
     /// Where orders are taken over plain HTTP.
-    pub(super) fn front(&self) -> SocketAddr {
+    pub(crate) fn front(&self) -> SocketAddr {
         self.front
     }
 
@@ -183,7 +203,7 @@ impl Shop {
     ///
     /// # Errors
     /// The front does not answer, or not well.
-    pub(super) fn place_order(&self) -> anyhow::Result<String> {
+    pub(crate) fn place_order(&self) -> anyhow::Result<String> {
         http::post(self.front, FRONT_PATH)
     }
 
@@ -191,7 +211,7 @@ impl Shop {
     ///
     /// # Errors
     /// The shop is gone, `until` fails, or `limit` passes; the error says what was waited for.
-    pub(super) fn wait<T>(
+    pub(crate) fn wait<T>(
         &mut self,
         limit: Duration,
         what: &str,
@@ -216,7 +236,7 @@ impl Shop {
     ///
     /// # Errors
     /// It does not end within 30 s, fails, or prints no report.
-    pub(super) fn stop(&mut self) -> anyhow::Result<Report> {
+    pub(crate) fn stop(&mut self) -> anyhow::Result<Report> {
         self.terminate();
         let mut last = None;
         let deadline = Instant::now() + DOWN;
@@ -234,7 +254,21 @@ impl Shop {
         Report::parse(&last.context("the shop ended without a report")?)
     }
 
+    /// Ends a lap: how long the RPCs took that finished since this was last called.
+    ///
+    /// # Errors
+    /// The shop is gone or does not answer.
+    pub(crate) fn lap(&mut self) -> anyhow::Result<Lap> {
+        Lap::read(&self.answer("lap")?)
+    }
+
     fn ask(&mut self, command: &str) -> anyhow::Result<Counted> {
+        let answer = self.answer(command)?;
+        let count = |key: &str| answer[key].as_u64().with_context(|| format!("{command:?} got {answer}"));
+        Ok(Counted { rpcs: count("rpcs")?, failed: count("failed")? })
+    }
+
+    fn answer(&mut self, command: &str) -> anyhow::Result<Value> {
         // A late answer to something earlier must not be taken for this one's.
         while self.lines.try_recv().is_ok() {}
         writeln!(self.stdin, "{command}").and_then(|()| self.stdin.flush()).context("the shop is gone")?;
@@ -243,9 +277,7 @@ impl Shop {
             Err(RecvTimeoutError::Disconnected) => bail!("the shop is gone"),
             Err(RecvTimeoutError::Timeout) => bail!("the shop did not answer {command:?} in {} s", ANSWER.as_secs()),
         };
-        let answer: Value = serde_json::from_str(&line).with_context(|| format!("{command:?} got {line:?}"))?;
-        let count = |key: &str| answer[key].as_u64().with_context(|| format!("{command:?} got {line:?}"));
-        Ok(Counted { rpcs: count("rpcs")?, failed: count("failed")? })
+        serde_json::from_str(&line).with_context(|| format!("{command:?} got {line:?}"))
     }
 
     fn terminate(&self) {
@@ -274,6 +306,30 @@ impl Drop for Shop {
             eprintln!("    {line}");
         }
     }
+}
+
+/// Builds the shop in the dev profile, which compiles the engine just fast enough for this (see the root Cargo.toml).
+///
+/// # Errors
+/// It does not compile.
+pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "shop"]);
+    step::run("building the shop, with the engine; on two cores this takes minutes the first time", &mut cargo)?;
+    let program = workspace.target().join("debug/shop");
+    program.is_file().then_some(program).context("the package shop built no program of that name")
+}
+
+/// A folder below the target directory for this command alone, with an empty plugin dir in it, without what an earlier
+/// run left.
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn empty_plugin_dir(workspace: &Workspace, command: &str) -> anyhow::Result<PathBuf> {
+    let folder = workspace.target().join(command).join("plugins");
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// Two loopback ports that nobody has.
@@ -310,6 +366,8 @@ impl Tracer {
             name: text("name").context("a tracer in /api/tracers has no name")?,
             state: text("state").context("a tracer in /api/tracers has no state")?,
             generation: text("generation").unwrap_or_default(),
+            counts: Counts::read(value)?,
+            traps: value["traps"].as_u64().context("a tracer in /api/tracers has no count \"traps\"")?,
             calls: value["calls"].as_u64().unwrap_or_default(),
             ns_per_call: value["ns_per_call"].as_f64(),
             error: error(&value["last_error"]),
@@ -317,7 +375,7 @@ impl Tracer {
     }
 
     /// Whether it gets calls.
-    pub(super) fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.state == "live"
     }
 }
@@ -336,15 +394,20 @@ mod tests {
     #[test]
     fn a_tracer_is_read_from_the_admin_api() {
         let value = serde_json::json!({
-            "name": "spin", "state": "live", "generation": "77b0", "calls": 3, "ns_per_call": 12.5,
+            "name": "spin", "state": "live", "generation": "77b0", "calls": 3, "ns_per_call": 12.5, "traps": 2,
+            "finished": 9, "committed": 3, "pending": 1, "dropped": {"trap": 5}, "dead": 0,
             "last_error": {"message": "used up its CPU time", "meanwhile": "a new instance took over"},
         });
         let tracer = Tracer::read(&value).expect("it is complete");
         assert!(tracer.is_live());
         assert_eq!((tracer.calls, tracer.ns_per_call), (3, Some(12.5)));
         assert_eq!(tracer.error.as_deref(), Some("used up its CPU time; a new instance took over"));
+        assert_eq!((tracer.traps, tracer.counts.finished, tracer.counts.accounted()), (2, 9, 9));
 
-        let refused = serde_json::json!({"name": "x", "state": "refused", "generation": null, "last_error": null});
+        let refused = serde_json::json!({
+            "name": "x", "state": "refused", "generation": null, "last_error": null, "traps": 0,
+            "finished": 0, "committed": 0, "pending": 0, "dropped": {}, "dead": 0,
+        });
         assert!(Tracer::read(&refused).is_ok_and(|refused| !refused.is_live() && refused.error.is_none()));
         assert!(Tracer::read(&serde_json::json!({"state": "live"})).is_err());
     }

@@ -9,7 +9,7 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// A process, told apart from any other that had or will have its pid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pid: u32,
     started: String,
 }
@@ -19,7 +19,7 @@ impl Identity {
     ///
     /// # Errors
     /// There is no such process.
-    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
         let started = from_proc(pid).or_else(|| from_ps(pid)).with_context(|| format!("there is no process {pid}"))?;
         Ok(Self { pid, started })
     }
@@ -29,6 +29,21 @@ impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "pid {}, started {}", self.pid, self.started)
     }
+}
+
+/// The memory that a process holds, in KiB.
+///
+/// # Errors
+/// There is no such process, or no /proc.
+pub(crate) fn resident_kib(pid: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .with_context(|| format!("the memory of process {pid} cannot be read"))?;
+    resident(&status).with_context(|| format!("/proc/{pid}/status has no line VmRSS"))
+}
+
+/// `VmRSS:	  104212 kB` among other lines.
+fn resident(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 fn from_proc(pid: u32) -> Option<String> {
@@ -67,6 +82,13 @@ mod tests {
         assert_eq!(started(process, system).as_deref(), Some("22:33:54.56 UTC"));
         assert_eq!(started("71 (cut", system), None);
         assert_eq!(started(process, "cpu 1\n"), None);
+    }
+
+    #[test]
+    fn memory_is_read_in_kibibytes() {
+        assert_eq!(resident("Name:\ta\nVmHWM:\t  9 kB\nVmRSS:\t  104212 kB\n"), Some(104_212));
+        assert_eq!(resident("Name:\ta\n"), None);
+        assert!(resident_kib(std::process::id()).is_ok_and(|kib| kib > 100));
     }
 
     #[test]

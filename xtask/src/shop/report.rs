@@ -1,4 +1,4 @@
-//! What a run of the demo came to, and whether the counts add up; it reads and judges values, and runs nothing.
+//! What a run of the shop came to, and whether the counts add up; it reads and judges values, and runs nothing.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// The tracer that has to see every RPC of the load.
 pub(crate) const COUNTED: &str = "red-metrics";
 
-/// The last line of the demo with `--json`, and of the shop.
+/// The last line of the shop, and of the demo with `--json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     /// RPCs that the load generator counted itself.
@@ -133,11 +133,16 @@ impl Report {
 }
 
 impl Counts {
-    fn accounted(&self) -> u64 {
+    /// The calls that are somewhere.
+    pub(crate) fn accounted(&self) -> u64 {
         self.committed + self.pending + self.dropped.values().sum::<u64>() + self.dead
     }
 
-    fn read(value: &Value) -> anyhow::Result<Self> {
+    /// Of an object with the terms as keys: one of the report's, or a tracer of `/api/tracers`.
+    ///
+    /// # Errors
+    /// A count is missing.
+    pub(crate) fn read(value: &Value) -> anyhow::Result<Self> {
         Ok(Self {
             finished: number(value, "finished")?,
             committed: number(value, "committed")?,
@@ -170,12 +175,17 @@ impl Swap {
 }
 
 impl Payloads {
+    /// The payloads that are somewhere.
+    pub(crate) fn accounted(&self) -> u64 {
+        self.delivered + self.queued + self.dropped.values().sum::<u64>()
+    }
+
     /// The demo's receiver is always there, and takes all that the tracers send.
     fn complaints(&self, name: &str) -> Vec<String> {
-        let Self { accepted, delivered, queued, dropped } = self;
+        let Self { accepted, queued, dropped, .. } = self;
         let lost: u64 = dropped.values().sum();
         let mut complaints = Vec::new();
-        let accounted = delivered + queued + lost;
+        let accounted = self.accounted();
         if *accepted != accounted {
             complaints.push(format!(
                 "destination {name}: {accepted} accepted, but delivered + queued + dropped is {accounted}"

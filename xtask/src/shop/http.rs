@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 16 << 20;
 ///
 /// # Errors
 /// Nobody answers within 5 s, the status is not 200, or the body is no UTF-8.
-pub(super) fn get(from: SocketAddr, path: &str) -> anyhow::Result<String> {
+pub(crate) fn get(from: SocketAddr, path: &str) -> anyhow::Result<String> {
     ask("GET", from, path)
 }
 
@@ -23,7 +23,7 @@ pub(super) fn get(from: SocketAddr, path: &str) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// As for [`get`].
-pub(super) fn post(to: SocketAddr, path: &str) -> anyhow::Result<String> {
+pub(crate) fn post(to: SocketAddr, path: &str) -> anyhow::Result<String> {
     ask("POST", to, path)
 }
 

@@ -1,0 +1,362 @@
+//! `cargo xtask chaos`: the shop under load while tracers are added, swapped, broken, deleted, trap, spin and their
+//! destination fails; what it came to is held against bounds.
+
+mod figures;
+mod outlet;
+mod plan;
+mod stage;
+mod watch;
+
+use std::fs::File;
+use std::io::Write;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+
+use crate::demo::screen::Screen;
+use crate::guests;
+use crate::interrupt::Interrupt;
+use crate::shop::report::{COUNTED, Report};
+use crate::shop::{self, Lap, Shop};
+use crate::workspace::Workspace;
+
+pub(crate) use figures::Figures;
+use outlet::Outlet;
+use plan::{Act, Plan};
+use stage::Stage;
+use watch::Watch;
+
+/// How long something may take that takes milliseconds on a machine that is not overloaded.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks at the admin API and at what is due.
+const TICK: Duration = Duration::from_millis(100);
+/// Time between two lines.
+const LINE: Duration = Duration::from_secs(1);
+/// The share of the time that is quiet, in percent.
+const QUIET_PERCENT: u32 = 25;
+/// Seconds of the whole for which there is one more pair of windows: drift of the machine is in both alike.
+const SECONDS_PER_PAIR: u64 = 15;
+/// How long a swap may be on its way before the next one is made all the same.
+const SWAP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Runs it.
+///
+/// # Errors
+/// Something does not compile, the shop fails, or a bound is missed; the error names each.
+pub(crate) fn command(
+    workspace: &Workspace,
+    interrupt: &Interrupt,
+    seconds: u64,
+    json: bool,
+    seed: Option<u64>,
+) -> anyhow::Result<()> {
+    let guests = guests::build(workspace, &stage::GUESTS)?;
+    let program = shop::build(workspace)?;
+    let plugins = shop::empty_plugin_dir(workspace, "chaos")?;
+    let outlet = Outlet::start()?;
+    let config = workspace.target().join("chaos/hottap.toml");
+    let stage = Stage::new(&guests, plugins.clone(), config.clone(), &outlet)?;
+    interrupt.also_terminate()?;
+    let seed = seed.unwrap_or_else(any_seed);
+    let mut screen = Screen::new(json);
+    let log = workspace.target().join("chaos/shop.log");
+    let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let shop = Shop::start(&program, &plugins, &config, seconds)?;
+    screen.event(format_args!("the shop serves: {}; the acts are those of --seed {seed}", shop.identity()?));
+    screen.event(format_args!("its log goes to {}", workspace.shown(&log)));
+
+    let mut chaos = Chaos::new(shop, stage, outlet, screen, interrupt, Plan::new(seed), file);
+    let began = Instant::now();
+    let played = chaos.play(Duration::from_secs(seconds));
+    let took = began.elapsed().as_secs().min(seconds);
+    if !interrupt.requested() {
+        played?;
+    }
+    let report = chaos.shop.stop()?;
+    chaos.keep_log();
+    let figures = chaos.figures(&report);
+    chaos.tell(&report, &figures, interrupt.requested());
+    if json {
+        println!("{}", figures.json());
+    }
+    let missed = figures.missed(took);
+    // What was ended early has nothing to compare, and may not have come to the first trap.
+    if !missed.is_empty() && !interrupt.requested() {
+        bail!("bounds were missed: {}", missed.join("; "));
+    }
+    Ok(())
+}
+
+/// A seed that another run hardly has.
+fn any_seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64)
+}
+
+/// One run.
+struct Chaos<'a> {
+    shop: Shop,
+    stage: Stage,
+    outlet: Outlet,
+    screen: Screen,
+    interrupt: &'a Interrupt,
+    plan: Plan,
+    log: File,
+    watch: Watch,
+    quiet: Lap,
+    chaos: Lap,
+    rss: Option<(u64, u64)>,
+    /// The time of all windows of chaos before this one.
+    chaotic: Duration,
+    began: Instant,
+    line: Instant,
+    rpcs: u64,
+    /// When the counted tracer was replaced last, and its generation before; none once the new one is live.
+    swapping: Option<(Instant, String)>,
+}
+
+/// What a window of time is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Window {
+    Quiet,
+    Chaos,
+}
+
+impl<'a> Chaos<'a> {
+    fn new(
+        shop: Shop,
+        stage: Stage,
+        outlet: Outlet,
+        screen: Screen,
+        interrupt: &'a Interrupt,
+        plan: Plan,
+        log: File,
+    ) -> Self {
+        let now = Instant::now();
+        let (quiet, chaos) = <(Lap, Lap)>::default();
+        let watch = Watch::default();
+        Self {
+            shop,
+            stage,
+            outlet,
+            screen,
+            interrupt,
+            plan,
+            log,
+            watch,
+            quiet,
+            chaos,
+            rss: None,
+            chaotic: Duration::ZERO,
+            began: now,
+            line: now,
+            rpcs: 0,
+            swapping: None,
+        }
+    }
+
+    /// Everything from the first tracer to the moment before the end.
+    fn play(&mut self, length: Duration) -> anyhow::Result<()> {
+        self.shop.hold()?;
+        let names = self.stage.open()?;
+        self.until("load the tracers that stay", |watch| names.iter().all(|name| !watch.generation(name).is_empty()))?;
+        self.rehearse()?;
+        self.shop.go()?;
+        self.watch.swaps = 0;
+        self.began = Instant::now();
+
+        let pairs = (length.as_secs() / SECONDS_PER_PAIR).clamp(1, 8) as u32;
+        let quiet = length * QUIET_PERCENT / 100 / (pairs + 1);
+        let chaos = length * (100 - QUIET_PERCENT) / 100 / pairs;
+        self.window(Window::Quiet, quiet)?;
+        for _ in 0..pairs {
+            self.window(Window::Chaos, chaos)?;
+            self.calm()?;
+            self.window(Window::Quiet, quiet)?;
+        }
+        self.settle()
+    }
+
+    /// Loads each module once and compiles one anew, without load: what the first compile and the first instance of each
+    /// kind cost for good is not taken for a leak. Nothing that happens here is counted.
+    fn rehearse(&mut self) -> anyhow::Result<()> {
+        let fresh = Some(u64::MAX);
+        let visit = |fresh, starter| Act::AddVisitor { fresh, starter };
+        let fickle = plan::FICKLE.map(|tracer| (Act::Fail { tracer, manifest: plan::FAILS_SELDOM.to_owned() }, tracer));
+        let acts =
+            [(visit(fresh, false), stage::VISITOR), (visit(fresh, true), stage::VISITOR), (Act::AddSpin, stage::SPIN)];
+        for (act, name) in acts.into_iter().chain(fickle) {
+            let before = self.watch.generation(name).to_owned();
+            self.stage.act(&act, &self.outlet)?;
+            self.until("load each module once", |watch| ![before.as_str(), ""].contains(&watch.generation(name)))?;
+        }
+        for act in [Act::RemoveSpin, Act::RemoveVisitor] {
+            self.stage.act(&act, &self.outlet)?;
+        }
+        self.stage.remove_fickle()?;
+        self.until_gone()
+    }
+
+    /// Lets time pass, with or without chaos, and adds what the load generator measured meanwhile.
+    fn window(&mut self, window: Window, length: Duration) -> anyhow::Result<()> {
+        let began = Instant::now();
+        self.shop.lap()?;
+        while began.elapsed() < length && !self.interrupt.requested() {
+            if window == Window::Chaos {
+                for act in self.plan.due(self.chaotic + began.elapsed()) {
+                    self.act(&act)?;
+                }
+            }
+            self.look()?;
+            self.show(window)?;
+            std::thread::sleep(TICK.min(length.saturating_sub(began.elapsed())));
+        }
+        let lap = self.shop.lap()?;
+        match window {
+            Window::Quiet => {
+                self.quiet.add(&lap);
+                let now = self.shop.resident_kib()?;
+                let (start, _) = self.rss.unwrap_or((now, now));
+                self.rss = Some((start, now));
+            }
+            Window::Chaos => {
+                self.chaos.add(&lap);
+                self.chaotic += began.elapsed();
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, act: &Act) -> anyhow::Result<()> {
+        if *act == Act::SwapCounted {
+            let is_under_way = self.swapping.as_ref().is_some_and(|(since, _)| since.elapsed() < SWAP_LIMIT);
+            if is_under_way {
+                return Ok(());
+            }
+            self.swapping = Some((Instant::now(), self.watch.generation(COUNTED).to_owned()));
+        }
+        self.stage.act(act, &self.outlet)
+    }
+
+    /// Takes back all that fails, and waits until it is gone.
+    fn calm(&mut self) -> anyhow::Result<()> {
+        for act in self.plan.calm() {
+            self.act(&act)?;
+        }
+        self.stage.remove_fickle()?;
+        self.until_gone()
+    }
+
+    fn until_gone(&mut self) -> anyhow::Result<()> {
+        let gone: Vec<&str> = [stage::SPIN, stage::VISITOR].into_iter().chain(plan::FICKLE).collect();
+        self.until("unload the tracers that were deleted", |watch| {
+            gone.iter().all(|name| watch.generation(name).is_empty())
+        })
+    }
+
+    /// Stops the load, and waits until the tracers have committed what they were handed.
+    fn settle(&mut self) -> anyhow::Result<()> {
+        self.shop.hold()?;
+        if self.interrupt.requested() {
+            return Ok(());
+        }
+        let watch = &mut self.watch;
+        self.shop.wait(PATIENCE, "commit what the tracers were handed", |shop| {
+            let tracers = shop.tracers()?;
+            watch.look(&tracers);
+            Ok(tracers.iter().all(|tracer| tracer.counts.pending == 0).then_some(()))
+        })?;
+        Ok(())
+    }
+
+    fn look(&mut self) -> anyhow::Result<()> {
+        self.watch.look(&self.shop.tracers()?);
+        if self.swapping.as_ref().is_some_and(|(_, before)| before != self.watch.generation(COUNTED)) {
+            self.swapping = None;
+        }
+        Ok(())
+    }
+
+    /// Waits for a state of the tracers; ends early at Ctrl-C.
+    fn until(&mut self, what: &str, wanted: impl Fn(&Watch) -> bool) -> anyhow::Result<()> {
+        let (watch, interrupt) = (&mut self.watch, self.interrupt);
+        self.shop.wait(PATIENCE, what, |shop| {
+            watch.look(&shop.tracers()?);
+            Ok((wanted(watch) || interrupt.requested()).then_some(()))
+        })?;
+        Ok(())
+    }
+
+    /// One line a second.
+    fn show(&mut self, window: Window) -> anyhow::Result<()> {
+        self.keep_log();
+        let since = self.line.elapsed();
+        if since < LINE {
+            return Ok(());
+        }
+        let (counted, mebibytes) = (self.shop.count()?, self.shop.resident_kib()? >> 10);
+        let rate = counted.rpcs.saturating_sub(self.rpcs) as f64 / since.as_secs_f64();
+        (self.line, self.rpcs) = (Instant::now(), counted.rpcs);
+        let Watch { swaps, traps, dead, .. } = self.watch;
+        let (second, failed) = (self.began.elapsed().as_secs(), counted.failed);
+        let window = if window == Window::Quiet { "quiet" } else { "chaos" };
+        self.screen.event(format_args!(
+            "{second:>4} s  {window}  {rate:>5.0} RPC/s  {failed} failed  {swaps} swaps  {traps} traps  {dead} dead  \
+             {mebibytes} MiB"
+        ));
+        Ok(())
+    }
+
+    /// Writes what the service logged since the last time to a file, for whoever has to find out what went wrong.
+    fn keep_log(&mut self) {
+        for line in self.shop.log() {
+            // A full disk is no reason to end the run.
+            drop(writeln!(self.log, "{line}"));
+        }
+    }
+
+    fn figures(&self, report: &Report) -> Figures {
+        let (rss_start_kib, rss_end_kib) = self.rss.unwrap_or_default();
+        let tracers = report.tracers.values().map(|counts| counts.finished.abs_diff(counts.accounted()));
+        let payloads = report.destinations.values().map(|payloads| payloads.accepted.abs_diff(payloads.accounted()));
+        let counted = report.tracers.get(COUNTED).cloned().unwrap_or_default();
+        let at_the_end: u64 = tracers.chain(payloads).sum::<u64>() + report.rpcs.abs_diff(counted.finished);
+        Figures {
+            rpcs: report.rpcs,
+            failed: report.failed,
+            swaps: self.watch.swaps,
+            traps: self.watch.traps,
+            dead: report.tracers.values().map(|counts| counts.dead).sum(),
+            unaccounted: at_the_end.max(self.watch.unaccounted),
+            lost: counted.finished.saturating_sub(counted.committed),
+            p99_quiet_us: self.quiet.all.p99(),
+            p99_chaos_us: self.chaos.all.p99(),
+            prompt_p99_quiet_us: self.quiet.prompt.p99(),
+            prompt_p99_chaos_us: self.chaos.prompt.p99(),
+            rss_start_kib,
+            rss_end_kib,
+        }
+    }
+
+    /// What stays on the screen.
+    fn tell(&mut self, report: &Report, figures: &Figures, early: bool) {
+        if early {
+            self.screen.event("\nended early");
+        }
+        crate::demo::counts(&mut self.screen, report);
+        let Figures { swaps, traps, lost, unaccounted, .. } = figures;
+        self.screen.event(format_args!(
+            "{swaps} swaps, {traps} traps, {lost} calls lost by {COUNTED}, {unaccounted} unaccounted"
+        ));
+        let ms = |micros: u64| micros as f64 / 1_000.0;
+        self.screen.event(format_args!(
+            "99 % of the RPCs ended within {:.1} ms in quiet windows and {:.1} ms during chaos; of those that are not \
+             slow by design within {:.1} and {:.1} ms",
+            ms(figures.p99_quiet_us),
+            ms(figures.p99_chaos_us),
+            ms(figures.prompt_p99_quiet_us),
+            ms(figures.prompt_p99_chaos_us)
+        ));
+        let (start, end) = (figures.rss_start_kib, figures.rss_end_kib);
+        self.screen.event(format_args!("the shop held {start} KiB of memory at the beginning, {end} KiB at the end"));
+    }
+}
