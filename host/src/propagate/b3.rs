@@ -104,6 +104,11 @@ fn insert_many(decision: Decision, headers: &mut HeaderMap) {
     }
 }
 
+/// Removes the one header.
+pub(super) fn remove_one(headers: &mut HeaderMap) {
+    headers.remove(ONE);
+}
+
 /// Hands a decision on that came without a span, unless the application has given the request its own.
 pub(super) fn decide_one(decision: Decision, headers: &mut HeaderMap) {
     if !headers.contains_key(ONE) {

@@ -242,7 +242,13 @@ impl Propagators {
                     }
                 }
                 Propagator::B3 => b3::inject_one(trace, debug, headers),
-                Propagator::B3Multi => b3::inject_many(trace, debug, headers),
+                Propagator::B3Multi => {
+                    // Readers prefer the one header: what the application has given in it is another trace.
+                    if !self.has(Propagator::B3) {
+                        b3::remove_one(headers);
+                    }
+                    b3::inject_many(trace, debug, headers);
+                }
                 Propagator::Jaeger => jaeger::inject(trace, debug, headers),
                 Propagator::Baggage => {}
             }
@@ -292,6 +298,20 @@ mod tests {
             assert_eq!(told.as_deref(), unknown, "{list:?}: {reason}");
             assert_eq!(propagators.is_default(), expected == [TraceContext, Baggage], "{list:?}: {reason}");
             assert_eq!(Propagators::from_bits(propagators.to_bits()), propagators, "{list:?}: {reason}");
+        }
+    }
+
+    #[test]
+    fn what_goes_out_in_several_headers_is_not_outweighed_by_the_one() {
+        let trace = TraceContext::root();
+        for (propagators, expected) in [("b3multi", None), ("b3", Some(())), ("b3multi,b3", Some(()))] {
+            let propagators = Propagators::parse(propagators).0;
+            let mut headers = HeaderMap::new();
+            headers.insert("b3", HeaderValue::from_static("0"));
+            propagators.inject(&trace, false, None, &mut headers);
+            assert_eq!(headers.get("b3").map(|_| ()), expected, "{propagators:?}");
+            let read = propagators.extract(&headers).remote().map(|remote| remote.span_id);
+            assert_eq!(read, Some(trace.span_id), "{propagators:?}");
         }
     }
 
