@@ -34,6 +34,12 @@ const TICK: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(1);
 /// The share of the time that is quiet, in percent.
 const QUIET_PERCENT: u32 = 25;
+/// The share of the time before the first quiet window, in percent: chaos that is not compared with anything.
+const WARM_PERCENT: u32 = 10;
+/// How glibc's allocator gives memory back: at once, and from few arenas. Left alone it keeps most of what was ever
+/// allocated at a time, which hides what is not freed.
+const GIVES_BACK: &[(&str, &str)] =
+    &[("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 /// Seconds of the whole for which there is one more pair of windows: drift of the machine is in both alike.
 const SECONDS_PER_PAIR: u64 = 15;
 /// How long a swap may be on its way before the next one is made all the same.
@@ -61,7 +67,7 @@ pub(crate) fn command(
     let mut screen = Screen::new(json);
     let log = workspace.target().join("chaos/shop.log");
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let shop = Shop::start(&program, &plugins, &config, seconds)?;
+    let shop = Shop::start(&program, &plugins, &config, seconds, GIVES_BACK)?;
     screen.event(format_args!("the shop serves: {}; the acts are those of --seed {seed}", shop.identity()?));
     screen.event(format_args!("its log goes to {}", workspace.shown(&log)));
 
@@ -117,6 +123,8 @@ struct Chaos<'a> {
 /// What a window of time is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Window {
+    /// Chaos by which queues, buffers and stacks grow to what they are bounded by.
+    Warm,
     Quiet,
     Chaos,
 }
@@ -166,7 +174,9 @@ impl<'a> Chaos<'a> {
 
         let pairs = (length.as_secs() / SECONDS_PER_PAIR).clamp(1, 8) as u32;
         let quiet = length * QUIET_PERCENT / 100 / (pairs + 1);
-        let chaos = length * (100 - QUIET_PERCENT) / 100 / pairs;
+        let chaos = length * (100 - QUIET_PERCENT - WARM_PERCENT) / 100 / pairs;
+        self.window(Window::Warm, length * WARM_PERCENT / 100)?;
+        self.calm()?;
         self.window(Window::Quiet, quiet)?;
         for _ in 0..pairs {
             self.window(Window::Chaos, chaos)?;
@@ -201,7 +211,7 @@ impl<'a> Chaos<'a> {
         let began = Instant::now();
         self.shop.lap()?;
         while began.elapsed() < length && !self.interrupt.requested() {
-            if window == Window::Chaos {
+            if window != Window::Quiet {
                 for act in self.plan.due(self.chaotic + began.elapsed()) {
                     self.act(&act)?;
                 }
@@ -218,10 +228,11 @@ impl<'a> Chaos<'a> {
                 let (start, _) = self.rss.unwrap_or((now, now));
                 self.rss = Some((start, now));
             }
-            Window::Chaos => {
-                self.chaos.add(&lap);
-                self.chaotic += began.elapsed();
-            }
+            Window::Chaos => self.chaos.add(&lap),
+            Window::Warm => {}
+        }
+        if window != Window::Quiet {
+            self.chaotic += began.elapsed();
         }
         Ok(())
     }
@@ -298,7 +309,11 @@ impl<'a> Chaos<'a> {
         (self.line, self.rpcs) = (Instant::now(), counted.rpcs);
         let Watch { swaps, traps, dead, .. } = self.watch;
         let (second, failed) = (self.began.elapsed().as_secs(), counted.failed);
-        let window = if window == Window::Quiet { "quiet" } else { "chaos" };
+        let window = match window {
+            Window::Warm => "start",
+            Window::Quiet => "quiet",
+            Window::Chaos => "chaos",
+        };
         self.screen.event(format_args!(
             "{second:>4} s  {window}  {rate:>5.0} RPC/s  {failed} failed  {swaps} swaps  {traps} traps  {dead} dead  \
              {mebibytes} MiB"

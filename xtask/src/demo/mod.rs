@@ -51,7 +51,7 @@ pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64
 
     interrupt.also_terminate()?;
     let mut screen = Screen::new(json);
-    let mut shop = Shop::start(&program, &plugins, &config, seconds)?;
+    let mut shop = Shop::start(&program, &plugins, &config, seconds, &[])?;
     let identity = shop.identity()?;
     screen.event(format_args!("the shop serves: {identity}"));
     screen.event(format_args!("its plugin dir is empty: {}", workspace.shown(&plugins)));

@@ -102,17 +102,24 @@ pub(crate) struct Tracer {
 }
 
 impl Shop {
-    /// Starts it and waits until it serves.
+    /// Starts it, with these variables in its environment, and waits until it serves.
     ///
     /// # Errors
     /// It ends at once, or does not serve within 30 s.
-    pub(crate) fn start(program: &Path, plugins: &Path, config: &Path, seconds: u64) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        program: &Path,
+        plugins: &Path,
+        config: &Path,
+        seconds: u64,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         // Free a moment ago; if somebody takes it in between, the shop says so and ends.
         let [admin, front] = free_ports()?;
         let mut command = Command::new(program);
         command.arg("--plugins").arg(plugins).arg("--config").arg(config);
         command.args(["--admin", &admin.to_string(), "--front", &front.to_string(), "--json"]);
         // What a developer's shell says of plugins is not meant for the demo.
+        command.envs(environment.iter().copied());
         command.env_remove("HOTTAP_PLUGINS").env_remove("HOTTAP_CONFIG").env_remove("HOTTAP_ADMIN");
         command.args(["--seconds", &(seconds + GRACE_SECONDS).to_string()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
