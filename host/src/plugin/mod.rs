@@ -22,6 +22,8 @@ mod plugins;
 mod pool;
 mod quarantine;
 mod ready;
+#[cfg_attr(not(test), expect(dead_code, reason = "the worker does not use it yet"))]
+mod recovery;
 mod remedy;
 mod report;
 mod rest;
