@@ -31,6 +31,9 @@ mod dial;
 #[cfg(feature = "drive")]
 #[doc(hidden)]
 pub mod drive;
+#[cfg(any(feature = "fuzz", all(test, feature = "plugins")))]
+#[doc(hidden)]
+pub mod fuzz;
 mod layer;
 #[cfg(feature = "plugins")]
 mod metrics;

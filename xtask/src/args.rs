@@ -41,6 +41,13 @@ pub(crate) enum Command {
         /// The acts of an earlier run; none takes others.
         seed: Option<u64>,
     },
+    /// Hand the fuzz targets inputs that nobody thought of.
+    Fuzz {
+        /// How long each target runs.
+        seconds: u64,
+        /// Only these targets; empty means all.
+        names: Vec<String>,
+    },
     /// Measure.
     Bench {
         /// Pass the bench's JSON lines through.
@@ -64,6 +71,11 @@ const CHAOS_SECONDS: u64 = 120;
 /// Below this a window has too few RPCs for a quantile.
 const CHAOS_SECONDS_MIN: u64 = 10;
 
+/// How long each fuzz target runs unless told: all ten are over in five minutes.
+const FUZZ_SECONDS: u64 = 30;
+/// A day, for machines that have nothing else to do.
+const FUZZ_SECONDS_MAX: u64 = 86_400;
+
 /// What `cargo xtask --help` prints.
 pub(crate) const USAGE: &str = "\
 cargo xtask COMMAND
@@ -71,6 +83,7 @@ cargo xtask COMMAND
   demo  [--seconds N] [--json]   a running service, and tracers that come, change and misbehave; start here
   test  [--real] [FILTER…]       build the guests, run all tests, list what was skipped
   chaos [--seconds N] [--json]   the same service while tracers trap, spin, break and vanish; bounds on what it may cost
+  fuzz [--seconds N] [TARGET…]   inputs that nobody thought of, for all that reads foreign bytes
   bench [--json] [NAME…]         what a call costs, beside what users have today
   guests [--out DIR] [NAME…]     build the wasm tracers and say where they are
   ci                             all that .ci/run does, with the time of each step
@@ -150,6 +163,20 @@ The figures, and the bounds for 120 s (a shorter run needs its share of swaps an
 
 It exits 1 if a bound is missed, and names each. Ctrl-C ends it early and still prints the figures.";
 
+const FUZZ: &str = "\
+cargo xtask fuzz [--seconds N] [TARGET…]
+
+Builds the targets in fuzz/ with libFuzzer, on the stable toolchain, and runs each for a while over its seeds
+(fuzz/seeds/TARGET) and what earlier runs found interesting (target/fuzz/corpus/TARGET). An input that breaks a promise
+ends its target, lands in target/fuzz/artifacts/TARGET, and belongs into the seeds once it is mended: the tests of crate
+hottap replay them, and mutate them for a moment, so CI runs every target without this build.
+
+  TARGET        only these: admin_requests, connect_frames, grpc_frames, guest_outputs, manifest, module_load,
+                operator_config, propagation, recovery, reload_plan
+  --seconds N   how long each target runs, 1 to 86400 (default 30); building comes on top
+
+It exits 1 if an input broke a target, and names it.";
+
 const BENCH: &str = "\
 cargo xtask bench [--json] [NAME…]
 
@@ -183,9 +210,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
         "test" => test(parser),
         "demo" => demo(parser),
         "chaos" => chaos(parser),
+        "fuzz" => fuzz(parser),
         "bench" => bench(parser),
         "ci" => ci(parser),
-        other => bail!("there is no command {other:?}; the commands are demo, chaos, test, bench, guests and ci"),
+        other => bail!("there is no command {other:?}; the commands are demo, chaos, fuzz, test, bench, guests and ci"),
     }
 }
 
@@ -248,6 +276,22 @@ fn chaos(mut parser: Parser) -> anyhow::Result<Command> {
     Ok(Command::Chaos { seconds, json, seed })
 }
 
+fn fuzz(mut parser: Parser) -> anyhow::Result<Command> {
+    let (mut seconds, mut names) = (FUZZ_SECONDS, Vec::new());
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(FUZZ)),
+            Arg::Long("seconds") => seconds = parser.value()?.parse().context("--seconds takes a whole number")?,
+            Arg::Value(name) => names.push(name.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if !(1..=FUZZ_SECONDS_MAX).contains(&seconds) {
+        bail!("--seconds takes 1 to {FUZZ_SECONDS_MAX}, not {seconds}");
+    }
+    Ok(Command::Fuzz { seconds, names })
+}
+
 fn bench(mut parser: Parser) -> anyhow::Result<Command> {
     let (mut json, mut names) = (false, Vec::new());
     while let Some(arg) = parser.next()? {
@@ -305,6 +349,8 @@ mod tests {
         check("chaos", Command::Chaos { seconds: 120, json: false, seed: None });
         check("chaos --json --seconds 30 --seed 7", Command::Chaos { seconds: 30, json: true, seed: Some(7) });
         check("chaos -h", Command::Help(CHAOS));
+        check("fuzz", Command::Fuzz { seconds: 30, names: vec![] });
+        check("fuzz manifest --seconds 5", Command::Fuzz { seconds: 5, names: vec!["manifest".into()] });
         check("bench --json layer", Command::Bench { json: true, names: vec!["layer".into()] });
         check("ci", Command::Ci);
     }
@@ -317,6 +363,7 @@ mod tests {
         refused("demo --seconds 1", "8 to 3600");
         refused("chaos --seconds 9", "10 to 3600");
         refused("chaos --seed x", "--seed takes a whole number");
+        refused("fuzz --seconds 0", "1 to 86400");
         refused("ci now", "now");
         refused("--real test", "--real");
     }

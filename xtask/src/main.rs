@@ -8,6 +8,7 @@ mod chaos;
 mod ci;
 mod debian;
 mod demo;
+mod fuzz;
 mod guests;
 mod interrupt;
 mod libtest;
@@ -69,6 +70,7 @@ fn run(command: Command, interrupt: &Interrupt) -> anyhow::Result<()> {
         Command::Test { real, filters } => test::command(&workspace, real, &filters),
         Command::Demo { seconds, json } => demo::command(&workspace, interrupt, seconds, json),
         Command::Chaos { seconds, json, seed } => chaos::command(&workspace, interrupt, seconds, json, seed),
+        Command::Fuzz { seconds, names } => fuzz::command(&workspace, interrupt, seconds, &names),
         Command::Bench { json, names } => bench::command(&workspace, json, &names),
         Command::Ci => ci::command(&workspace, interrupt),
     }

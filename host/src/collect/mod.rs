@@ -22,8 +22,10 @@ pub(crate) use collector::{Collector, Inbox};
 pub(crate) use moment::{Moment, Moments};
 pub(crate) use queue::{Overflow, Queue, Work};
 pub(crate) use sample::{sample, sample_moments, sample_starts};
+#[cfg(feature = "drive")]
+pub(crate) use shard::Buffer;
 pub(crate) use shard::{Shard, Shards};
 pub(crate) use view::View;
 pub(crate) use write::{write, write_moment};
-#[cfg(feature = "drive")]
-pub(crate) use {batch::Batch, shard::Buffer, write::write_row};
+#[cfg(any(feature = "drive", feature = "fuzz", test))]
+pub(crate) use {batch::Batch, write::write_row};

@@ -29,8 +29,12 @@ mod tap;
 
 #[cfg(feature = "server")]
 pub(crate) use protocol::grpc::deadline as grpc_deadline;
-#[cfg(feature = "otel")]
+#[cfg(any(feature = "otel", feature = "fuzz", all(test, feature = "plugins")))]
 pub(crate) use protocol::grpc::message as grpc_message;
+#[cfg(any(feature = "fuzz", all(test, feature = "plugins")))]
+pub(crate) use protocol::grpc::status as grpc_status;
+#[cfg(any(feature = "fuzz", all(test, feature = "plugins")))]
+pub(crate) use protocol::{End, Reader, Wire};
 
 #[cfg(any(feature = "client", feature = "server"))]
 pub(crate) use protocol::Media;

@@ -19,7 +19,8 @@ mod series;
 mod sink;
 mod snapshot;
 mod stage;
-#[cfg(test)]
+#[cfg(any(feature = "fuzz", test))]
+#[cfg_attr(not(test), expect(dead_code, reason = "tests look at what is on a page, fuzzing only reads it"))]
 mod strict;
 
 pub(crate) use exposition::Writer;
@@ -33,3 +34,9 @@ pub(crate) use refused::RefusedMetric;
 pub(crate) use registry::Registry;
 pub(crate) use sink::{Families, Samples};
 pub(crate) use stage::Stage;
+
+/// Panics unless this is a page that a strict reader takes.
+#[cfg(any(feature = "fuzz", test))]
+pub(crate) fn assert_page(text: &str) {
+    drop(strict::parse(text));
+}

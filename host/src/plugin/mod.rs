@@ -43,6 +43,8 @@ pub use ready::Ready;
 pub(crate) use report::Reporter;
 pub use startup::NotReady;
 
+#[cfg(all(any(feature = "fuzz", test), not(feature = "cli")))]
+pub(crate) use self::name::Name;
 #[cfg(feature = "cli")]
 pub(crate) use self::{
     generation::{Generation, Given},
@@ -50,4 +52,11 @@ pub(crate) use self::{
     name::{MAX_BYTES as MAX_NAME_BYTES, Name},
     operator::{Access, Operator},
     scan::scan,
+};
+#[cfg(any(feature = "fuzz", test))]
+pub(crate) use self::{
+    manifest::Manifest,
+    plan::{Action, Known, plan},
+    recovery::{Fault, Recovery, Segment, Step},
+    scan::Found,
 };

@@ -1,0 +1,4 @@
+//! Manifests beside modules.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap::fuzz::manifest(data));

@@ -1,0 +1,4 @@
+//! Headers of traces and baggage, in and out.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap::fuzz::propagation(data));
