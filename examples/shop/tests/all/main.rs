@@ -2,4 +2,5 @@
 
 mod child;
 mod generated;
+mod hostile;
 mod program;
