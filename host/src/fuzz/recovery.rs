@@ -24,8 +24,8 @@ pub fn recovery(data: &[u8]) {
             Step::Flush => guest.flush(),
             Step::Probe => !guest.next_fails(),
             Step::Bury(segment) => guest.bury(&segment),
-            Step::Done => return guest.check(&pieces, None, recovery.into_rest()),
-            Step::GiveUp(fault) => return guest.check(&pieces, Some(fault), recovery.into_rest()),
+            Step::Done => return guest.check(&pieces, None, recovery.left().cloned().collect()),
+            Step::GiveUp(fault) => return guest.check(&pieces, Some(fault), recovery.left().cloned().collect()),
         };
         if passed {
             recovery.passed();

@@ -22,8 +22,6 @@ mod plugins;
 mod pool;
 mod quarantine;
 mod ready;
-#[cfg_attr(not(test), expect(dead_code, reason = "the worker does not use it yet"))]
-mod recovery;
 mod remedy;
 mod report;
 mod rest;
@@ -57,6 +55,6 @@ pub(crate) use self::{
 pub(crate) use self::{
     manifest::Manifest,
     plan::{Action, Known, plan},
-    recovery::{Fault, Recovery, Segment, Step},
     scan::Found,
+    worker::{Fault, Recovery, Segment, Step},
 };

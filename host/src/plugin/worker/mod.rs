@@ -17,6 +17,8 @@ use crate::collect::{Inbox, Queue};
 use crate::metrics::Registry;
 use crate::tracer::{Core, Shown};
 pub(crate) use orders::{Order, Takeover};
+#[cfg(any(feature = "fuzz", test))]
+pub(crate) use recovery::{Fault, Recovery, Segment, Step};
 use runner::Runner;
 
 /// Whether a worker is waiting for a thread, and whether something came while it had one.

@@ -29,16 +29,16 @@ const MAX_STRIKES_CPU: Duration = Duration::from_secs(4);
 
 /// Rows of one kept piece (a batch, or messages of streams) that have yet to be committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     /// The piece's number, as the worker counts them.
-    pub(super) piece: u64,
+    pub(crate) piece: u64,
     /// At least one row.
-    pub(super) rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
 }
 
 /// The next thing for the worker to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Drop the instance and make a new one.
     Restart,
     /// Hand these rows to the instance.
@@ -57,7 +57,7 @@ pub(super) enum Step {
 
 /// The reason why a generation is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// No instance of it can be made.
     Init,
     /// It fails on the canary, on which it was tried before it went live.
@@ -72,7 +72,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The fault in words: "it was given up, because …".
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Init => "no instance of it can be made",
             Self::Canary => "it fails on the calls that it was tried on before it went live",
@@ -107,7 +107,7 @@ enum At {
 
 /// One recovery, from a failed call to the commit of all that can be committed.
 #[derive(Debug)]
-pub(super) struct Recovery {
+pub(crate) struct Recovery {
     left: VecDeque<Segment>,
     /// How many leading segments are handed over before the next flush.
     window: usize,
@@ -125,7 +125,7 @@ pub(super) struct Recovery {
 impl Recovery {
     /// Starts after a call failed: all that was handed to the instance since its last commit, in order, the failed piece
     /// included.
-    pub(super) fn new(kept: impl IntoIterator<Item = Segment>) -> Self {
+    pub(crate) fn new(kept: impl IntoIterator<Item = Segment>) -> Self {
         let left: VecDeque<_> = kept.into_iter().filter(|segment| !segment.rows.is_empty()).collect();
         let window = left.len();
         Self {
@@ -141,7 +141,7 @@ impl Recovery {
     }
 
     /// The next step. The same until [`Self::passed`] or [`Self::failed`] is called.
-    pub(super) fn step(&self) -> Step {
+    pub(crate) fn step(&self) -> Step {
         match self.at {
             At::Restart => Step::Restart,
             At::Segment(index) => self.left.get(index).cloned().map_or(Step::Flush, Step::Finish),
@@ -154,7 +154,7 @@ impl Recovery {
     }
 
     /// The step was carried out.
-    pub(super) fn passed(&mut self) {
+    pub(crate) fn passed(&mut self) {
         match self.at {
             At::Restart => {
                 self.restarts = 0;
@@ -179,7 +179,7 @@ impl Recovery {
     }
 
     /// The step failed, and with it the instance.
-    pub(super) fn failed(&mut self) {
+    pub(crate) fn failed(&mut self) {
         match self.at {
             At::Restart => {
                 self.restarts += 1;
@@ -200,22 +200,22 @@ impl Recovery {
     }
 
     /// True while the step works on a part of a piece that failed.
-    pub(super) fn is_part(&self) -> bool {
+    pub(crate) fn is_part(&self) -> bool {
         self.purpose == Purpose::Part
     }
 
     /// Tries of making an instance that have failed, one after the other.
-    pub(super) fn restarts(&self) -> u32 {
+    pub(crate) fn restarts(&self) -> u32 {
         self.restarts
     }
 
     /// The rows that the next flush commits.
-    pub(super) fn window(&self) -> impl Iterator<Item = &Segment> {
+    pub(crate) fn window(&self) -> impl Iterator<Item = &Segment> {
         self.left.iter().take(self.window)
     }
 
     /// Rows that are neither committed nor dead, in order.
-    pub(super) fn left(&self) -> impl Iterator<Item = &Segment> {
+    pub(crate) fn left(&self) -> impl Iterator<Item = &Segment> {
         self.left.iter()
     }
 
