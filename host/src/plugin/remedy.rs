@@ -61,6 +61,7 @@ fn of_load(error: &LoadError) -> String {
         }
         LoadError::Import(_) => {
             "leave it out: a tracer is given the interfaces of hottap:tracer and nothing else".into()
+        LoadError::WasiType(_) => "build it with a toolchain whose WASI is 0.2 as published, unchanged".into(),
         }
         LoadError::Contract { .. } | LoadError::Encode(_) => {
             format!("generate its bindings anew from the contract hottap:tracer@{CONTRACT}, and build it again")

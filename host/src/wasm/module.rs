@@ -51,6 +51,9 @@ pub(crate) enum LoadError {
         "it exports starter and imports {0}: what acts at the start of calls cannot use WASI; build it for wasm32-unknown-unknown"
     )]
     StarterWithWasi(String),
+    /// WASI by name, but with a type of its own: there is no answer to it.
+    #[error("it imports {0} with a type that this host does not know")]
+    WasiType(String),
     /// An import or export has another type than the contract says.
     #[error("it does not fit the contract {PACKAGE}@{version}: {reason}", version = v0_1_draft::VERSION)]
     Contract {
@@ -172,7 +175,7 @@ fn ready(engine: &Engine, bytes: &[u8]) -> Result<(v0_1_draft::Ready, Component)
     let mut linker = Linker::<Host>::new(engine.wasmtime());
     let contract = |error: wasmtime::Error| LoadError::Contract { reason: message(&error) };
     v0_1_draft::add_to_linker(&mut linker).map_err(contract)?;
-    wasi::add_to_linker(&mut linker, engine.wasmtime(), &component).map_err(contract)?;
+    wasi::add_to_linker(&mut linker, engine.wasmtime(), &component)?;
     let pre = linker.instantiate_pre(&component).map_err(contract)?;
     Ok((v0_1_draft::Ready::new(pre).map_err(contract)?, component))
 }

@@ -49,3 +49,4 @@ mod stream;
 mod streams;
 mod texts;
 mod victoria_metrics;
+mod wasi_types;
