@@ -21,6 +21,7 @@ pub(crate) const AGAINST_SDK: &[&str] = &["call against the OpenTelemetry SDK", 
 pub(crate) const TWO_THREADS: &[&str] = &["call on two threads", "call on two threads against the SDK"];
 pub(crate) const FURTHER_PLUGIN: &[&str] = &["each further plugin"];
 pub(crate) const START: &[&str] = &["start in a plugin"];
+pub(crate) const HOST_CALL: &[&str] = &["host call in a start"];
 pub(crate) const UNWANTED: &[&str] = &["unwanted call at the guard"];
 
 const METHODS: [&str; 4] =
@@ -131,6 +132,25 @@ pub(crate) fn start() -> Result<Vec<Figure>, String> {
     starts.all_started()?;
     let figure = Figure::new(START[0], rounds.beyond(0, 1), "ns");
     Ok(vec![figure.at_most(200.0).of(rounds.cost(0), rounds.cost(1))])
+}
+
+/// A start that asks for a header, against one that does not: the crossing, the header's name and what is taken for them
+/// from the starter's fuel.
+pub(crate) fn host_call() -> Result<Vec<Figure>, String> {
+    let starter = |body: &str| {
+        let text = include_str!("starter.wat").replace(";; START", body);
+        let module = wat::parse_str(text).map_err(|error| error.to_string())?;
+        Live::module("starter", &module)
+    };
+    let asks = starter("(call $header (i32.const 16) (i32.const 2) (i32.const 32))")?;
+    let idle = starter("")?;
+    let rounds = interleave(ROUNDS, &mut [&mut burst_of(&asks), &mut burst_of(&idle)]);
+    for live in [&asks, &idle] {
+        live.nothing_dropped()?;
+        live.all_started()?;
+    }
+    let figure = Figure::new(HOST_CALL[0], rounds.beyond(0, 1), "ns");
+    Ok(vec![figure.at_most(250.0).of(rounds.cost(0), rounds.cost(1))])
 }
 
 /// A plugin is live, and wants other methods: the call is asked about and not started.

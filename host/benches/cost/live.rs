@@ -60,7 +60,18 @@ impl Live {
     }
 
     fn configured(tracer: &str, copies: usize, manifest: &str, config: &str) -> Result<Self, String> {
-        let module = guests::rust(tracer)?;
+        Self::made(tracer, &guests::rust(tracer)?, copies, manifest, config)
+    }
+
+    /// With one tracer of these bytes.
+    ///
+    /// # Errors
+    /// It does not go live.
+    pub(crate) fn module(tracer: &str, module: &[u8]) -> Result<Self, String> {
+        Self::made(tracer, module, 1, "", "")
+    }
+
+    fn made(tracer: &str, module: &[u8], copies: usize, manifest: &str, config: &str) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let (plugins, operators) = (folder.path().join("plugins"), folder.path().join("hottap.toml"));
         std::fs::create_dir(&plugins).map_err(|error| error.to_string())?;
@@ -69,7 +80,7 @@ impl Live {
             let file = plugins.join(format!("{tracer}-{copy}"));
             // The manifest first: a module without one would be live with another scope for a moment.
             std::fs::write(file.with_extension("toml"), manifest).map_err(|error| error.to_string())?;
-            std::fs::write(file.with_extension("wasm"), &module).map_err(|error| error.to_string())?;
+            std::fs::write(file.with_extension("wasm"), module).map_err(|error| error.to_string())?;
         }
         let builder = Hottap::builder().service("bench").plugin_dir(plugins).config(operators);
         let live = Self { tap: builder.start().map_err(|error| error.to_string())?, _folder: folder };

@@ -43,6 +43,7 @@ const GROUPS: &[Group] = &[
     Group { names: call::TWO_THREADS, measure: call::two_threads },
     Group { names: call::FURTHER_PLUGIN, measure: call::further_plugin },
     Group { names: call::START, measure: call::start },
+    Group { names: call::HOST_CALL, measure: call::host_call },
     Group { names: call::UNWANTED, measure: call::unwanted },
     Group { names: rows::BATCHES, measure: rows::batches },
     Group { names: rows::SELECTION, measure: rows::selection },

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use wasmtime::{Cache, CacheConfig, Config};
+use wasmtime::{Cache, CacheConfig, Config, OperatorCost};
 
 /// How often a guest that has been seen running looks whether its time is over.
 const TICK: Duration = Duration::from_millis(5);
@@ -173,7 +173,33 @@ fn engine(of: Use, cache: Option<Cache>) -> Result<wasmtime::Engine, EngineError
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
         .cache(cache);
+    if of == Use::Start {
+        config.operator_cost(start_costs());
+    }
     wasmtime::Engine::new(&config).map_err(EngineError::Config)
+}
+
+/// Fuel of a starter's instructions: one each, one for each byte or element that is copied, and for new memory about the
+/// nanoseconds that the kernel takes to give it.
+fn start_costs() -> OperatorCost {
+    let mut costs = OperatorCost::new();
+    costs.MemoryGrow = u8::MAX;
+    costs.TableGrow = u8::MAX;
+    costs.variable.memory_grow_per_page = u8::MAX;
+    // What takes the processor some 20 cycles and more.
+    costs.I32DivS = 10;
+    costs.I32DivU = 10;
+    costs.I32RemS = 10;
+    costs.I32RemU = 10;
+    costs.I64DivS = 10;
+    costs.I64DivU = 10;
+    costs.I64RemS = 10;
+    costs.I64RemU = 10;
+    costs.F32Sqrt = 5;
+    costs.F64Sqrt = 5;
+    costs.F32Div = 5;
+    costs.F64Div = 5;
+    costs
 }
 
 /// The cache of compiled guests. What stands in it is run as native code, so it must be a directory that only this user

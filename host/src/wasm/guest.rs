@@ -116,6 +116,11 @@ impl State {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Bytes of it.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, Vec::len)
+    }
+
     pub(crate) fn set(&self, saved: Vec<u8>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
     }

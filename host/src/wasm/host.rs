@@ -74,6 +74,8 @@ pub(super) struct Host {
     pub(super) starting: Starting,
     /// It acts at the start of calls: what it sends goes nowhere, because nothing of it is ever committed.
     pub(super) is_starter: bool,
+    /// Bytes that the host call that runs may hand to a starter: as much as it has fuel for.
+    pub(super) may_hand_over: u64,
     pub(super) grants: Arc<HeaderGrants>,
     outbox: Outbox,
     /// Payloads of the current transaction. Dropped with the instance, they give their space back.
@@ -105,6 +107,7 @@ impl Host {
             moments: None,
             starting: Starting::default(),
             is_starter: false,
+            may_hand_over: u64::MAX,
             grants: surroundings.headers.clone(),
             outbox: surroundings.outbox.clone(),
             parcels: Vec::new(),
@@ -183,8 +186,13 @@ impl Host {
         fits
     }
 
-    pub(super) fn saved(&self) -> Option<Vec<u8>> {
-        self.saved.get()
+    /// # Errors
+    /// It is more than a starter has fuel for.
+    pub(super) fn saved(&self) -> wasmtime::Result<Option<Vec<u8>>> {
+        if self.saved.len() as u64 > self.may_hand_over {
+            return Err(wasmtime::Trap::OutOfFuel.into());
+        }
+        Ok(self.saved.get())
     }
 
     /// Takes a payload, to be handed over with the commit.

@@ -34,6 +34,7 @@ mod failures;
 mod influxdb;
 mod levels;
 mod messages;
+mod metered;
 mod metrics;
 mod neighbours;
 #[cfg(feature = "otel")]

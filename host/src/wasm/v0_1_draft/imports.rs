@@ -40,6 +40,10 @@ fn tell<'t>(ids: &[u32], most_bytes: usize, text: impl Fn(u32) -> &'t str) -> Re
 
 impl rpc::Host for Host {
     fn symbols(&mut self, ids: Vec<u32>) -> Result<Vec<String>> {
+        let most = usize::try_from(self.may_hand_over).unwrap_or(usize::MAX);
+        if most < MAX_SYMBOL_BYTES {
+            return tell(&ids, most, |id| self.handed.text(id)).map_err(|_| wasmtime::Trap::OutOfFuel.into());
+        }
         tell(&ids, MAX_SYMBOL_BYTES, |id| self.handed.text(id))
     }
 }
@@ -237,6 +241,6 @@ impl state::Host for Host {
     }
 
     fn saved(&mut self) -> Result<Option<Vec<u8>>> {
-        Ok(Host::saved(self))
+        Host::saved(self)
     }
 }

@@ -1,6 +1,7 @@
 //! WIT version 0.1.0-draft: the only folder that knows the generated code, and in this file the instances that collect.
 
 mod imports;
+mod metered;
 mod start;
 mod streams;
 
@@ -31,7 +32,7 @@ mod bindings {
     });
 }
 
-use bindings::hottap::tracer::{log, metrics, outbox, rpc, setup, state};
+use bindings::hottap::tracer::rpc;
 use bindings::{Plugin, PluginIndices};
 
 /// The version of the package, as it stands in the names of imports and exports.
@@ -49,13 +50,8 @@ const BATCH: u32 = 0;
 
 pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
     rpc::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
-    setup::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
-    metrics::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
-    outbox::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
-    log::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
-    state::add_to_linker::<_, HasSelf<_>>(linker, |host| host)?;
     streams::add_to_linker(linker)?;
-    start::add_to_linker(linker)
+    metered::add_to_linker(linker)
 }
 
 /// A component of this version, ready to be instantiated.
@@ -117,7 +113,7 @@ impl Ready {
         let Make { engine, name, limits, metrics, surroundings } = of;
         let mut store = Store::new(engine.wasmtime(), Host::new(name, limits, metrics, surroundings));
         store.limiter(|host| &mut host.limiter);
-        store.set_hostcall_fuel(MAX_LIFT_BYTES);
+        store.set_hostcall_fuel(if role == STARTS { metered::MAX_LIFT_BYTES } else { MAX_LIFT_BYTES });
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| store.data_mut().meter.tick());
         if role == STARTS {

@@ -1,10 +1,10 @@
-//! The instances of version 0.1.0-draft that start: what they may import for it, and how they are called.
+//! The instances of version 0.1.0-draft that start, and how they are called.
 
 use std::sync::Arc;
 
 use http::HeaderMap;
-use wasmtime::component::{Component, ComponentExportIndex, Linker, TypedFunc};
-use wasmtime::{Result, Store};
+use wasmtime::Store;
+use wasmtime::component::{Component, ComponentExportIndex, TypedFunc};
 
 use super::super::engine::Engine;
 use super::super::guest::CallError;
@@ -12,26 +12,12 @@ use super::super::host::{Host, Phase};
 use super::super::starter::Starter;
 use crate::rpc::{RpcInfo, Symbol};
 
-/// The interface that a guest exports to act at the start of calls, and the one that it imports for it.
+/// The interface that a guest exports to act at the start of calls.
 const STARTER: &str = "hottap:tracer/starter@0.1.0-draft";
-const STARTING: &str = "hottap:tracer/starting@0.1.0-draft";
 
 /// The function that starters export: the call's id, side, method, callee, protocol, start, deadline, both halves of the
 /// trace id, span id, parent, and whether it is sampled.
 pub(super) type Start = TypedFunc<(u64, u8, u32, u32, u8, u64, u64, u64, u64, u64, u64, u8), (u64,)>;
-
-/// By hand: as a part of the world these imports would make every guest one that starts.
-pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
-    let mut starting = linker.instance(STARTING)?;
-    starting.func_wrap("header", |store, (name,): (String,)| {
-        let Host { starting, grants, .. } = store.data();
-        Ok((starting.header(&name, grants),))
-    })?;
-    starting.func_wrap("set-header", |mut store, (name, value): (String, String)| {
-        let Host { starting, grants, .. } = store.data_mut();
-        Ok((starting.set(&name, &value, grants).map_err(|refusal| refusal as u32),))
-    })
-}
 
 /// Where a component exports `start`, if it does.
 pub(in super::super) fn start_export(component: &Component) -> Option<ComponentExportIndex> {
@@ -52,7 +38,7 @@ impl Starting {
 }
 
 impl Starter for Starting {
-    fn start(&mut self, call: &RpcInfo, headers: &mut HeaderMap, fuel: u64) -> std::result::Result<u64, CallError> {
+    fn start(&mut self, call: &RpcInfo, headers: &mut HeaderMap, fuel: u64) -> Result<u64, CallError> {
         self.engine.touch();
         let host = self.store.data_mut();
         host.begin(Phase::Start);
@@ -82,6 +68,7 @@ impl Starter for Starting {
         });
         let host = self.store.data_mut();
         host.starting.end(headers);
+        host.may_hand_over = u64::MAX;
         match answer {
             Ok((token,)) => {
                 host.write_log(Some(&call.trace));
