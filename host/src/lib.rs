@@ -42,6 +42,8 @@ pub mod otel;
 #[cfg(feature = "plugins")]
 mod outbox;
 #[cfg(any(feature = "plugins", feature = "otel"))]
+mod panics;
+#[cfg(any(feature = "plugins", feature = "otel"))]
 mod plain;
 #[cfg(feature = "plugins")]
 mod plugin;

@@ -13,6 +13,7 @@ use http_body_util::Full;
 use tower_service::Service;
 
 use super::Report;
+use crate::panics::{Place, WHAT_TO_DO, caught};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -56,7 +57,10 @@ impl AdminService {
 
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         if request.method() == Method::GET || request.method() == Method::HEAD {
-            return self.page(request.uri().path()).into_response(request.method());
+            let page = caught(Place::Admin, || self.page(request.uri().path())).unwrap_or_else(|panic| {
+                Page::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{panic}\n{WHAT_TO_DO}\n"))
+            });
+            return page.into_response(request.method());
         }
         let text = "this page can only be read: send GET or HEAD\n".to_owned();
         let mut response = Page::text(StatusCode::METHOD_NOT_ALLOWED, text).into_response(request.method());
@@ -169,7 +173,11 @@ mod tests {
 
     #[track_caller]
     fn ask(method: &str, uri: &str) -> (u16, http::HeaderMap, String) {
-        let mut service = AdminService::new(Arc::new(Fixed));
+        ask_of(AdminService::new(Arc::new(Fixed)), method, uri)
+    }
+
+    #[track_caller]
+    fn ask_of(mut service: AdminService, method: &str, uri: &str) -> (u16, http::HeaderMap, String) {
         let request = Request::builder().method(method).uri(uri).body(Unread).expect("a request");
         let Ok(response) = service.call(request).into_inner();
         let (head, body) = response.into_parts();
@@ -202,6 +210,30 @@ mod tests {
             let (got, head, body) = ask("HEAD", uri);
             assert_eq!((got, head, body.as_str()), (status, headers, ""), "HEAD {uri} is GET without the body");
         }
+    }
+
+    struct Odd;
+
+    impl Report for Odd {
+        fn metrics(&self) -> String {
+            panic!("an odd number")
+        }
+
+        fn tracers(&self) -> serde_json::Value {
+            serde_json::json!([])
+        }
+
+        fn destinations(&self) -> serde_json::Value {
+            serde_json::json!({})
+        }
+    }
+
+    #[test]
+    fn a_page_that_panics_is_a_500_and_the_others_are_answered() {
+        let odd = || AdminService::new(Arc::new(Odd));
+        let (status, _, text) = ask_of(odd(), "GET", "/metrics");
+        assert!(status == 500 && text.contains("an odd number") && text.contains("report it"), "{status} {text}");
+        assert_eq!(ask_of(odd(), "GET", "/api/tracers").0, 200);
     }
 
     #[test]

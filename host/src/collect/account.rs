@@ -25,12 +25,22 @@ pub(crate) enum DropReason {
     Shutdown,
     /// They waited when the plugin was replaced by a generation that does not follow streams.
     Swap,
+    /// The host panicked while it put them together.
+    Panic,
 }
 
 impl DropReason {
-    const COUNT: usize = 7;
-    const ALL: [Self; Self::COUNT] =
-        [Self::BufferFull, Self::QueueFull, Self::CpuShare, Self::Trap, Self::Quarantined, Self::Shutdown, Self::Swap];
+    const COUNT: usize = 8;
+    const ALL: [Self; Self::COUNT] = [
+        Self::BufferFull,
+        Self::QueueFull,
+        Self::CpuShare,
+        Self::Trap,
+        Self::Quarantined,
+        Self::Shutdown,
+        Self::Swap,
+        Self::Panic,
+    ];
 
     /// The word for it in metrics and JSON.
     pub(crate) fn as_str(self) -> &'static str {
@@ -42,6 +52,7 @@ impl DropReason {
             Self::Quarantined => "quarantined",
             Self::Shutdown => "shutdown",
             Self::Swap => "swap",
+            Self::Panic => "panic",
         }
     }
 }

@@ -12,6 +12,7 @@ use super::moment::{Moment, Moments};
 use super::queue::Queue;
 use super::shard::{Buffer, Counts};
 use super::view::View;
+use crate::panics::{Place, caught};
 use crate::tracer::{Core, MAX_PLUGINS, Shown};
 
 /// Without calls for this long, the collector sleeps until the next one wakes it.
@@ -58,7 +59,8 @@ impl Collector {
             move || {
                 core.shards.collect_on_this_thread();
                 let _ = ready.send(());
-                run(&core, &shared, max_delay);
+                // A panic outside of a delivery: whoever waits at a barrier is let go, and the next round begins.
+                while caught(Place::Collector, || run(&core, &shared, max_delay)).is_err() {}
             }
         })?;
         // Rows that come from here on find somebody to wake.
@@ -112,7 +114,7 @@ fn run(core: &Core, shared: &Shared, max_delay: Duration) {
         core.shards.take(&mut buffers);
         if !buffers.is_empty() {
             last_call = Instant::now();
-            deliver(core, shared, std::mem::take(&mut buffers));
+            let _ = caught(Place::Collector, || deliver(core, shared, std::mem::take(&mut buffers)));
         }
         let stop = barriers.iter().any(|barrier| barrier.stop);
         for barrier in barriers {
@@ -157,22 +159,31 @@ fn deliver(core: &Core, shared: &Shared, buffers: Vec<Buffer>) {
         count(&buffer.observed, |slot| &mut slot.observed);
         count(&buffer.lost, |slot| &mut slot.lost);
     }
-    let moments = in_order(&buffers);
-    let batches = Batch::from_buffers(buffers, &core.shards);
+    // What a panic leaves of these is nothing: then each call and moment is booked as dropped.
+    let (moments, batches) =
+        caught(Place::Collector, || (in_order(&buffers), Batch::from_buffers(buffers, &core.shards)))
+            .unwrap_or_default();
     let inboxes = lock(&shared.inboxes);
     for (slot, counted) in counts.into_iter().enumerate().filter(|(_, slot)| slot.finished > 0 || slot.observed > 0) {
         let Some(inbox) = inboxes.get(slot).cloned().flatten() else { continue };
-        let pieces: Vec<Moments> = Moments::of(&moments, slot).collect();
-        let shown = inbox.shown();
-        let views: Vec<View> = batches.iter().filter_map(|batch| View::new(batch, slot, shown.clone())).collect();
+        let work = caught(Place::Collector, || {
+            let pieces: Vec<Moments> = Moments::of(&moments, slot).collect();
+            let shown = inbox.shown();
+            let views: Vec<View> = batches.iter().filter_map(|batch| View::new(batch, slot, shown.clone())).collect();
+            (pieces, views)
+        });
+        let (pieces, views) = work.unwrap_or_default();
         let rows: u64 = views.iter().map(|view| view.len() as u64).sum();
+        let messages = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         inbox.queue().account().book(|terms| {
             terms.finished += counted.finished;
             terms.pending += rows;
             terms.dropped.add(DropReason::BufferFull, counted.full);
+            terms.dropped.add(DropReason::Panic, counted.finished.saturating_sub(counted.full + rows));
             terms.moments.observed += counted.observed;
-            terms.moments.pending += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+            terms.moments.pending += messages;
             terms.moments.dropped.add(DropReason::BufferFull, counted.lost);
+            terms.moments.dropped.add(DropReason::Panic, counted.observed.saturating_sub(counted.lost + messages));
         });
         // First what happened in calls, then the calls that have finished since.
         pieces.into_iter().for_each(|piece| inbox.queue().push_moments(piece));
@@ -192,4 +203,52 @@ fn in_order(buffers: &[Buffer]) -> Vec<Moment> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::{Account, Terms};
+    use super::*;
+    use crate::propagate::TraceSettings;
+    use crate::rpc::{Level, Method, RpcInfo, RpcStats, Side, Symbol, TraceContext};
+    use crate::tracer::{LiveCell, Mask, Natives, Rules};
+
+    /// A queue, and whether its plugin is well.
+    struct Slot(Queue, bool);
+
+    impl Inbox for Slot {
+        fn queue(&self) -> &Queue {
+            &self.0
+        }
+
+        fn shown(&self) -> Shown {
+            assert!(self.1, "an odd plugin");
+            Shown::of_all(Level::Base)
+        }
+
+        fn ready(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_panic_while_calls_are_put_together_is_booked_and_the_other_plugins_get_theirs() {
+        let live = LiveCell::new(Rules::default());
+        let natives = Natives::new(Vec::new());
+        let core = Core::new(Symbol::intern("desk"), TraceSettings::default(), live, natives, Level::Base);
+        let inbox = |is_well| Arc::new(Slot(Queue::new(Arc::new(Account::default())), is_well));
+        let (odd, well) = (inbox(false), inbox(true));
+        let inboxes: Vec<Option<Arc<dyn Inbox>>> = vec![Some(odd.clone()), Some(well.clone())];
+        let shared = Shared { inboxes: Mutex::new(inboxes), barriers: Mutex::default() };
+        let mut buffer = Buffer::new();
+        for call in 0..7 {
+            let method = Symbol::OTHER;
+            let stats = RpcStats::new(Level::Base, 0, 0);
+            let info = RpcInfo::new(call, Side::Server, Method::known(method), TraceContext::root(), stats);
+            buffer.write(&info, method, Mask::one(0).or(Mask::one(1)));
+        }
+        deliver(&core, &shared, vec![buffer]);
+        let (odd, well) = (odd.0.account().terms(), well.0.account().terms());
+        let dropped = |terms: Terms| terms.dropped.iter().map(|(_, calls)| calls).sum::<u64>();
+        assert_eq!((odd.finished, odd.pending, dropped(odd)), (7, 0, 7));
+        assert_eq!((well.finished, well.pending, dropped(well)), (7, 7, 0));
+    }
 }

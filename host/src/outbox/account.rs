@@ -69,11 +69,13 @@ pub(in crate::outbox) enum DropReason {
     Removed,
     /// The host was shut down.
     Shutdown,
+    /// The host panicked while it delivered it.
+    Panic,
 }
 
 impl DropReason {
     /// The words for the reasons in metrics and JSON, in their order.
-    pub(super) const WORDS: [&'static str; 5] = ["rejected", "expired", "too_large", "removed", "shutdown"];
+    pub(super) const WORDS: [&'static str; 6] = ["rejected", "expired", "too_large", "removed", "shutdown", "panic"];
 
     pub(crate) fn as_str(self) -> &'static str {
         Self::WORDS.get(self as usize).copied().unwrap_or_default()

@@ -46,7 +46,7 @@ pub(crate) struct DestinationState {
 
 impl DestinationState {
     /// The reasons for which accepted payloads are lost.
-    pub(crate) const DROPPED: [&'static str; 5] = DropReason::WORDS;
+    pub(crate) const DROPPED: [&'static str; 6] = DropReason::WORDS;
     /// The reasons for which payloads are not accepted, in the order of [`Refusal`](super::Refusal).
     pub(crate) const REFUSED: [&'static str; 3] =
         [Refusal::Unknown.as_str(), Refusal::Full.as_str(), Refusal::TooLarge.as_str()];

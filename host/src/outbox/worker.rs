@@ -1,13 +1,18 @@
 //! The task that empties one destination's queue: in order, the first payload first, one at a time.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::account::DropReason;
 use super::destination::{Destination, Job, Next};
 use super::retry::Policy;
 use super::sink::{Outcome, Sink, Trust};
+use super::state::Fault;
 use crate::config::Definition;
+use crate::panics::{Place, WHAT_TO_DO, caught};
 
 /// How workers go about it; the same for all destinations.
 #[derive(Clone)]
@@ -33,8 +38,38 @@ struct Trying {
     renewed: bool,
 }
 
-/// Works until the destination is removed and empty.
+/// Works until the destination is removed and empty. A panic costs the payload that was being delivered.
 pub(super) async fn run(destination: Arc<Destination>, ways: Arc<Ways>) {
+    let recheck = ways.recheck;
+    let work = destination.clone();
+    through_panics(&destination, recheck, move || Box::pin(work_off(work.clone(), ways.clone()))).await;
+}
+
+/// Works until `work` is done; after a panic anew, without the payload at the head of the queue.
+pub(super) async fn through_panics<W: Future<Output = ()> + Unpin>(
+    destination: &Destination,
+    pause: Duration,
+    mut work: impl FnMut() -> W,
+) {
+    loop {
+        let mut working = work();
+        let done = poll_fn(|context| match caught(Place::Outbox, || Pin::new(&mut working).poll(context)) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        });
+        let Err(panic) = done.await else { return };
+        let _ = caught(Place::Outbox, || drop(working));
+        let Next::Work(job) = destination.next() else { return };
+        let fault = Fault::new(panic.to_string(), WHAT_TO_DO);
+        match &job.payload {
+            Some(payload) => destination.dropped(payload.id, DropReason::Panic, fault),
+            None => destination.failed(fault),
+        }
+        rest(destination, &job, pause).await;
+    }
+}
+
+async fn work_off(destination: Arc<Destination>, ways: Arc<Ways>) {
     let mut open: Option<(Arc<Definition>, Sink)> = None;
     let mut trying: Option<Trying> = None;
     loop {

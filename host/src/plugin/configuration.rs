@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::operator::Operator;
+use crate::panics::{Place, caught};
 use crate::tracer::Core;
 
 /// The interval between two looks at the file, the same as the supervisor's.
@@ -24,7 +25,7 @@ pub(crate) fn follow(operator: &Arc<Operator>, core: &Arc<Core>) -> io::Result<(
     let look = move || {
         while core.strong_count() > 0 {
             thread::sleep(LOOK_EVERY);
-            operator.look(&mut file);
+            let _ = caught(Place::Configuration, || operator.look(&mut file));
         }
     };
     thread::Builder::new().name("hottap-config".into()).spawn(look).map(drop)

@@ -91,13 +91,15 @@ pub(super) fn plugin_dir(has_error: bool, writer: &mut impl Families) {
 }
 
 /// What the host knows of itself.
-pub(super) fn host(native_panics: u64, writer: &mut impl Families) {
+pub(super) fn host(native_panics: u64, panics: impl Iterator<Item = (&'static str, u64)>, writer: &mut impl Families) {
     let counter = Kind::Counter;
     let symbols =
         writer.family("hottap_symbols_overflowed_total", counter, "Texts that found no room in the symbol table.");
     symbols.sample([], f64::from(Symbol::overflowed()));
-    let panics = writer.family("hottap_native_panics_total", counter, "Panics of native tracers.");
-    panics.sample([], native_panics as f64);
+    let native = writer.family("hottap_native_panics_total", counter, "Panics of native tracers.");
+    native.sample([], native_panics as f64);
+    let own = writer.family("hottap_panics_total", counter, "Panics of Hottap itself that were caught, by thread.");
+    panics.for_each(|(thread, panics)| own.sample([("thread", thread)], panics as f64));
 }
 
 /// The messages of open streams, of those who follow them.

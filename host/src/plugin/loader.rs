@@ -16,6 +16,7 @@ use super::remedy;
 use super::scan::Found;
 use super::supervisor::Event;
 use crate::config::{Grants, Stamp};
+use crate::panics::{Panic, Place, caught};
 use crate::read::{self, ReadError};
 use crate::rpc::Clock;
 use crate::wasm::{CallError, Engines, Guest, Identity, LoadError, Module};
@@ -47,6 +48,9 @@ pub(crate) enum Refusal {
     Config { path: PathBuf, key: Option<String>, words: String },
     #[error("{path} defines destinations, which only the operator may", path = .path.display())]
     Untrusted { path: PathBuf },
+    /// A fault of the host's, and none of the file's.
+    #[error("{path} was not loaded: {panic}", path = .path.display())]
+    Panicked { path: PathBuf, panic: Panic },
     #[error("{path}: there are {limit} live plugins already", path = .path.display())]
     NoSlot { path: PathBuf, limit: usize },
     #[error("{path}: {limit} live plugins act at the start of calls already", path = .path.display())]
@@ -98,7 +102,8 @@ impl Loader {
     pub(crate) fn run(&self, jobs: &Receiver<Job>, results: &Sender<Event>) {
         crate::plugin::pool::lower_priority(NICENESS);
         for job in jobs {
-            let result = self.load(&job);
+            let path = self.directory.join(format!("{}.wasm", job.name));
+            let result = or_refused(path, || self.load(&job));
             if results.send(Event::Loaded(job.name, job.found, result)).is_err() {
                 return;
             }
@@ -124,6 +129,11 @@ impl Loader {
             .try_out(module, Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() })
             .map(|(generation, _)| Loaded::Ready(Box::new(generation)))
     }
+}
+
+/// A panic in one job refuses its file; the next job is done.
+fn or_refused<L>(path: PathBuf, load: impl FnOnce() -> Result<L, Refusal>) -> Result<L, Refusal> {
+    caught(Place::Loader, load).unwrap_or_else(|panic| Err(Refusal::Panicked { path, panic }))
 }
 
 /// What stands in the plugin dir under one name, read once and whole: what is looked at is what is loaded.
@@ -253,5 +263,17 @@ mod tests {
             assert!(matches!(refusal, Refusal::Changed { .. }) && refusal.is_passing(), "{refusal}");
             assert!(load(&found()).is_ok(), "the next look finds it");
         }
+    }
+
+    #[test]
+    fn a_panic_while_a_file_is_loaded_refuses_that_file_and_says_what_to_do() {
+        let path = PathBuf::from("plugins/odd.wasm");
+        let refusal = or_refused::<()>(path.clone(), || panic!("an odd type")).expect_err("it panicked");
+        assert_eq!(
+            refusal.to_string(),
+            "plugins/odd.wasm was not loaded: an internal error: Hottap panicked on hottap-load: an odd type"
+        );
+        assert!(refusal.what_to_do().contains("report it") && !refusal.is_passing());
+        assert!(or_refused(path, || Ok(7)).is_ok_and(|loaded| loaded == 7), "and the next one is loaded");
     }
 }

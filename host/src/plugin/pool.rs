@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::share::Share;
 use super::worker::Worker;
+use crate::panics::{Place, caught};
 use crate::wasm::thread_cpu_time;
 
 /// Workers give way to the RPCs' threads.
@@ -140,7 +141,7 @@ impl Pool {
             let thread =
                 std::thread::Builder::new().name(name).stack_size(crate::wasm::WORKER_STACK).spawn(move || {
                     lower_priority(NICENESS);
-                    shared.work();
+                    while caught(Place::Worker, || shared.work()).is_err() {}
                 })?;
             lock(&pool.threads).push(thread);
         }
@@ -171,7 +172,9 @@ impl Shared {
     fn work(&self) {
         while let Some(worker) = self.next() {
             let cpu = thread_cpu_time();
-            worker.turn(self.lane);
+            if let Err(panic) = caught(Place::Worker, || worker.turn(self.lane)) {
+                worker.panicked(panic);
+            }
             drop(worker);
             if self.lane == Lane::Slow {
                 let used = thread_cpu_time().saturating_sub(cpu);

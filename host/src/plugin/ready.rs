@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::startup::{NotReady, Startup};
+use crate::panics::{Place, caught};
 
 /// The future of [`Hottap::ready`](crate::Hottap::ready); [`wait`](Self::wait) is for code that is not async.
 ///
@@ -91,14 +92,17 @@ impl Waiter {
         std::thread::Builder::new().name("hottap-ready".into()).spawn({
             let waiter = waiter.clone();
             move || {
-                let result = startup.wait(deadline, &waiter.is_dropped);
+                let wait = || startup.wait(deadline, &waiter.is_dropped);
+                let result = caught(Place::Ready, wait)
+                    .unwrap_or_else(|panic| Err(NotReady::unknown(&panic.to_string(), false)));
                 let waker = {
                     let mut outcome = lock(&waiter.outcome);
                     outcome.result = Some(result);
                     outcome.waker.take()
                 };
                 if let Some(waker) = waker {
-                    waker.wake();
+                    // The executor's own code.
+                    let _ = caught(Place::Ready, || waker.wake());
                 }
             }
         })?;

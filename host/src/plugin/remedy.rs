@@ -1,6 +1,7 @@
 //! The remedy for a refusal or a failed call, in words for operators and for authors of tracers. Pure.
 
 use super::loader::Refusal;
+use crate::panics;
 use crate::wasm::{BoundsError, CONTRACT, CallError, LoadError};
 
 impl Refusal {
@@ -28,6 +29,7 @@ impl Refusal {
                 "name them only, as `destinations = [\"…\"]`, and define them in hottap.toml, or set trust_plugin_dir = true there"
                     .into()
             }
+            Self::Panicked { .. } => panics::WHAT_TO_DO.into(),
             Self::NoSlot { .. } | Self::NoStart { .. } => {
                 "remove one of them from the plugin dir: the first by name of those that wait takes its place".into()
             }
@@ -59,9 +61,9 @@ fn of_load(error: &LoadError) -> String {
             "leave out what opens connections or files: a tracer sends through the outbox, to destinations by name"
                 .into()
         }
+        LoadError::WasiType(_) => "build it with a toolchain whose WASI is 0.2 as published, unchanged".into(),
         LoadError::Import(_) => {
             "leave it out: a tracer is given the interfaces of hottap:tracer and nothing else".into()
-        LoadError::WasiType(_) => "build it with a toolchain whose WASI is 0.2 as published, unchanged".into(),
         }
         LoadError::Contract { .. } | LoadError::Encode(_) => {
             format!("generate its bindings anew from the contract hottap:tracer@{CONTRACT}, and build it again")
@@ -82,6 +84,7 @@ pub(super) fn of_call(error: &CallError) -> String {
         CallError::OutOfTime { .. } => {
             "mend the tracer: it has to do less in one call; or grant it more time under `limits` in hottap.toml".into()
         }
+        CallError::Panicked(_) => panics::WHAT_TO_DO.into(),
         CallError::OutOfMemory { .. } => {
             "mend the tracer: it has to keep less; or grant it more memory under `limits` in hottap.toml".into()
         }

@@ -81,7 +81,7 @@ impl Reporter {
     /// What the host knows of plugins, of destinations and of itself.
     fn write_host(&self, writer: &mut impl Families) {
         families::tracers(&self.plugins(), writer);
-        families::host(self.core.natives.panics(), writer);
+        families::host(self.core.natives.panics(), crate::panics::counts(), writer);
         if let Some(plugins) = &self.plugins {
             families::plugin_dir(plugins.directory.problem().is_some(), writer);
         }

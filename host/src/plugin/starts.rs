@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::breaker::{Breaker, Cause};
 use super::name::Name;
+use crate::panics::{Place as Placed, caught};
 use crate::rpc::{Clock, RpcInfo};
 use crate::tracer::Start;
 use crate::wasm::{CallError, FUEL_PER_NANO, START_NEEDS_STACK, Starter, thread_cpu_time};
@@ -246,7 +247,8 @@ impl Start for Starts {
         let Some(mut place) = self.take() else { return self.skip(|counts| &counts.busy) };
         let Place { starter: Some(starter), calls, unmeasured, .. } = &mut *place else { return None };
         let cpu = (*unmeasured == 0).then(thread_cpu_time);
-        match starter.start(call, headers, budget * FUEL_PER_NANO) {
+        let answer = caught(Placed::Request, || starter.start(call, headers, budget * FUEL_PER_NANO));
+        match answer.unwrap_or_else(|panic| Err(CallError::Panicked(panic))) {
             Ok(token) => {
                 *calls += 1;
                 match cpu {

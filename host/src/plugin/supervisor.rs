@@ -25,6 +25,7 @@ use super::worker::{Change, Order, Takeover, Worker};
 use crate::collect::Collector;
 use crate::config::{ConfigFile, Stamp};
 use crate::metrics::Registry;
+use crate::panics::{Panic, Place, caught};
 use crate::plain;
 use crate::rpc::{Level, MAX_STARTERS};
 use crate::tracer::{Core, MAX_PLUGINS};
@@ -51,6 +52,21 @@ pub(crate) enum Event {
     Ended(Name),
     /// Stop everything by then, and say so.
     Shutdown(Instant, Sender<bool>),
+    /// A fault of the supervisor's own, while it does something for this tracer.
+    #[cfg(test)]
+    Panic(Name),
+}
+
+impl Event {
+    /// The tracer that it is about, if it is about one.
+    fn tracer(&self) -> Option<&Name> {
+        match self {
+            Self::Loaded(name, ..) | Self::Swapped(name, _) | Self::Changed(name, _) | Self::Ended(name) => Some(name),
+            Self::Look | Self::Shutdown(..) => None,
+            #[cfg(test)]
+            Self::Panic(name) => Some(name),
+        }
+    }
 }
 
 /// A live plugin as the supervisor knows it.
@@ -145,12 +161,14 @@ impl Supervisor {
     }
 
     pub(crate) fn run(mut self, events: &Receiver<Event>) {
-        let mut watch = Watch::new(self.directory.path().to_owned(), self.events.clone());
+        let watch = || Watch::new(self.directory.path().to_owned(), self.events.clone());
+        // Without it the looks that come by themselves are enough.
+        let mut watch = caught(Place::Supervisor, watch).ok();
         loop {
-            watch.follow();
             let began = Instant::now();
-            self.look();
-            self.startup.changed();
+            let _ = caught(Place::Supervisor, || watch.iter_mut().for_each(Watch::follow));
+            let _ = caught(Place::Supervisor, || self.look());
+            let _ = caught(Place::Supervisor, || self.startup.changed());
             let now = Instant::now();
             let (gather, retry) = (gather(now - began), self.retry(now));
             let due = self.unsettled.values().copied().chain(self.rest.due()).chain(retry).min();
@@ -175,10 +193,30 @@ impl Supervisor {
         }
     }
 
-    /// True if that was the end.
+    /// True if that was the end. A panic refuses the tracer concerned, and the next event is handled.
     fn handle(&mut self, event: Event) -> bool {
+        let concerned = event.tracer().cloned();
+        let is_end = matches!(event, Event::Shutdown(..));
+        caught(Place::Supervisor, || self.act(event)).unwrap_or_else(|panic| {
+            if let Some(name) = concerned {
+                self.panicked(&name, panic);
+            }
+            is_end
+        })
+    }
+
+    /// What was done for a tracer was not done to its end: it is said so, and the next change of its file is looked at.
+    fn panicked(&mut self, name: &Name, panic: Panic) {
+        self.loading.remove(name);
+        let path = self.module_of(name);
+        let _ = caught(Place::Supervisor, || self.refuse(name, &Refusal::Panicked { path, panic }));
+    }
+
+    fn act(&mut self, event: Event) -> bool {
         match event {
             Event::Look => {}
+            #[cfg(test)]
+            Event::Panic(_) => panic!("an odd event"),
             Event::Loaded(name, found, result) => self.loaded(&name, &found, result),
             Event::Swapped(name, swapped) => self.swapped(&name, *swapped),
             Event::Changed(name, change) => self.changed(&name, change),
@@ -217,8 +255,12 @@ impl Supervisor {
         self.give_back_a_start();
         let unrested = self.rest.look(&self.known, &found, now, Stamp::age);
         for action in plan(&self.known, &found) {
-            match action {
-                Action::Load(name, _) | Action::Remove(name) if unrested.contains(&name) => {}
+            let (Action::Load(name, _) | Action::Remove(name)) = &action;
+            let name = name.clone();
+            if unrested.contains(&name) {
+                continue;
+            }
+            let done = caught(Place::Supervisor, || match action {
                 Action::Load(name, found) => self.load(name, found),
                 Action::Remove(name) => {
                     self.known.remove(&name);
@@ -227,6 +269,9 @@ impl Supervisor {
                     self.no_start.remove(&name);
                     self.unload(&name, State::Removed);
                 }
+            });
+            if let Err(panic) = done {
+                self.panicked(&name, panic);
             }
         }
         // Once each of them has a book that says that it is loading.
@@ -524,3 +569,6 @@ fn gather(look: Duration) -> Duration {
 fn rounded_millis(duration: Duration) -> u64 {
     (duration.as_secs_f64() * 1e3).round() as u64
 }
+
+#[cfg(test)]
+mod tests;

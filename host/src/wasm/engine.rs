@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Cache, CacheConfig, Config, OperatorCost};
 
+use crate::panics::{Place, caught};
+
 /// How often a guest that has been seen running looks whether its time is over.
 const TICK: Duration = Duration::from_millis(5);
 /// How often it is looked whether one runs. Most batches take microseconds, and waking a thread costs as much as some
@@ -90,7 +92,8 @@ impl Engine {
             .name("hottap-epoch".into())
             .spawn({
                 let (ticker, engines) = (ticker.clone(), [collect.clone(), start.clone()]);
-                move || ticker.run(&engines)
+                // Without it no guest would be interrupted any more.
+                move || while caught(Place::Epoch, || ticker.run(&engines)).is_err() {}
             })
             .map_err(EngineError::Thread)?;
         let ticking = Arc::new(Ticking { ticker, thread: thread.thread().clone() });

@@ -174,4 +174,7 @@ pub(crate) enum CallError {
     /// `init` said no.
     #[error("init refused: {0}")]
     Init(String),
+    /// The host itself panicked.
+    #[error(transparent)]
+    Panicked(#[from] crate::panics::Panic),
 }

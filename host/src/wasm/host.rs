@@ -277,6 +277,9 @@ impl Host {
     /// What a failed call means for the operator.
     pub(super) fn explain(&mut self, error: &wasmtime::Error) -> CallError {
         let function = self.phase.as_str();
+        if let Some(panic) = error.downcast_ref::<crate::panics::Panic>() {
+            return CallError::Panicked(panic.clone());
+        }
         if let Some(OutOfTime(limit)) = error.downcast_ref::<OutOfTime>() {
             return CallError::OutOfTime { function, limit: *limit };
         }

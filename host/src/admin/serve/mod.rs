@@ -24,6 +24,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::AdminService;
+use crate::panics::{Panic, Place};
 
 /// What peers can make the admin port hold.
 #[derive(Debug, Clone, Copy)]
@@ -275,7 +276,13 @@ async fn accept(
                 None => break,
                 Some(Ok((stream, _))) => {
                     failing = false;
-                    while connections.try_join_next().is_some() {}
+                    while let Some(ended) = connections.try_join_next() {
+                        if let Err(error) = ended
+                            && let Ok(payload) = error.try_into_panic()
+                        {
+                            Panic::note(Place::Admin, &*payload);
+                        }
+                    }
                     by_age.retain(|connection| !connection.is_finished());
                     if by_age.len() >= bounds.connections
                         && let Some(oldest) = by_age.pop_front()

@@ -181,13 +181,14 @@ fn garbage_and_tls_are_answered_with_400_or_nothing() {
 }
 
 #[test]
-fn a_report_that_panics_closes_its_connection_alone() {
+fn a_report_that_panics_is_a_500_on_its_connection_alone() {
     let server = server(BOUNDS, || std::panic::resume_unwind(Box::new("a report that panics")));
     let kept = connect(&server);
     assert!(ask(&kept, "/healthz").ends_with("ok\n"));
     let mut stream = connect(&server);
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").expect("a request");
-    assert_eq!(read_all(&stream), "");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("a request");
+    let answer = read_all(&stream);
+    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("a report that panics"), "{answer}");
     assert!(ask(&kept, "/healthz").ends_with("ok\n"));
     assert!(server.shutdown(PATIENCE));
 }

@@ -6,6 +6,7 @@ mod faults;
 mod http;
 mod live;
 mod local;
+mod panics;
 mod secrecy;
 mod server;
 #[cfg(feature = "https")]

@@ -9,12 +9,14 @@ mod runner;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::books::Book;
 use super::generation::{Generation, GenerationId};
 use super::pool::{Handle, Lane};
 use crate::collect::{Inbox, Queue};
 use crate::metrics::Registry;
+use crate::panics::{Panic, Place, caught};
 use crate::tracer::{Core, Shown};
 pub(crate) use orders::{Order, Takeover};
 #[cfg(any(feature = "fuzz", test))]
@@ -126,6 +128,17 @@ impl Worker {
     pub(crate) fn turn(self: &Arc<Self>, lane: Lane) {
         self.phase.store(phase::RUNNING, Ordering::Release);
         let next = lock(&self.runner).turn(self, lane);
+        self.rest(next);
+    }
+
+    /// The end of a turn in which the host panicked: the tracer is named, and its generation given up.
+    pub(crate) fn panicked(self: &Arc<Self>, panic: Panic) {
+        let next = caught(Place::Worker, || lock(&self.runner).panicked(panic));
+        self.rest(next.ok().flatten());
+    }
+
+    /// Ends a turn; the next one is asked for at `next`, if not before.
+    fn rest(self: &Arc<Self>, next: Option<Instant>) {
         // Schedule before releasing the phase: a later turn must not have its wake-up overwritten.
         self.pool.wake(self, next);
         if self.phase.compare_exchange(phase::RUNNING, phase::IDLE, Ordering::AcqRel, Ordering::Acquire).is_err() {
@@ -152,3 +165,6 @@ impl Inbox for Worker {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

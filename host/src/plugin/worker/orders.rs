@@ -7,6 +7,7 @@ use super::recovery::{DeadRate, Recovery, Strikes};
 use super::runner::{Runner, Stopping};
 use super::{Worker, lock};
 use crate::collect::DropReason;
+use crate::panics::{Place, caught};
 use crate::plain;
 use crate::plugin::books::{Book, Problem};
 use crate::plugin::breaker;
@@ -50,7 +51,16 @@ impl Runner {
             let Some(order) = orders.pop_front() else { return };
             drop(orders);
             match order {
-                Order::Swap(generation, takeover, answer) => answer(self.swap(worker, generation, takeover)),
+                // Without an answer the name could never be loaded again.
+                Order::Swap(generation, takeover, answer) => {
+                    match caught(Place::Worker, || self.swap(worker, generation, takeover)) {
+                        Ok(result) => answer(result),
+                        Err(panic) => {
+                            answer(Err(CallError::Panicked(panic.clone())));
+                            self.panicked(panic);
+                        }
+                    }
+                }
                 Order::Retry => self.retry(),
                 Order::Stop(until, answer) => {
                     if self.ended {

@@ -68,6 +68,8 @@ pub(crate) enum Fault {
     Dead,
     /// Its calls failed again and again, and nothing was committed in between.
     Barren,
+    /// The host panicked while it had its turn.
+    Panicked,
 }
 
 impl Fault {
@@ -79,6 +81,7 @@ impl Fault {
             Self::Flush => "it fails in flush",
             Self::Dead => "more than 8 calls died of it within a minute",
             Self::Barren => "its calls failed again and again, and nothing was committed in between",
+            Self::Panicked => "the host panicked while it had its turn",
         }
     }
 }

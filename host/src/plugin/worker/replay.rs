@@ -7,6 +7,7 @@ use super::runner::Runner;
 use super::{Change, Reason};
 use crate::collect::{DropReason, Work};
 use crate::plugin::books::Usage;
+use crate::panics::{Panic, Place, caught};
 use crate::plugin::dead::DeadLetter;
 use crate::wasm::{CallError, Cause, Pace};
 
@@ -154,6 +155,16 @@ impl Runner {
         if std::mem::take(&mut self.is_retried) {
             (self.tell)(Change::Recovered(self.generation.id));
         }
+    }
+
+    /// The host panicked in its turn, which is no fault of the tracer's; but the same might come again at once. Returns the
+    /// time of the next turn, if there has to be one.
+    pub(super) fn panicked(&mut self, panic: Panic) -> Option<Instant> {
+        let guest = self.guest.take();
+        let _ = caught(Place::Worker, || drop(guest));
+        self.report(&CallError::Panicked(panic), "its calls wait until it is tried again or replaced");
+        self.give_up(Fault::Panicked);
+        self.stopping.as_ref().map(|_| Instant::now())
     }
 
     /// The generation is at fault. What is not committed is kept for its next try or for another generation.

@@ -10,6 +10,7 @@ use super::recovery::{DeadRate, Recovery, Strikes};
 use super::{Reason, Tell, Worker};
 use crate::collect::{DropReason, Overflow, Work};
 use crate::metrics::Registry;
+use crate::panics::{Place, caught};
 use crate::plain;
 use crate::plugin::books::{Book, Problem, Usage};
 use crate::plugin::generation::Generation;
@@ -121,7 +122,8 @@ impl Runner {
             }
         }
         if let Some(stopping) = self.stopping.take_if(|stopping| is_done || Instant::now() >= stopping.until) {
-            self.end(worker);
+            let _ = caught(Place::Worker, || self.end(worker));
+            self.ended = true;
             (stopping.answer)();
         }
         self.settle(worker, thread_cpu_time().saturating_sub(cpu))
@@ -310,7 +312,6 @@ impl Runner {
         }
         self.book.account.drop_pending(DropReason::Shutdown, lost.calls);
         self.book.account.drop_pending_moments(DropReason::Shutdown, lost.moments);
-        self.ended = true;
     }
 
     /// Puts what went wrong into the plugin's book and the log.

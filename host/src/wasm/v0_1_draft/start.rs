@@ -10,6 +10,7 @@ use super::super::engine::Engine;
 use super::super::guest::CallError;
 use super::super::host::{Host, Phase};
 use super::super::starter::Starter;
+use crate::panics::{Place, caught};
 use crate::rpc::{RpcInfo, Symbol};
 
 /// The interface that a guest exports to act at the start of calls.
@@ -64,7 +65,8 @@ impl Starter for Starting {
                 trace.parent_span_id,
                 u8::from(trace.sampled),
             );
-            self.start.call(&mut self.store, call)
+            // Whatever happens in there, the request gets its headers back.
+            caught(Place::Request, || self.start.call(&mut self.store, call)).unwrap_or_else(|panic| Err(panic.into()))
         });
         let host = self.store.data_mut();
         host.starting.end(headers);

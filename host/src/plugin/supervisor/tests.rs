@@ -1,0 +1,61 @@
+//! A panic of the host's while something is done for one tracer.
+
+use std::sync::mpsc::channel;
+
+use super::*;
+use crate::metrics::RegistryLimits;
+use crate::plugin::pool::Pool;
+use crate::propagate::TraceSettings;
+use crate::rpc::Symbol;
+use crate::tracer::{LiveCell, Natives, Rules};
+
+/// Longer than anything here takes; only a test that fails waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_panic_of_the_supervisor_names_the_tracer_and_the_next_event_is_handled() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let natives = Natives::new(Vec::new());
+    let core = Core::new(
+        Symbol::intern("desk"),
+        TraceSettings::default(),
+        LiveCell::new(Rules::default()),
+        natives,
+        Level::Base,
+    );
+    let books = Arc::new(Books::default());
+    let pool = Pool::start().expect("a pool");
+    let (events, inbox) = channel();
+    let (jobs, job) = channel();
+    let plugins = Arc::new(PluginDir::new(directory.path()));
+    let supervisor = Supervisor::new(
+        plugins,
+        Arc::new(Startup::new(books.clone())),
+        core.clone(),
+        Arc::new(Registry::new(RegistryLimits::default())),
+        books.clone(),
+        Arc::new(Operator::new(None, core.trace.clone())),
+        Arc::new(Collector::start(core, Duration::from_millis(20)).expect("a collector")),
+        pool.handle(),
+        Level::Base,
+        events.clone(),
+        jobs,
+    );
+    let thread = std::thread::spawn(move || supervisor.run(&inbox));
+    let name = Name::new("odd").expect("a name");
+    events.send(Event::Panic(name.clone())).expect("it runs");
+    // The next file is handed to the loader as ever.
+    std::fs::write(directory.path().join("next.wasm"), "").expect("written");
+    events.send(Event::Look).expect("it runs");
+    let next = job.recv_timeout(PATIENCE).expect("a job");
+    assert_eq!(next.name.as_str(), "next");
+    let odd = books.get(&name).expect("a book");
+    let problem = odd.current().problem.clone().expect("a problem");
+    assert!(problem.message.contains("odd.wasm was not loaded: an internal error"), "{problem:?}");
+    assert!(problem.what_to_do.contains("report it"), "{problem:?}");
+    let (done, is_done) = channel();
+    events.send(Event::Shutdown(Instant::now() + PATIENCE, done)).expect("it runs");
+    assert_eq!(is_done.recv_timeout(PATIENCE), Ok(true));
+    thread.join().expect("it ended by itself");
+    pool.stop();
+}
