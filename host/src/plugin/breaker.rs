@@ -1,16 +1,30 @@
-//! When a plugin's `start` is suspended, and for how long. Pure: it is given the time.
+//! When a plugin's `start` is suspended, and for how long. Pure: it is given the times.
+//!
+//! Each start is timed by the clock on the wall, which is cheap and never shows less than the CPU time that it took. As
+//! long as the starts of a place take no longer than the average that is allowed, nothing more has to be known. Beyond
+//! that they look long: then the thread's CPU time is read around every start, until as many quick ones have followed
+//! that the average is met again. So a tracer that is slow when it is not measured finds itself measured, and has to be
+//! quick for as long as it was slow; one that only lost the processor is not suspended for it.
 
 use std::time::Duration;
+
+use crate::tracer::BUDGET;
 
 /// Misses within [`WINDOW`] after which `start` is suspended. One may be chance; an RPC has waited for each.
 const MISSES: usize = 3;
 const WINDOW: Duration = Duration::from_secs(10);
-/// What `start` may take on average. An RPC is often over in a millisecond; more than a twentieth of that is too much.
-const AVERAGE_NANOS: f64 = 50_000.0;
-/// How many measured starts the average is made of, about. Fewer would take longer to notice, more longer to forget.
-const SAMPLES: f64 = 16.0;
-/// What one measured start counts at most: a page fault that took long suspends nobody.
-const MOST_NANOS: f64 = 4.0 * AVERAGE_NANOS;
+/// What `start` may take on average, in nanoseconds. An RPC is often over in a millisecond; more than a twentieth of that
+/// is too much.
+const AVERAGE: u64 = 50_000;
+/// Nanoseconds beyond the average after which the starts of one place look long. With less, one page fault would have
+/// the CPU's clock read for a while; with more, a start over budget would be measured later.
+const LOOKS_LONG: u64 = 4 * AVERAGE;
+/// What one start counts at most while only its time on the wall is known. It bounds for how many starts the CPU's clock
+/// is read after the machine stood still: 400. No guest runs for longer than twice that before it is interrupted.
+const MOST_WALL: u64 = 20_000_000;
+/// CPU time beyond the average, in nanoseconds, that suspends. One start may use the whole budget of a call, and so may a
+/// page fault or a stolen processor; two in a row may not. A start of 100 µs is suspended after 30.
+const OVER: u64 = 30 * AVERAGE;
 /// The first suspension; each further one without a good minute between takes twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -26,23 +40,69 @@ pub(crate) enum Cause {
     Average(f64),
 }
 
+/// The starts of one place, by the clock on the wall.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    over: u64,
+}
+
+impl Pace {
+    /// A start took so long. Gives what the starts took beyond the average, in nanoseconds, if that looks long.
+    #[inline]
+    pub(crate) fn took(&mut self, wall: u64) -> Option<u64> {
+        self.over = (self.over + wall.min(MOST_WALL)).saturating_sub(AVERAGE);
+        (self.over > LOOKS_LONG).then(|| std::mem::take(&mut self.over))
+    }
+}
+
 /// What is known of one generation's starts. Times are nanoseconds of a monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     misses: Vec<u64>,
-    average: f64,
-    seen: f64,
+    /// What looks long and is not made up for by quick starts. As long as there is some, CPU time is read.
+    debt: u64,
+    /// CPU time beyond the average. Never more than the debt.
+    over: u64,
+    /// CPU time of so many starts, since it began to look long.
+    measured: u64,
+    seen: u64,
     resumes: u64,
     suspensions: u32,
 }
 
+/// What follows from a start whose CPU time was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Verdict {
+    /// Until when no other may come, and why.
+    pub(crate) suspended: Option<(u64, Cause)>,
+    /// It used more than all starts of a call may use together.
+    pub(crate) missed: bool,
+    /// The average is met again: CPU time need not be read any more.
+    pub(crate) is_well: bool,
+}
+
 impl Breaker {
-    /// A start took so much CPU time, in nanoseconds. Says until when no other may come, and why, if that is so.
-    pub(crate) fn took(&mut self, now: u64, nanos: u64) -> Option<(u64, Cause)> {
-        self.seen = (self.seen + 1.0).min(SAMPLES);
-        self.average += ((nanos as f64).min(MOST_NANOS) - self.average) / self.seen;
-        let average = self.average;
-        (self.seen >= SAMPLES && average > AVERAGE_NANOS).then(|| (self.suspend(now), Cause::Average(average)))
+    /// The starts of a place took so much beyond the average, by the clock on the wall.
+    pub(crate) fn looks_long(&mut self, over: u64) {
+        self.debt = self.debt.saturating_add(over);
+    }
+
+    /// A start took so much CPU time, in nanoseconds.
+    pub(crate) fn took(&mut self, now: u64, cpu: u64) -> Verdict {
+        self.debt = (self.debt + cpu.min(MOST_WALL)).saturating_sub(AVERAGE);
+        self.over = (self.over + cpu.min(BUDGET)).saturating_sub(AVERAGE);
+        (self.measured, self.seen) = (self.measured.saturating_add(cpu), self.seen + 1);
+        let missed = cpu > BUDGET;
+        let mut suspended = if missed { self.missed(now) } else { None };
+        if suspended.is_none() && self.over > OVER {
+            let average = self.measured as f64 / self.seen as f64;
+            suspended = Some((self.suspend(now), Cause::Average(average)));
+        }
+        let is_well = self.debt == 0;
+        if is_well {
+            (self.measured, self.seen) = (0, 0);
+        }
+        Verdict { suspended, missed, is_well }
     }
 
     /// A start trapped or ran out of time. Says until when no other may come, and why, if that is so.
@@ -62,7 +122,8 @@ impl Breaker {
         self.suspensions += 1;
         self.resumes = now + nanos(pause);
         self.misses.clear();
-        (self.average, self.seen) = (0.0, 0.0);
+        // The debt stays: when it comes back, it is measured.
+        (self.over, self.measured, self.seen) = (0, 0, 0);
         self.resumes
     }
 }
@@ -110,15 +171,79 @@ mod tests {
         assert_eq!(until - now, nanos(LONGEST_PAUSE));
     }
 
-    #[test]
-    fn a_slow_average_suspends_and_one_slow_start_does_not() {
-        let mut breaker = Breaker::default();
-        for i in 0..1_000 {
-            let nanos = if i % 50 == 0 { 40_000_000 } else { 2_000 };
-            assert_eq!(breaker.took(i, nanos), None, "one of few");
+    /// Starts of one place as [`super::super::starts`] handles them: each takes its time on the wall and on the CPU. Gives
+    /// the number of the start after which it was suspended, if it was, and how many had their CPU time read.
+    fn starts(times: impl Iterator<Item = (u64, u64)>) -> (Option<usize>, usize) {
+        let (mut pace, mut breaker, mut measuring, mut read) = (Pace::default(), Breaker::default(), false, 0);
+        for (i, (wall, cpu)) in times.enumerate() {
+            let now = SECOND + i as u64 * 1_000_000;
+            if measuring {
+                read += 1;
+                let Verdict { suspended, is_well, .. } = breaker.took(now, cpu);
+                if suspended.is_some() {
+                    return (Some(i), read);
+                }
+                measuring = !is_well;
+            } else if let Some(over) = pace.took(wall) {
+                breaker.looks_long(over);
+                measuring = true;
+            }
         }
-        let mut breaker = Breaker::default();
-        let suspended = (0..100).find_map(|_| breaker.took(SECOND, 60_000));
-        assert_eq!(suspended, Some((11 * SECOND, Cause::Average(60_000.0))));
+        (None, read)
+    }
+
+    #[test]
+    fn a_start_over_budget_is_suspended_soon_whatever_it_does() {
+        #[track_caller]
+        fn suspended(within: usize, reason: &str, cpu: impl Fn(usize) -> u64) {
+            let (after, _) = starts((0..100_000).map(|i| (cpu(i), cpu(i))));
+            assert!(after.is_some_and(|after| after < within), "{reason}: {after:?}");
+        }
+        suspended(30, "over the budget of a call each time", |_| 15_000_000);
+        suspended(100, "twice the average", |_| 100_000);
+        suspended(300, "a fifth over the average", |_| 60_000);
+        suspended(200, "slow but on every 32nd, as one that knew when it was measured", |i| {
+            if i % 32 == 0 { 1_000 } else { 500_000 }
+        });
+        suspended(300, "quick 256 times, then slow", |i| if i < 256 { 1_000 } else { 200_000 });
+        suspended(1_000, "20 ms now and then", |i| if i % 100 == 0 { 20_000_000 } else { 1_000 });
+    }
+
+    #[test]
+    fn a_tracer_that_is_quick_while_it_is_measured_meets_the_average_all_the_same() {
+        // It knows when its CPU time is read, and is slow whenever it is not.
+        for slow in [60_000, 250_000, 1_000_000, 5_000_000, 20_000_000] {
+            let (mut pace, mut breaker, mut measuring, mut total) = (Pace::default(), Breaker::default(), false, 0);
+            for i in 0..100_000u64 {
+                let cpu = if measuring { 1_000 } else { slow };
+                total += cpu;
+                if measuring {
+                    measuring = !breaker.took(SECOND + i, cpu).is_well;
+                } else if let Some(over) = pace.took(cpu) {
+                    breaker.looks_long(over);
+                    measuring = true;
+                }
+            }
+            assert!(total / 100_000 <= AVERAGE + 500, "{slow}: {} ns on average", total / 100_000);
+        }
+    }
+
+    #[test]
+    fn who_only_loses_the_processor_is_never_suspended() {
+        for (every, lost) in [(1_000, 5_000_000), (100, 5_000_000), (3, 1_000_000), (1, 10_000_000)] {
+            let wall = |i: usize| 2_000 + if i.is_multiple_of(every) { lost } else { 0 };
+            let (suspended, _) = starts((0..100_000).map(|i| (wall(i), 2_000)));
+            assert_eq!(suspended, None, "each {every}th loses {lost} ns");
+        }
+    }
+
+    #[test]
+    fn one_long_start_suspends_nobody_and_is_forgotten() {
+        let (suspended, read) =
+            starts((0..100_000).map(|i| if i == 5_000 { (950_000, 950_000) } else { (2_000, 2_000) }));
+        assert_eq!(suspended, None);
+        assert!(read < 30, "the CPU's clock was read around {read} starts");
+        let (_, read) = starts((0..100_000).map(|_| (40_000, 40_000)));
+        assert_eq!(read, 0, "nothing looks long");
     }
 }

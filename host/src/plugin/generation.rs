@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -20,6 +20,10 @@ use crate::wasm::{
     CallError, Cause, FUEL_PER_NANO, Guest, HeaderGrants, Identity, Limits, Module, Settings, Starter, State,
     Surroundings, thread_cpu_time,
 };
+
+/// How long the loader makes instances for the RPC's threads before the tracer goes live; those that are missing then are
+/// made in its worker's turns. At least one is made.
+const FIRST_FILL: Duration = Duration::from_millis(100);
 
 /// Names a generation: the SHA-256 of module and manifest, of which the first six bytes are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,7 +135,7 @@ impl Generation {
         generation.feed_nothing(now)?;
         // What the canary has saved is not the first thing that the tracer is to find.
         generation.state = State::default();
-        generation.fill(now)?;
+        generation.fill(Instant::now() + FIRST_FILL, now)?;
         Ok((generation, canary))
     }
 
@@ -191,12 +195,18 @@ impl Generation {
         self.module.instance(self.name.shared(), self.limits, stage, &self.surroundings(now))
     }
 
-    /// Makes the instances for the RPC's threads that are not there; nothing if the tracer has no starter.
-    pub(crate) fn fill(&self, now: u64) -> Result<(), CallError> {
+    /// Makes the instances for the RPC's threads that are not there, as many as are made until the given time; nothing if
+    /// the tracer has no starter. The first `init` was the canary's, so each of these has the time of a later one.
+    pub(crate) fn fill(&self, until: Instant, now: u64) -> Result<(), CallError> {
         match &self.starts {
-            Some(starts) => starts.fill(|| self.starter(now).transpose()),
+            Some(starts) => starts.fill(until, || self.starter(now).transpose()),
             None => Ok(()),
         }
+    }
+
+    /// When there are instances for the RPC's threads to be made; none if all are there.
+    pub(crate) fn next_fill(&self) -> Option<Instant> {
+        self.starts.as_ref().and_then(|starts| starts.next_fill())
     }
 
     /// A new instance that starts. What it records goes nowhere: only its token and its headers count.

@@ -1,5 +1,6 @@
 //! From a directory to live plugins: what is there, what follows from it, who loads, who runs.
 
+mod backoff;
 mod books;
 mod breaker;
 mod configuration;

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use serde::Serialize;
 
-use super::breaker::{Breaker, Cause};
+use super::backoff::Backoff;
+use super::breaker::{Breaker, Cause, Pace};
 use super::name::Name;
 use crate::panics::{Place as Placed, caught};
 use crate::rpc::{Clock, RpcInfo};
-use crate::tracer::Start;
+use crate::tracer::{BUDGET, Start};
 use crate::wasm::{CallError, FUEL_PER_NANO, START_NEEDS_STACK, Starter, thread_cpu_time};
 
 /// Instances of one generation, at most. More threads than these that start calls at the same moment find none free.
@@ -20,20 +21,10 @@ const MAX_INSTANCES: usize = 16;
 /// Of a budget smaller than this, in nanoseconds, no start is begun: it could only miss.
 const LEAST_BUDGET: u64 = 20_000;
 
-/// Of so many starts the CPU time of one is measured: the thread's clock takes longer to read than a start should. Wall
-/// time would count whatever else the machine was doing against the tracer.
-const MEASURE_EVERY: u64 = 32;
-/// The same as long as starts are so quick, in nanoseconds, that none is suspended for it: then the clock would be a good
-/// part of what they cost.
-const MEASURE_QUICK_EVERY: u64 = 256;
-const QUICK: u64 = 10_000;
-
 /// What came of the starts of one plugin, over all its generations.
 #[derive(Debug, Default)]
 pub(crate) struct StartCounts {
     calls: AtomicU64,
-    measured: AtomicU64,
-    /// CPU time of those that were measured.
     nanos: AtomicU64,
     misses: AtomicU64,
     /// None of the instances was free.
@@ -49,7 +40,8 @@ pub(crate) struct StartCounts {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StartStatus {
     pub(crate) calls: u64,
-    /// Nanoseconds of CPU that a start took, as measured now and then; null before the first.
+    /// Nanoseconds that a start took, of which one counts a millisecond at most; null before the first. CPU time while
+    /// starts look long, else the time that passed.
     pub(crate) ns_per_call: Option<f64>,
     /// Starts that trapped or ran out of time.
     pub(crate) misses: u64,
@@ -81,10 +73,8 @@ impl Skipped {
 struct Place {
     starter: Option<Box<dyn Starter>>,
     calls: u64,
-    measured: u64,
     nanos: u64,
-    /// Starts until one is measured.
-    unmeasured: u64,
+    pace: Pace,
 }
 
 /// Who is told that something needs doing: instances are missing, or `start` was suspended.
@@ -99,7 +89,10 @@ pub(crate) struct Starts {
     breaker: Mutex<Breaker>,
     /// By `clock`; before it nothing is started. 0 where nothing was suspended yet: then the clock need not be asked.
     suspended_until: AtomicU64,
+    /// Starts look long: CPU time is read around each.
+    measuring: AtomicBool,
     lacking: AtomicBool,
+    filling: Mutex<Backoff>,
     tell: OnceLock<Tell>,
 }
 
@@ -114,7 +107,9 @@ impl Starts {
             counts: OnceLock::new(),
             breaker: Mutex::default(),
             suspended_until: AtomicU64::new(0),
+            measuring: AtomicBool::new(false),
             lacking: AtomicBool::new(true),
+            filling: Mutex::default(),
             tell: OnceLock::new(),
         }
     }
@@ -125,27 +120,45 @@ impl Starts {
         let _ = self.tell.set(tell);
     }
 
-    /// Fills empty places, as long as `make` makes instances. Takes as long as `init` takes: not on an RPC's thread.
+    /// Fills empty places until the given time; what is empty then is left for the next call. Takes as long as `init`
+    /// takes: not on an RPC's thread. After a failure it does nothing for a while, which grows with each.
     pub(crate) fn fill(
         &self,
+        until: Instant,
         mut make: impl FnMut() -> Result<Option<Box<dyn Starter>>, CallError>,
     ) -> Result<(), CallError> {
-        if !self.lacking.swap(false, Ordering::AcqRel) {
+        if self.next_fill().is_none_or(|due| Instant::now() < due) {
             return Ok(());
         }
+        // Before the look: what gets empty meanwhile is seen by the next one.
+        self.lacking.store(false, Ordering::Release);
         for place in &self.places {
             if lock(place).starter.is_some() {
                 continue;
             }
-            match make() {
-                Ok(starter) => lock(place).starter = starter,
+            let made = if Instant::now() < until { make() } else { Ok(None) };
+            match made {
+                Ok(Some(starter)) => lock(place).starter = Some(starter),
+                Ok(None) => {
+                    self.lacking.store(true, Ordering::Release);
+                    return Ok(());
+                }
                 Err(error) => {
                     self.lacking.store(true, Ordering::Release);
+                    lock(&self.filling).failed(Instant::now());
                     return Err(error);
                 }
             }
         }
+        lock(&self.filling).succeeded();
         Ok(())
+    }
+
+    /// When [`fill`](Self::fill) has something to do: at a time that is over, or at one that is to come. None if no place
+    /// is empty.
+    pub(crate) fn next_fill(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.lacking.load(Ordering::Acquire).then(|| lock(&self.filling).due(now).unwrap_or(now))
     }
 
     /// What the admin API shows.
@@ -153,11 +166,11 @@ impl Starts {
         let counts = self.counts();
         self.gather(&counts);
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let (measured, nanos) = (load(&counts.measured), load(&counts.nanos));
+        let (calls, nanos) = (load(&counts.calls), load(&counts.nanos));
         let left = self.suspended_until.load(Ordering::Relaxed).saturating_sub(self.clock.now());
         StartStatus {
-            calls: load(&counts.calls),
-            ns_per_call: (measured > 0).then(|| (nanos as f64 / measured as f64).round()),
+            calls,
+            ns_per_call: (calls > 0).then(|| (nanos as f64 / calls as f64).round()),
             misses: load(&counts.misses),
             skipped: Skipped {
                 suspended: load(&counts.suspended),
@@ -175,7 +188,6 @@ impl Starts {
         for place in &self.places {
             let mut place = lock(place);
             counts.calls.fetch_add(std::mem::take(&mut place.calls), Ordering::Relaxed);
-            counts.measured.fetch_add(std::mem::take(&mut place.measured), Ordering::Relaxed);
             counts.nanos.fetch_add(std::mem::take(&mut place.nanos), Ordering::Relaxed);
         }
     }
@@ -207,17 +219,32 @@ impl Starts {
         until != 0 && self.clock.now() < until
     }
 
+    /// The starts of a place look long: from here on CPU time is read.
+    #[cold]
+    fn looks_long(&self, over: u64) {
+        let mut breaker = lock(&self.breaker);
+        breaker.looks_long(over);
+        self.measuring.store(true, Ordering::Relaxed);
+    }
+
     /// A start took so much CPU time.
     #[cold]
     fn measured(&self, mut place: MutexGuard<'_, Place>, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        place.measured += 1;
-        place.nanos += nanos;
-        place.unmeasured = if nanos < QUICK { MEASURE_QUICK_EVERY } else { MEASURE_EVERY } - 1;
+        place.nanos += nanos.min(BUDGET);
         drop(place);
-        let verdict = lock(&self.breaker).took(self.clock.now(), nanos);
-        if let Some(cause) = self.suspend(verdict) {
-            self.tell(None, Some(cause));
+        let mut breaker = lock(&self.breaker);
+        let verdict = breaker.took(self.clock.now(), nanos);
+        if verdict.is_well {
+            self.measuring.store(false, Ordering::Relaxed);
+        }
+        drop(breaker);
+        let cause = self.suspend(verdict.suspended);
+        if verdict.missed {
+            self.skip(|counts| &counts.misses);
+            self.tell(Some(CallError::OutOfTime { function: "start", limit: Duration::from_nanos(BUDGET) }), cause);
+        } else if cause.is_some() {
+            self.tell(None, cause);
         }
     }
 
@@ -245,15 +272,23 @@ impl Start for Starts {
             return self.skip(|counts| &counts.stack);
         }
         let Some(mut place) = self.take() else { return self.skip(|counts| &counts.busy) };
-        let Place { starter: Some(starter), calls, unmeasured, .. } = &mut *place else { return None };
-        let cpu = (*unmeasured == 0).then(thread_cpu_time);
+        let Place { starter: Some(starter), calls, nanos, pace } = &mut *place else { return None };
+        let cpu = self.measuring.load(Ordering::Relaxed).then(thread_cpu_time);
+        let began = self.clock.now();
         let answer = caught(Placed::Request, || starter.start(call, headers, budget * FUEL_PER_NANO));
+        let took = self.clock.now().saturating_sub(began);
         match answer.unwrap_or_else(|panic| Err(CallError::Panicked(panic))) {
             Ok(token) => {
                 *calls += 1;
                 match cpu {
-                    None => *unmeasured -= 1,
                     Some(cpu) => self.measured(place, thread_cpu_time().saturating_sub(cpu)),
+                    None => {
+                        *nanos += took.min(BUDGET);
+                        if let Some(over) = pace.took(took) {
+                            drop(place);
+                            self.looks_long(over);
+                        }
+                    }
                 }
                 Some(token)
             }

@@ -29,6 +29,17 @@ impl Meter {
         *self = Self { limit, since: None };
     }
 
+    /// The call is over. If it began before an epoch passed, it may have used more than it may without being interrupted:
+    /// an instruction or a call into the host may take long.
+    pub(super) fn end(&self) -> wasmtime::Result<()> {
+        match self.since {
+            Some(since) if thread_cpu_time().saturating_sub(since) > self.limit => {
+                Err(wasmtime::Error::new(OutOfTime(self.limit)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// An epoch has passed inside the call.
     pub(super) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let now = thread_cpu_time();

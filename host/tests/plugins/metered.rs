@@ -201,6 +201,37 @@ fn memory_that_is_filled_copied_or_grown_is_paid_for() {
     grow.is_suspended_soon("ran out of time in start");
 }
 
+/// Fuel counts instructions, and some of these take long: what counts then is the clock.
+#[test]
+fn a_starter_within_its_fuel_that_is_slow_is_suspended_by_the_clock() {
+    // Reads that miss each cache: each start looks at some thousand lines of 7 MB, in no order.
+    let misses = Starter {
+        items: "(global $at (mut i32) (i32.const 1))",
+        start: "(local.set $i (i32.const 30000))
+                (loop $again
+                  (global.set $at (i32.add (i32.mul (global.get $at) (i32.const 1664525)) (i32.const 1013904223)))
+                  (i32.store (i32.rem_u (i32.shr_u (global.get $at) (i32.const 3)) (i32.const 7000000)) (global.get $at))
+                  (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+                  (br_if $again (local.get $i)))",
+        ..NOTHING
+    };
+    misses.is_suspended_soon("start");
+}
+
+/// What was measured once was each 32nd start: quick on those, it went on for ever.
+#[test]
+fn a_starter_that_is_quick_on_each_32nd_start_is_suspended() {
+    let sly = Starter {
+        start: "(if (i32.and (global.get $starts) (i32.const 31)) (then
+                  (local.set $i (i32.const 150000))
+                  (loop $again
+                    (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+                    (br_if $again (local.get $i)))))",
+        ..NOTHING
+    };
+    sly.is_suspended_soon("start takes");
+}
+
 #[test]
 fn a_starter_that_reads_and_sets_a_few_headers_goes_on() {
     let modest = Starter {
@@ -216,4 +247,36 @@ fn a_starter_that_reads_and_sets_a_few_headers_goes_on() {
     let modest = house.settled("modest", 2_000);
     assert_eq!(modest["start"]["misses"], 0, "{modest:#}");
     assert!(modest["start"]["suspended_ms"].is_null() && modest["last_error"].is_null(), "{modest:#}");
+}
+
+/// Its starter's `init` spins as soon as the tracer has saved something, and its starts trap: so instances are made for
+/// ever. That is done of its own share.
+#[test]
+fn a_starter_whose_init_spins_costs_no_other_tracer_its_calls() {
+    let spins = wat::parse_str(include_str!("hostile/spins_in_later_init.wat")).expect("valid");
+    let house = House::new();
+    house.drop_in("good.wasm", NOTHING.module());
+    house.drop_in("bad.wasm", spins);
+    house.until_live("good");
+    house.until_live("bad");
+    // When these are committed, it has saved something.
+    let mut made = 30;
+    house.calls(made);
+    house.settled("bad", made);
+    let began = Instant::now();
+    let cpu = |tracer: &Value| Duration::from_nanos(tracer["cpu_ns"].as_u64().unwrap_or_default());
+    // Its share is a quarter of the time, and at first a tenth of a second; each try may take as much, and some more.
+    while began.elapsed() < Duration::from_secs(4) {
+        house.calls(10);
+        made += 10;
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    let bad = house.settled("bad", made);
+    let may = began.elapsed().mul_f64(0.25) + Duration::from_millis(400);
+    assert!(cpu(&bad) < may, "{:?} of {:?}: {bad:#}", cpu(&bad), began.elapsed());
+    let message = bad["last_error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("ran out of time in init: it used more than 100ms"), "{bad:#}");
+    for tracer in [bad, house.settled("good", made)] {
+        assert_eq!(tracer["committed"], made, "{tracer:#}");
+    }
 }

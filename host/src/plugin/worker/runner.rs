@@ -116,9 +116,12 @@ impl Runner {
         });
         let mut is_done = false;
         if may_run || self.stopping.is_some() {
-            self.fill();
             while began.elapsed() < TURN && (lane == Lane::Slow || self.lane() == Lane::Fast) && !is_done {
                 is_done = !self.step(worker);
+            }
+            // After the calls that have finished, and where an `init` that takes long delays no other plugin.
+            if lane == Lane::Slow {
+                self.fill();
             }
         }
         if let Some(stopping) = self.stopping.take_if(|stopping| is_done || Instant::now() >= stopping.until) {
@@ -154,6 +157,7 @@ impl Runner {
         }
         let has_work = self.recovery.is_some() || self.guest.is_none() || !worker.queue.is_empty();
         let next = if has_work { self.not_before.unwrap_or(now) } else { self.flushed + self.period() };
+        let next = self.generation.next_fill().map_or(next, |fill| fill.min(next));
         Some(self.share.next_run(now).map_or(next, |later| later.max(next)))
     }
 
@@ -161,7 +165,8 @@ impl Runner {
     fn lane(&self) -> Lane {
         let is_slow = self.recovery.is_some()
             || self.guest.is_none()
-            || self.slow_until.is_some_and(|until| Instant::now() < until);
+            || self.slow_until.is_some_and(|until| Instant::now() < until)
+            || self.generation.next_fill().is_some_and(|at| at <= Instant::now());
         if is_slow { Lane::Slow } else { Lane::Fast }
     }
 
@@ -172,9 +177,10 @@ impl Runner {
     /// Makes the starters' instances that are missing.
     fn fill(&mut self) {
         if !self.given_up
-            && let Err(error) = self.generation.fill(self.unix())
+            && self.stopping.is_none()
+            && let Err(error) = self.generation.fill(Instant::now() + TURN, self.unix())
         {
-            self.report(&error, "calls are started with the instances that are left");
+            self.report(&error, "calls are started with the instances that are left, and others are tried later");
         }
     }
 

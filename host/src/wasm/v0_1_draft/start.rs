@@ -71,7 +71,7 @@ impl Starter for Starting {
         let host = self.store.data_mut();
         host.starting.end(headers);
         host.may_hand_over = u64::MAX;
-        match answer {
+        match answer.and_then(|answer| host.meter.end().map(|()| answer)) {
             Ok((token,)) => {
                 host.write_log(Some(&call.trace));
                 Ok(token)
