@@ -47,6 +47,7 @@ mod panics;
 mod plain;
 #[cfg(feature = "plugins")]
 mod plugin;
+mod process;
 mod propagate;
 #[cfg(any(feature = "plugins", feature = "server", feature = "otel"))]
 mod read;

@@ -33,6 +33,9 @@ pub(crate) fn write(core: &Core, local: &mut Local, method: Option<MethodId>, sy
 /// while the shard's lock is held, as [`write`] does.
 #[inline]
 pub(crate) fn write_moment(core: &Core, local: &mut Local, mut moment: impl FnMut(&Live) -> Option<Moment>) {
+    if core.live.is_forked() {
+        return;
+    }
     loop {
         let live = local.live(core);
         let Some(moment) = moment(live) else { return };

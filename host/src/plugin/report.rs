@@ -116,6 +116,9 @@ impl crate::otel::Source for Reporter {
 
 impl Report for Reporter {
     fn metrics(&self) -> String {
+        if self.core.live.is_forked() {
+            return String::new();
+        }
         let mut writer = Writer::default();
         self.write_host(&mut writer);
         self.registry.write(&mut writer, self.now_ms());
@@ -123,6 +126,9 @@ impl Report for Reporter {
     }
 
     fn tracers(&self) -> serde_json::Value {
+        if self.core.live.is_forked() {
+            return serde_json::json!({ "disabled": true, "plugin_dir": null, "plugin_dir_error": null, "tracers": [] });
+        }
         let directory = self.plugins.as_ref().map(|plugins| &plugins.directory);
         let passed_over = directory.map(|directory| directory.passed_over()).unwrap_or_default();
         let mut tracers = serde_json::json!({
@@ -148,6 +154,9 @@ impl Report for Reporter {
     }
 
     fn destinations(&self) -> serde_json::Value {
+        if self.core.live.is_forked() {
+            return serde_json::json!({ "destinations": [] });
+        }
         let mut destinations = match &self.plugins {
             Some(Watched { books, operator, .. }) => {
                 let books = books.all();

@@ -252,6 +252,10 @@ impl Call {
         }
         self.finished = true;
         let core = &self.core;
+        if core.live.is_forked() {
+            // The process that it was forked from ends the call, too, and tells its tracers.
+            return;
+        }
         let info = &mut self.context.info;
         info.stats.duration = core.clock.now().saturating_sub(info.stats.started);
         info.stats.finished = true;

@@ -1,14 +1,15 @@
 //! Where the current snapshot is, and how the next one takes its place.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use super::live::{ATTEMPTS, DISABLED, FOLLOWED, Live, MethodId, Name, Rules, STARTS};
+use super::live::{ATTEMPTS, DISABLED, FOLLOWED, Live, MethodId, Name, Rules, SIDES, STARTS};
 #[cfg(feature = "plugins")]
 use super::seen::Seen;
+use crate::process::Process;
 use crate::rpc::{Level, Side, Symbol};
 
 /// How long methods that were just learned may wait for the next snapshot. Until then their calls take the slow path;
@@ -20,6 +21,9 @@ pub(crate) struct LiveCell {
     epoch: AtomicU64,
     /// See [`Live::flags`]. Asked before anything else, so that a call that nobody wants costs next to nothing.
     flags: AtomicU8,
+    process: Process,
+    /// The log has told that this is a forked child.
+    told_forked: AtomicBool,
     #[cfg(feature = "plugins")]
     seen: Seen,
     master: Mutex<Master>,
@@ -39,6 +43,8 @@ impl LiveCell {
         Self {
             epoch: AtomicU64::new(1),
             flags: AtomicU8::new(current.flags()),
+            process: Process::current(),
+            told_forked: AtomicBool::new(false),
             #[cfg(feature = "plugins")]
             seen: Seen::new(),
             master: Mutex::new(Master {
@@ -56,34 +62,55 @@ impl LiveCell {
         self.epoch.load(Ordering::Acquire)
     }
 
+    #[inline]
+    fn flags(&self) -> u8 {
+        if self.is_forked() { self.off() } else { self.flags.load(Ordering::Acquire) }
+    }
+
+    /// True in a child that was forked from the process that this was made in: none of the threads that tracing needs is
+    /// there, and a lock that one of them held is held for ever. Nothing here may be locked then.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process.is_forked()
+    }
+
+    /// The flags in a forked child: nothing is traced, and the log says so once.
+    #[cold]
+    fn off(&self) -> u8 {
+        if !self.told_forked.swap(true, Ordering::Relaxed) {
+            self.process.tell_forked();
+        }
+        SIDES.into_iter().fold(DISABLED, |bits, side| bits | 1 << side as u8)
+    }
+
     /// Nobody wants any call of this side.
     #[inline]
     pub(crate) fn is_idle(&self, side: Side) -> bool {
-        self.flags.load(Ordering::Acquire) & 1 << side as u8 != 0
+        self.flags() & 1 << side as u8 != 0
     }
 
     /// The kill switch: nothing is traced, whoever wants it.
     #[inline]
     pub(crate) fn is_disabled(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & DISABLED != 0
+        self.flags() & DISABLED != 0
     }
 
     /// Somebody acts at the start of calls.
     #[inline]
     pub(crate) fn has_starters(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & STARTS != 0
+        self.flags() & STARTS != 0
     }
 
     /// Somebody follows open streams.
     #[inline]
     pub(crate) fn has_followers(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & FOLLOWED != 0
+        self.flags() & FOLLOWED != 0
     }
 
     /// A plugin wants attempts.
     #[inline]
     pub(crate) fn has_attempts(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & ATTEMPTS != 0
+        self.flags() & ATTEMPTS != 0
     }
 
     pub(crate) fn load(&self) -> Arc<Live> {

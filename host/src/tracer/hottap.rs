@@ -135,7 +135,8 @@ impl Hottap {
     /// Stops tracing and hands over all that the tracers gathered: every plugin gets its last batches, flushes and
     /// commits. Blocks until that is done, at most for `wait`; false if it was not. Later calls return at once.
     ///
-    /// From an async task, call it through `tokio::task::spawn_blocking`.
+    /// From an async task, call it through `tokio::task::spawn_blocking`. In a child that was forked from the process that
+    /// started Hottap there is nothing to hand over: it returns true at once.
     pub fn shutdown(&self, wait: Duration) -> bool {
         self.inner.shutdown(wait)
     }
@@ -180,8 +181,8 @@ impl Hottap {
     #[cfg(feature = "plugins")]
     pub fn ready(&self, timeout: Duration) -> Ready {
         match &self.inner.plugins {
-            Some(plugins) => plugins.ready(timeout),
-            None => Ready::new(None, timeout),
+            Some(plugins) if !self.inner.core.live.is_forked() => plugins.ready(timeout),
+            _ => Ready::new(None, timeout),
         }
     }
 
@@ -225,6 +226,10 @@ impl Hottap {
 
 impl Inner {
     fn shutdown(&self, wait: Duration) -> bool {
+        if self.core.live.is_forked() {
+            // What the tracers gathered is the parent's to hand over.
+            return true;
+        }
         #[cfg(feature = "plugins")]
         let done = self.plugins.as_ref().is_none_or(|plugins| plugins.shutdown(wait));
         #[cfg(not(feature = "plugins"))]
@@ -249,6 +254,15 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if self.core.live.is_forked() {
+            // Threads that are not there can't be waited for, nor what they had locked: it stays until the child ends.
+            #[cfg(feature = "plugins")]
+            {
+                std::mem::forget(self.plugins.take());
+                std::mem::forget(self.admin.get_mut().map(Option::take));
+            }
+            return;
+        }
         self.shutdown(DROP_WAIT);
         #[cfg(feature = "plugins")]
         self.close_admin();

@@ -39,16 +39,6 @@ impl Default for Limits {
 /// Bytes of linear memory of a starter: there are several instances, and a token and some headers are all they make.
 const STARTER_MEMORY: usize = 8 << 20;
 
-/// CPU time of making an instance and its `init` once one has been made before: what an interpreter sets up the first
-/// time is no surprise any more, and other tracers wait for the worker meanwhile.
-const LATER_INIT: Duration = Duration::from_millis(100);
-
-impl Limits {
-    /// The same for an instance that is not the first of its generation.
-    pub(crate) fn later(self) -> Self {
-        Self { init: self.init.min(LATER_INIT), ..self }
-    }
-
     /// The same for an instance that starts.
     pub(crate) fn of_starter(self) -> Self {
         Self { memory: self.memory.min(STARTER_MEMORY), ..self }

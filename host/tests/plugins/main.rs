@@ -31,6 +31,7 @@ mod columns;
 mod directory;
 mod environment;
 mod failures;
+mod forked;
 mod influxdb;
 mod levels;
 mod messages;
