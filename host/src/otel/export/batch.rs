@@ -24,6 +24,8 @@ use super::parts::{Part, parts, room, share};
 use super::settings::BatchSettings;
 use super::trouble::Trouble;
 use super::variables::DAY;
+use crate::panics::{Place, caught};
+use crate::process::Process;
 
 /// How long a flush waits at most.
 pub(super) const FLUSH: Duration = Duration::from_secs(30);
@@ -39,6 +41,7 @@ struct Shared {
     settings: BatchSettings,
     account: Arc<Account>,
     trouble: Trouble,
+    process: Process,
     state: Mutex<State>,
     /// For the thread: there is something to do.
     work: Condvar,
@@ -71,6 +74,7 @@ impl Batch {
             settings,
             account,
             trouble: Trouble::new("spans", collector.place()),
+            process: Process::current(),
             state: Mutex::default(),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -83,6 +87,9 @@ impl Batch {
 
     /// Sends what waits, with one attempt. True if the collector has taken all of it.
     pub(super) fn flush(&self, most: Duration) -> bool {
+        if self.0.process.is_forked() {
+            return false;
+        }
         let mut state = self.0.state();
         if state.closed.is_some() {
             return false;
@@ -101,6 +108,9 @@ impl Batch {
     /// Takes no more spans from now on: they are counted as dropped. Those that wait may be sent until then. False if that
     /// was said before.
     pub(super) fn close(&self, until: Instant) -> bool {
+        if self.0.process.is_forked() {
+            return false;
+        }
         let mut state = self.0.state();
         let is_first = state.closed.is_none();
         state.closed.get_or_insert(until);
@@ -114,6 +124,9 @@ impl Batch {
 
     /// [Closes](Self::close) it and waits until what waited is sent or given up. True if the collector has taken all of it.
     pub(super) fn shutdown(&self, until: Instant) -> bool {
+        if self.0.process.is_forked() {
+            return false;
+        }
         let lost = self.0.state().lost;
         if !self.close(until) {
             return false;
@@ -136,7 +149,8 @@ impl SpanProcessor for Batch {
 
     fn on_end(&self, span: SpanData) {
         let Shared { settings, account, trouble, work, .. } = &*self.0;
-        if !span.span_context.is_sampled() {
+        // In a forked child there is no thread that would send it.
+        if !span.span_context.is_sampled() || self.0.process.is_forked() {
             return;
         }
         account.ended();
@@ -181,6 +195,10 @@ struct Sender {
 
 impl Sender {
     fn run(mut self) {
+        while caught(Place::Otlp, || self.send()).is_err() {}
+    }
+
+    fn send(&mut self) {
         // What is done for export makes no spans.
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         let shared = self.shared.clone();
@@ -227,12 +245,32 @@ impl Sender {
     }
 
     /// How many spans were lost.
-    fn deliver(&mut self, mut batch: Vec<SpanData>) -> u64 {
+    fn deliver(&mut self, batch: Vec<SpanData>) -> u64 {
         let mut until = Instant::now() + self.shared.settings.timeout;
         if self.limit(until) <= Instant::now() {
             // Not even worth encoding.
             return self.give_up(batch.len());
         }
+        // A panic costs the batch that was being sent, or the part of it, and the next one is sent.
+        let all = batch.len();
+        let requests = match caught(Place::Otlp, || self.requests(batch)) {
+            Ok(requests) => requests,
+            Err(panic) => return self.fail(&panic.to_string(), all),
+        };
+        let (mut lost, all) = (0, requests.len());
+        for (index, (request, count)) in requests.into_iter().enumerate() {
+            let now = Instant::now();
+            let share = now + share(self.limit(until).saturating_duration_since(now), all - index);
+            let mut own = share;
+            lost += caught(Place::Otlp, || self.deliver_part(&request, count, &mut own))
+                .unwrap_or_else(|panic| self.fail(&panic.to_string(), count));
+            until += own - share;
+        }
+        lost
+    }
+
+    /// The messages that a batch is sent in, with the number of spans of each.
+    fn requests(&self, mut batch: Vec<SpanData>) -> Vec<(ExportTraceServiceRequest, usize)> {
         batch.iter_mut().for_each(|span| self.shared.settings.limits.cut(span));
         let mut requests = Vec::new();
         for mut of_resource in group_spans_by_resource_and_scope(batch, &self.resource) {
@@ -244,15 +282,7 @@ impl Sender {
                 (request(ResourceSpans { scope_spans, ..of_resource.clone() }), count)
             }));
         }
-        let (mut lost, all) = (0, requests.len());
-        for (index, (request, count)) in requests.into_iter().enumerate() {
-            let now = Instant::now();
-            let share = now + share(self.limit(until).saturating_duration_since(now), all - index);
-            let mut own = share;
-            lost += self.deliver_part(&request, count, &mut own);
-            until += own - share;
-        }
-        lost
+        requests
     }
 
     /// Tries until the request is delivered, refused, or its time is over. How many spans were lost.

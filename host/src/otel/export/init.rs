@@ -25,6 +25,7 @@ use super::target::Signal;
 use super::variables::{ConfigError, DAY, Variables};
 use crate::otel::tracer::SCOPE;
 use crate::otel::{MetricTracer, SpanTracer};
+use crate::panics::{Place, caught};
 use crate::propagate::LiveSampler;
 
 /// OpenTelemetry, set up by [`init`]. Keep it while the service runs and [shut it down](Self::shutdown) at its end: what has
@@ -324,7 +325,8 @@ impl Otel {
         let (tell, done) = channel();
         let metrics = self.metrics.clone();
         // Without a thread there is nobody who tells, which is an answer, too.
-        let _ = std::thread::Builder::new().name("hottap-otlp-wait".into()).spawn(move || tell.send(run(metrics)));
+        let run = move || tell.send(caught(Place::Otlp, || run(metrics)).unwrap_or(false));
+        let _ = std::thread::Builder::new().name("hottap-otlp-wait".into()).spawn(run);
         done
     }
 }

@@ -22,6 +22,7 @@ use super::parts::{Part, parts, room, share};
 use super::settings::MetricSettings;
 use super::sources::Sources;
 use super::trouble::Trouble;
+use crate::panics::{Place, caught};
 
 pub(super) struct Exporter {
     collector: Mutex<Collector>,
@@ -123,7 +124,8 @@ impl PushMetricExporter for Exporter {
             return Ok(());
         }
         self.account.began();
-        let delivered = self.deliver(metrics);
+        // A panic would end the SDK's thread, and with it all exports.
+        let delivered = caught(Place::Otlp, || self.deliver(metrics)).unwrap_or_else(|panic| Err(panic.to_string()));
         self.haste.exported(delivered == Ok(true));
         match delivered {
             Ok(is_whole) => {
