@@ -39,6 +39,7 @@ impl Default for Limits {
 /// Bytes of linear memory of a starter: there are several instances, and a token and some headers are all they make.
 const STARTER_MEMORY: usize = 8 << 20;
 
+impl Limits {
     /// The same for an instance that starts.
     pub(crate) fn of_starter(self) -> Self {
         Self { memory: self.memory.min(STARTER_MEMORY), ..self }
