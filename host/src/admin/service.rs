@@ -219,6 +219,10 @@ mod tests {
             panic!("an odd number")
         }
 
+        fn dead(&self, _: &str) -> Option<serde_json::Value> {
+            None
+        }
+
         fn tracers(&self) -> serde_json::Value {
             serde_json::json!([])
         }

@@ -6,8 +6,8 @@ use super::recovery::{Fault, Recovery, Segment, Step};
 use super::runner::Runner;
 use super::{Change, Reason};
 use crate::collect::{DropReason, Work};
-use crate::plugin::books::Usage;
 use crate::panics::{Panic, Place, caught};
+use crate::plugin::books::Usage;
 use crate::plugin::dead::DeadLetter;
 use crate::wasm::{CallError, Cause, Pace};
 

@@ -105,8 +105,14 @@ impl Desk {
         let (book, generation) = (Arc::new(Book::default()), self.generation(name, 1));
         book.succeed(None, generation.id);
         book.current().enter(State::Live, 1);
-        let worker =
-            Worker::new(self.core.clone(), book.clone(), self.registry.clone(), generation, self.pool.handle(), Box::new(|_| {}));
+        let worker = Worker::new(
+            self.core.clone(),
+            book.clone(),
+            self.registry.clone(),
+            generation,
+            self.pool.handle(),
+            Box::new(|_| {}),
+        );
         lock(&worker.runner).guest = guest;
         (worker, book)
     }
