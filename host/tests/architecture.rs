@@ -119,6 +119,24 @@ fn what_calls_itself_pure_reads_no_clock() {
 }
 
 #[test]
+fn what_logs_foreign_words_makes_them_plain() {
+    // They log their own words, numbers, and names that were checked.
+    let own_words = ["plugin/facts.rs", "metrics/stage/mod.rs", "otel/export/init.rs"];
+    let rooms = ["plugin", "outbox", "wasm", "metrics", "otel/export"];
+    let mut logging = 0;
+    for (path, text) in sources().into_iter().filter(|(path, _)| rooms.iter().any(|room| path.starts_with(room))) {
+        let logs = code(&text).any(|line| line.contains("tracing::warn!") || line.contains("tracing::error!"));
+        if !logs || own_words.iter().any(|own| path == Path::new(own)) {
+            continue;
+        }
+        logging += 1;
+        let is_plain = code(&text).any(|line| line.contains("plain::") || line.contains("plain("));
+        assert!(is_plain, "{} logs, and makes nothing plain (crate::plain)", path.display());
+    }
+    assert!(logging > 5, "what logs is found");
+}
+
+#[test]
 fn every_thread_stands_in_the_table_of_threads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md");
     let table = fs::read_to_string(path).expect("readable");

@@ -2,6 +2,12 @@
 
 use toml::Table;
 
+use crate::plain::plain;
+
+/// Bytes of an unknown key that are shown and compared. A key can be as long as its file, and comparing takes memory for
+/// each of its bytes with each of the known key's.
+const MAX_KEY_BYTES: usize = 128;
+
 /// A key that nobody knows: a misspelt setting must not be silently without effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("has the unknown key `{key}`; did you mean `{nearest}`?")]
@@ -13,6 +19,7 @@ pub(crate) struct UnknownKey {
 /// Refuses the first key of `table` that is not among `known`. `prefix` is where the table stands, such as `scope.`.
 pub(crate) fn check_keys(table: &Table, known: &[&str], prefix: &str) -> Result<(), UnknownKey> {
     let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
-    let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, key)).copied().unwrap_or("");
+    let key = plain(key, MAX_KEY_BYTES);
+    let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, &key)).copied().unwrap_or("");
     Err(UnknownKey { key: format!("{prefix}{key}"), nearest: format!("{prefix}{nearest}") })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use crate::config::{ConfigError, Definition, UnknownKey, check_keys, parse_table};
+use crate::plain::plain;
 use crate::rpc::{Outcome, Side};
 use crate::tracer::{Scope, ScopeError};
 
@@ -14,6 +15,10 @@ pub(crate) const MAX_BYTES: u64 = 1 << 20;
 /// The configuration that a tracer gets if its manifest has no `[config]`.
 pub(super) const NO_CONFIG: &str = "{}";
 const KEYS: &[&str] = &["enabled", "sha256", "destinations", "scope", "config"];
+/// Bytes of a word that are shown where it is none of those that are known.
+const MAX_WORD_BYTES: usize = 128;
+/// Bytes of the keys that lead to a value of `[config]`, where it is named.
+const MAX_PATH_BYTES: usize = 512;
 /// Destinations in one manifest.
 const MAX_DESTINATIONS: usize = 16;
 const SCOPE_KEYS: &[&str] = &["sides", "methods", "exclude", "outcomes", "sample", "detailed"];
@@ -95,7 +100,7 @@ impl Manifest {
             },
             config: match table.get("config") {
                 None => NO_CONFIG.into(),
-                Some(config @ Value::Table(_)) => json("config", config)?.to_string(),
+                Some(config @ Value::Table(_)) => json(config).map_err(Unfit::of_config)?.to_string(),
                 Some(_) => return Err(ManifestError::value("config", "write a table, such as [config]")),
             },
         })
@@ -140,7 +145,7 @@ fn words<T>(
     let list = value.as_array().ok_or_else(|| wrong(format!("write a list of {expected}, in brackets")))?;
     let word = |value: &Value| {
         let word = value.as_str().ok_or_else(|| wrong(format!("write each of {expected} in quotation marks")))?;
-        parse(word).ok_or_else(|| wrong(format!("`{}` is none of {expected}", word.escape_debug())))
+        parse(word).ok_or_else(|| wrong(format!("`{}` is none of {expected}", plain(word, MAX_WORD_BYTES))))
     };
     list.iter().map(word).collect::<Result<_, _>>().map(Some)
 }
@@ -186,24 +191,45 @@ fn digest(value: &Value) -> Result<[u8; 32], ManifestError> {
     Ok(digest)
 }
 
-/// The value of a key as JSON. Dates become text.
-fn json(key: &str, value: &Value) -> Result<serde_json::Value, ManifestError> {
+/// A number that JSON does not have, and the keys that lead to it, which are gathered only once there is one: a key can be
+/// as long as the file, and there can be as many below it.
+struct Unfit {
+    number: f64,
+    path: String,
+}
+
+impl Unfit {
+    fn below(self, key: &str) -> Self {
+        Self { path: plain(&format!("{key}{}", self.path), MAX_PATH_BYTES), ..self }
+    }
+
+    fn of_config(self) -> ManifestError {
+        let Self { number, .. } = self;
+        let problem = format!("tracers get it as JSON, which has no {number}");
+        ManifestError::value(self.below("config").path, problem)
+    }
+}
+
+/// A value as JSON. Dates become text.
+fn json(value: &Value) -> Result<serde_json::Value, Unfit> {
     Ok(match value {
         Value::String(text) => text.as_str().into(),
         Value::Integer(number) => (*number).into(),
         Value::Float(number) => {
-            let wrong = || ManifestError::value(key, format!("tracers get it as JSON, which has no {number}"));
-            serde_json::Number::from_f64(*number).ok_or_else(wrong)?.into()
+            let unfit = || Unfit { number: *number, path: String::new() };
+            serde_json::Number::from_f64(*number).ok_or_else(unfit)?.into()
         }
         Value::Boolean(truth) => (*truth).into(),
         Value::Datetime(date) => date.to_string().into(),
         Value::Array(values) => {
-            let values = values.iter().enumerate().map(|(index, value)| json(&format!("{key}[{index}]"), value));
-            values.collect::<Result<Vec<_>, _>>()?.into()
+            let element = |(index, value)| json(value).map_err(|unfit| unfit.below(&format!("[{index}]")));
+            values.iter().enumerate().map(element).collect::<Result<Vec<_>, _>>()?.into()
         }
         Value::Table(table) => {
-            let entry = |(name, value): (&String, &Value)| Ok((name.clone(), json(&format!("{key}.{name}"), value)?));
-            serde_json::Value::Object(table.iter().map(entry).collect::<Result<_, ManifestError>>()?)
+            let entry = |(name, value): (&String, &Value)| {
+                Ok((name.clone(), json(value).map_err(|unfit| unfit.below(&format!(".{name}")))?))
+            };
+            serde_json::Value::Object(table.iter().map(entry).collect::<Result<_, Unfit>>()?)
         }
     })
 }
@@ -291,7 +317,24 @@ mod tests {
             refused(text, problem);
         }
         refused("enabled = true\n= 3", "is not TOML, line 2");
+        refused("[config]\na = [1, { b = inf }]", "has a `config.a[1].b` that cannot be used: tracers get it as JSON");
         // It would be a word in the log and a label in the metrics.
         refused("[destinations.\"a\\nb\"]\nurl = \"stdout:\"", "a name is at most 64 letters");
+    }
+
+    #[test]
+    fn long_keys_cost_no_more_than_they_are_long() {
+        let long = "k".repeat(400_000);
+        let many: String = (0..30_000).map(|i| format!("a{i}=1\n")).collect();
+        // Each of the many keys has the long one before it.
+        assert!(Manifest::parse("t", format!("[config.{long}]\n{many}").as_bytes()).is_ok());
+        refused(&format!("[config.{long}]\n{many}z = nan"), "that cannot be used");
+        for text in [format!("{long} = 1"), format!("[scope]\nsides = [\"{long}\"]")] {
+            let error = Manifest::parse("t", text.as_bytes()).expect_err("refused").to_string();
+            assert!(
+                error.len() < 500 && (error.contains("did you mean") || error.contains("is none of client")),
+                "{error}"
+            );
+        }
     }
 }

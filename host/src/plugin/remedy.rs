@@ -108,6 +108,10 @@ pub(super) fn named_key(config: &serde_json::Value, words: &str) -> Option<Strin
 /// Keys of a `[config]` that are looked for.
 const MAX_KEYS: usize = 1_000;
 
+/// Bytes of a key that is looked for, with those above it. A key can be as long as the manifest, and a thousand below it
+/// would be as many copies.
+const MAX_KEY_BYTES: usize = 256;
+
 /// A key of a `[config]`.
 struct Key {
     /// With the keys above it, such as `tags.time`.
@@ -119,6 +123,9 @@ fn gather(prefix: &str, value: &serde_json::Value, keys: &mut Vec<Key>) {
     for (name, value) in value.as_object().into_iter().flatten() {
         if keys.len() == MAX_KEYS {
             return;
+        }
+        if prefix.len() + name.len() > MAX_KEY_BYTES {
+            continue;
         }
         let path = format!("{prefix}{name}");
         gather(&format!("{path}."), value, keys);
@@ -158,5 +165,8 @@ mod tests {
             assert_eq!(named_key(&config, words).as_deref(), expected, "{words}");
         }
         assert_eq!(named_key(&serde_json::json!({}), "`measurement`"), None);
+        let long = "k".repeat(300);
+        let config = serde_json::json!({ long.as_str(): { "below": 1 }, "zone": 1 });
+        assert_eq!(named_key(&config, &format!("`{long}` and `zone`")).as_deref(), Some("config.zone"));
     }
 }
