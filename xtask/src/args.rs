@@ -137,7 +137,7 @@ Ctrl-C ends it early and still prints the counts. It exits 1 if a count does not
 const CHAOS: &str = "\
 cargo xtask chaos [--seconds N] [--json] [--seed N]
 
-Starts examples/shop under load with three tracers that do nothing wrong, and then, several times a second, has
+Starts examples/shop under 1000 RPC/s with three tracers that do nothing wrong, and then, several times a second, has
 everything go wrong beside them: red-metrics is swapped back and forth, tracers that trap, spin and take all memory get
 new manifests, good ones are added and deleted, files are cut short, flipped, written in pieces or are no TOML, the
 destination refuses, stalls, hangs up, and hottap.toml breaks. Windows without any of it stand between, and the load

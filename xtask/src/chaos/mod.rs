@@ -17,7 +17,7 @@ use crate::demo::screen::Screen;
 use crate::guests;
 use crate::interrupt::Interrupt;
 use crate::shop::report::{COUNTED, Report};
-use crate::shop::{self, Lap, Shop};
+use crate::shop::{self, Lap, Run, Shop};
 use crate::workspace::Workspace;
 
 pub(crate) use figures::Figures;
@@ -26,6 +26,9 @@ use plan::{Act, Plan};
 use stage::Stage;
 use watch::Watch;
 
+/// RPCs a second. In the dev profile one takes some 0.5 ms of CPU time over all its services; of two cores half is left,
+/// so that times tell of chaos and not of a queue.
+const RATE: u32 = 1_000;
 /// How long something may take that takes milliseconds on a machine that is not overloaded.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two looks at the admin API and at what is due.
@@ -67,7 +70,8 @@ pub(crate) fn command(
     let mut screen = Screen::new(json);
     let log = workspace.target().join("chaos/shop.log");
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let shop = Shop::start(&program, &plugins, &config, seconds, GIVES_BACK)?;
+    let run = Run { seconds, rate: Some(RATE), environment: GIVES_BACK };
+    let shop = Shop::start(&program, &plugins, &config, run)?;
     screen.event(format_args!("the shop serves: {}; the acts are those of --seed {seed}", shop.identity()?));
     screen.event(format_args!("its log goes to {}", workspace.shown(&log)));
 

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 
 use crate::guests;
 use crate::interrupt::Interrupt;
-use crate::shop::{self, Shop};
+use crate::shop::{self, Run, Shop};
 use crate::step::human;
 use crate::workspace::Workspace;
 
@@ -51,7 +51,7 @@ pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64
 
     interrupt.also_terminate()?;
     let mut screen = Screen::new(json);
-    let mut shop = Shop::start(&program, &plugins, &config, seconds, &[])?;
+    let mut shop = Shop::start(&program, &plugins, &config, Run { seconds, rate: None, environment: &[] })?;
     let identity = shop.identity()?;
     screen.event(format_args!("the shop serves: {identity}"));
     screen.event(format_args!("its plugin dir is empty: {}", workspace.shown(&plugins)));

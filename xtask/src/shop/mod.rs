@@ -77,6 +77,17 @@ pub(crate) struct Shop {
     front: SocketAddr,
 }
 
+/// How the shop runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run<'a> {
+    /// How long it is needed; it ends by itself some minutes later.
+    pub(crate) seconds: u64,
+    /// RPCs a second; none is the shop's own choice.
+    pub(crate) rate: Option<u32>,
+    /// Variables of its environment.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+}
+
 /// What the load generator counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
@@ -102,23 +113,19 @@ pub(crate) struct Tracer {
 }
 
 impl Shop {
-    /// Starts it, with these variables in its environment, and waits until it serves.
+    /// Starts it and waits until it serves.
     ///
     /// # Errors
     /// It ends at once, or does not serve within 30 s.
-    pub(crate) fn start(
-        program: &Path,
-        plugins: &Path,
-        config: &Path,
-        seconds: u64,
-        environment: &[(&str, &str)],
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn start(program: &Path, plugins: &Path, config: &Path, run: Run<'_>) -> anyhow::Result<Self> {
+        let Run { seconds, rate, environment } = run;
         // Free a moment ago; if somebody takes it in between, the shop says so and ends.
         let [admin, front] = free_ports()?;
         let mut command = Command::new(program);
         command.arg("--plugins").arg(plugins).arg("--config").arg(config);
         command.args(["--admin", &admin.to_string(), "--front", &front.to_string(), "--json"]);
         // What a developer's shell says of plugins is not meant for the demo.
+        command.args(rate.iter().flat_map(|rate| ["--rate".to_owned(), rate.to_string()]));
         command.envs(environment.iter().copied());
         command.env_remove("HOTTAP_PLUGINS").env_remove("HOTTAP_CONFIG").env_remove("HOTTAP_ADMIN");
         command.args(["--seconds", &(seconds + GRACE_SECONDS).to_string()]);
