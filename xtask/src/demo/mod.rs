@@ -67,7 +67,7 @@ pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64
     });
     // At a terminal Ctrl-C goes to the shop as well, and it may be gone already; what it counted is still worth telling.
     let unchanged = if interrupt.requested() { None } else { played.and_then(|()| shop.identity().map(Some))? };
-    let report = shop.stop()?;
+    let report = shop.stop(interrupt.requested())?;
     acts::show_log(&shop, &mut screen);
     let mut complaints = report.complaints();
     match unchanged {

@@ -59,6 +59,8 @@ const UP: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Draining and the last flush.
 const DOWN: Duration = Duration::from_secs(30);
+/// How long a shop that got Ctrl-C may take to end by itself. It is as long as it takes to drain and to flush.
+const BY_ITSELF: Duration = Duration::from_secs(12);
 /// How often the admin API is asked while something is waited for.
 const POLL: Duration = Duration::from_millis(20);
 /// Lines of the shop that wait to be read. On stdout it prints one per command and one at the end, and blocks beyond;
@@ -75,6 +77,8 @@ pub(crate) struct Shop {
     log: Receiver<String>,
     admin: SocketAddr,
     front: SocketAddr,
+    /// Its report, if it came before it was asked for.
+    ended: Option<String>,
 }
 
 /// How the shop runs.
@@ -139,7 +143,7 @@ impl Shop {
         let log = follow("shop-stderr", stderr, |sender, line| {
             !matches!(sender.try_send(line), Err(TrySendError::Disconnected(_)))
         })?;
-        let mut shop = Self { child, stdin, lines, log, admin, front };
+        let mut shop = Self { child, stdin, lines, log, admin, front, ended: None };
         shop.wait(UP, "serve", |shop| Ok(http::get(shop.admin, "/healthz").is_ok().then_some(())))?;
         Ok(shop)
     }
@@ -248,17 +252,29 @@ impl Shop {
 
     /// Ends it in order, as a supervisor would, and returns its report. What it logs meanwhile is for [`Self::log`].
     ///
+    /// `interrupted` says that somebody has pressed Ctrl-C: at a terminal the shop has got it too, and a second signal
+    /// would end it without a report. So it is told only if it does not end by itself.
+    ///
     /// # Errors
     /// It does not end within 30 s, fails, or prints no report.
-    pub(crate) fn stop(&mut self) -> anyhow::Result<Report> {
-        self.terminate();
-        let mut last = None;
-        let deadline = Instant::now() + DOWN;
+    pub(crate) fn stop(&mut self, interrupted: bool) -> anyhow::Result<Report> {
+        let mut last = self.ended.take();
+        let mut told = !interrupted;
+        if told {
+            self.terminate();
+        }
+        let mut deadline = Instant::now() + if told { DOWN } else { BY_ITSELF };
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => last = Some(line),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => bail!("the shop did not end within {} s of SIGTERM", DOWN.as_secs()),
+                Err(RecvTimeoutError::Timeout) if told => {
+                    bail!("the shop did not end within {} s of SIGTERM", DOWN.as_secs())
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.terminate();
+                    (told, deadline) = (true, Instant::now() + DOWN);
+                }
             }
         }
         let status = self.child.wait().context("lost the shop")?;
@@ -283,15 +299,28 @@ impl Shop {
     }
 
     fn answer(&mut self, command: &str) -> anyhow::Result<Value> {
-        // A late answer to something earlier must not be taken for this one's.
-        while self.lines.try_recv().is_ok() {}
+        // A late answer to something earlier must not be taken for this one's; nor must a report.
+        while let Ok(line) = self.lines.try_recv() {
+            self.keep_report(&line);
+        }
         writeln!(self.stdin, "{command}").and_then(|()| self.stdin.flush()).context("the shop is gone")?;
         let line = match self.lines.recv_timeout(ANSWER) {
             Ok(line) => line,
             Err(RecvTimeoutError::Disconnected) => bail!("the shop is gone"),
             Err(RecvTimeoutError::Timeout) => bail!("the shop did not answer {command:?} in {} s", ANSWER.as_secs()),
         };
+        self.keep_report(&line);
+        if self.ended.is_some() {
+            bail!("the shop has ended");
+        }
         serde_json::from_str(&line).with_context(|| format!("{command:?} got {line:?}"))
+    }
+
+    /// Keeps the report of a shop that ends unasked, such as at a Ctrl-C that it got as well.
+    fn keep_report(&mut self, line: &str) {
+        if Report::parse(line).is_ok() {
+            self.ended = Some(line.to_owned());
+        }
     }
 
     fn terminate(&self) {
