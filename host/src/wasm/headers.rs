@@ -68,6 +68,9 @@ impl Starting {
 
     /// A header's first value, if the starter may see it and it is text, in UTF-8.
     pub(super) fn header(&self, name: &str, grants: &HeaderGrants) -> Option<String> {
+        if name.len() > MAX_BYTES {
+            return None;
+        }
         let name = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| grants.may_see(name))?;
         std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok().map(str::to_owned)
     }
@@ -78,6 +81,9 @@ impl Starting {
             return Err(Refusal::NoRequest);
         }
         let bytes = name.len() + value.len();
+        if name.len() > MAX_BYTES {
+            return Err(Refusal::Full);
+        }
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Refusal::Malformed)?;
         let value = HeaderValue::from_str(value).map_err(|_| Refusal::Malformed)?;
         if !grants.may_set(&name) {
@@ -190,6 +196,8 @@ mod tests {
         let mut starting = client();
         assert_eq!(names.iter().filter(|name| starting.set(name, "v", &all).is_ok()).count(), MAX_HEADERS);
         let mut starting = client();
+        assert_eq!(starting.set(&"x".repeat(MAX_BYTES + 1), "v", &all), Err(Refusal::Full), "whoever may set what");
+        assert_eq!(starting.header(&"x".repeat(MAX_BYTES + 1), &all), None);
         assert_eq!(starting.set("x-many-0", &"v".repeat(MAX_BYTES), &all), Err(Refusal::Full));
         assert_eq!(starting.set("x-many-0", &"v".repeat(MAX_BYTES - 20), &all), Ok(()));
         assert_eq!(starting.set("x-many-1", "and twenty bytes more", &all), Err(Refusal::Full));

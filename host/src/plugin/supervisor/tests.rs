@@ -44,15 +44,21 @@ fn a_panic_of_the_supervisor_names_the_tracer_and_the_next_event_is_handled() {
     let thread = std::thread::spawn(move || supervisor.run(&inbox));
     let name = Name::new("odd").expect("a name");
     events.send(Event::Panic(name.clone())).expect("it runs");
+    let began = Instant::now();
+    let problem = loop {
+        if let Some(problem) = books.get(&name).and_then(|odd| odd.current().problem.clone()) {
+            break problem;
+        }
+        assert!(began.elapsed() < PATIENCE, "it is not named");
+        std::thread::yield_now();
+    };
+    assert!(problem.message.contains("odd.wasm was not loaded: an internal error"), "{problem:?}");
+    assert!(problem.what_to_do.contains("report it"), "{problem:?}");
     // The next file is handed to the loader as ever.
     std::fs::write(directory.path().join("next.wasm"), "").expect("written");
     events.send(Event::Look).expect("it runs");
     let next = job.recv_timeout(PATIENCE).expect("a job");
     assert_eq!(next.name.as_str(), "next");
-    let odd = books.get(&name).expect("a book");
-    let problem = odd.current().problem.clone().expect("a problem");
-    assert!(problem.message.contains("odd.wasm was not loaded: an internal error"), "{problem:?}");
-    assert!(problem.what_to_do.contains("report it"), "{problem:?}");
     let (done, is_done) = channel();
     events.send(Event::Shutdown(Instant::now() + PATIENCE, done)).expect("it runs");
     assert_eq!(is_done.recv_timeout(PATIENCE), Ok(true));
