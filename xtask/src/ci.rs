@@ -139,8 +139,8 @@ fn first_traced(workspace: &Workspace) -> Option<String> {
 
 fn clippy(workspace: &Workspace) -> anyhow::Result<()> {
     let mut cargo = workspace.cargo();
-    // Benchmarks have a feature of their own, which nothing else is built with.
-    let features = format!("{FEATURES},hottap/drive");
+    // Benchmarks and fuzz targets have features of their own, which nothing else is built with.
+    let features = format!("{FEATURES},hottap/drive,hottap/fuzz");
     cargo.args(["clippy", "--workspace", "--all-targets", "--features", &features, "--", "-D", "warnings"]);
     step::run("clippy on everything", &mut cargo)
 }

@@ -41,7 +41,7 @@ pub(crate) fn resident_kib(pid: u32) -> anyhow::Result<u64> {
     resident(&status).with_context(|| format!("/proc/{pid}/status has no line VmRSS"))
 }
 
-/// `VmRSS:	  104212 kB` among other lines.
+/// `VmRSS: 104212 kB`, with more blanks, among other lines.
 fn resident(status: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?.parse().ok()
 }

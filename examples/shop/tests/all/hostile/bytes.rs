@@ -23,13 +23,11 @@ pub(super) fn contracts() -> Vec<Case> {
     let text = |name: &str, text: &str, words| refused("contracts", name, wat(text), words);
     let guest = |name: &str, guest: Guest, words| refused("contracts", name, guest.module(), words);
     let renamed = |from: &str, to: &str| {
-        let text = format!(
-            r#"(module (memory (export "memory") 1)
+        let text = r#"(module (memory (export "memory") 1)
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
             (func (export "hottap:tracer/tracer@0.1.0-draft#init") (param i32 i32 i32 i32 i32 i64) (result i32) (i32.const 8))
             (func (export "hottap:tracer/tracer@0.1.0-draft#finish") (param i32))
-            (func (export "hottap:tracer/tracer@0.1.0-draft#flush") (param i32 i64 i64)))"#
-        );
+            (func (export "hottap:tracer/tracer@0.1.0-draft#flush") (param i32 i64 i64)))"#;
         wat(&text.replace(from, to))
     };
     vec![
