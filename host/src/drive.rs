@@ -55,7 +55,7 @@ impl Drive {
 
     fn with(module: &[u8], outbox: Outbox) -> Result<Self, String> {
         let engines = Engines::new().map_err(|error| error.to_string())?;
-        let module = Module::compile(&engines, module).map_err(|error| error.to_string())?;
+        let module = Module::compile_unbounded(&engines, module).map_err(|error| error.to_string())?;
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
         let name: Arc<str> = NAME.into();
         let stage = Stage::new(registry.clone(), name.clone(), SeriesLimits::default());
@@ -147,3 +147,29 @@ impl Drive {
 /// Rows, ready to be collected.
 #[expect(missing_debug_implementations, reason = "benchmarks print numbers only")]
 pub struct Rows(Vec<Buffer>);
+
+/// A family of modules that are expensive to compile: its name, a size that is out of bounds or near the largest file, and
+/// the function that makes a module of a size.
+pub type CompileFamily = (&'static str, u32, fn(u32) -> Vec<u8>);
+
+/// Every family of worst cases for the compiler.
+pub const COMPILE_FAMILIES: &[CompileFamily] = crate::wasm::corpus::FAMILIES;
+
+/// The estimate of the work that compiling a module takes, in words.
+///
+/// # Errors
+/// The structural bound that the module breaks.
+pub fn compile_work(module: &[u8]) -> Result<String, String> {
+    let checked = crate::wasm::check(module).map_err(|error| error.to_string())?;
+    let effort = if checked.work.is_optimized() { "optimized" } else { "quick" };
+    Ok(format!("{effort} {:.1} s, {} MiB", checked.work.time().as_secs_f64(), checked.work.memory() >> 20))
+}
+
+/// Compiles a module whatever the structural bounds say, without a cache.
+///
+/// # Errors
+/// The reason for which it is no tracer.
+pub fn compile_unbounded(module: &[u8]) -> Result<(), String> {
+    let engines = Engines::without_cache().map_err(|error| error.to_string())?;
+    Module::compile_unbounded(&engines, module).map(drop).map_err(|error| error.to_string())
+}

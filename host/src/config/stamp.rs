@@ -31,6 +31,11 @@ impl Stamp {
         Self { device: 1, inode: seed, size: 1, modified: (0, 0), changed: (0, 0) }
     }
 
+    /// Bytes of the contents.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The time since the contents changed. A time in the future, by a clock that was set back or another machine's, is as old
     /// as it is far away: a file that bears one was not written just now.
     pub(crate) fn age(&self) -> Duration {

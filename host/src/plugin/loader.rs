@@ -1,9 +1,8 @@
-//! The loading of one plugin, on a thread of its own: read, hash, check, compile, try out.
+//! The loading of one plugin, step by step: read, hash, check, compile, try out.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -14,16 +13,16 @@ use super::name::Name;
 use super::operator::Operator;
 use super::remedy;
 use super::scan::Found;
-use super::supervisor::Event;
+use super::turns::Length;
 use crate::config::{Grants, Stamp};
 use crate::panics::{Panic, Place, caught};
 use crate::read::{self, ReadError};
 use crate::rpc::Clock;
-use crate::wasm::{CallError, Engines, Guest, Identity, LoadError, Module};
+use crate::wasm::{CallError, Cancel, Engines, Guest, Identity, LoadError, Module, with_cutoff};
 
 /// A file that changed less long ago than this may still be being written, so its failure is not yet final.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
-/// The loader gives way to everything else: a compile takes seconds of a whole core.
+/// The threads that load give way to everything else: a compile takes seconds of a whole core.
 pub(crate) const NICENESS: i32 = 10;
 
 /// Why a plugin was not loaded.
@@ -72,16 +71,18 @@ impl Refusal {
     }
 }
 
-/// What is to be loaded.
+/// A plugin that is to be loaded.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) name: Name,
     pub(crate) found: Found,
     /// The generation that is live, and the one that it was rolled back from: nothing is compiled if the files are the same
     /// again.
     pub(crate) known: Vec<GenerationId>,
+    pub(crate) cancel: Cancel,
 }
 
-/// What came of it.
+/// The result of a job.
 pub(crate) enum Loaded {
     Ready(Box<Generation>),
     /// The files are those of the live generation.
@@ -90,7 +91,61 @@ pub(crate) enum Loaded {
     Disabled,
 }
 
-/// Loads what is asked for, one after the other, until nobody asks any more.
+/// Modules that are compiled within this time, by the estimate, are compiled at once, between others.
+const SHORT_COMPILE: Duration = Duration::from_millis(500);
+/// The CPU time that a module may use in its trial, and how long others go before it. A module that needs more is tried
+/// again with the next one, when others have had their turns: with 64 modules that spin, another one waits for seconds and
+/// not for minutes. The last one is bounded by the limits of each call.
+const TRIALS: [(Duration, Duration); 3] = [
+    (Duration::from_millis(25), Duration::ZERO),
+    (Duration::from_millis(250), Duration::from_secs(1)),
+    (Duration::MAX, Duration::from_secs(10)),
+];
+/// Time that reading and checking a byte takes, in nanoseconds: 64 MiB take a second.
+const READ_NANOS: u64 = 15;
+
+/// A job, and how far it has come.
+pub(crate) struct Step {
+    job: Job,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Read and check it; compile it if that is over soon.
+    Read,
+    /// Read it again, and compile it: those that wait for this keep no module in memory.
+    Compile,
+    /// Try the compiled module, within the time of this trial.
+    Try(Box<Files>, Module, usize),
+}
+
+/// The turn that a step asks for.
+pub(crate) struct Turn {
+    pub(crate) expected: Duration,
+    pub(crate) length: Length,
+}
+
+/// The result of a step.
+pub(crate) enum Outcome {
+    Done(Result<Loaded, Refusal>),
+    Again(Box<Step>, Turn),
+    /// Nobody waits for the result any more.
+    Cancelled,
+}
+
+impl Step {
+    /// The first step of a job.
+    pub(crate) fn first(job: Job) -> (Self, Turn) {
+        let expected = Duration::from_nanos(job.found.module.size().saturating_mul(READ_NANOS));
+        (Self { job, stage: Stage::Read }, Turn { expected, length: Length::Short })
+    }
+
+    pub(crate) fn job(&self) -> &Job {
+        &self.job
+    }
+}
+
+/// Takes the steps of jobs.
 pub(crate) struct Loader {
     pub(crate) directory: PathBuf,
     pub(crate) engines: Engines,
@@ -99,44 +154,95 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    pub(crate) fn run(&self, jobs: &Receiver<Job>, results: &Sender<Event>) {
-        crate::plugin::pool::lower_priority(NICENESS);
-        for job in jobs {
-            let path = self.directory.join(format!("{}.wasm", job.name));
-            let result = or_refused(path, || self.load(&job));
-            if results.send(Event::Loaded(job.name, job.found, result)).is_err() {
-                return;
-            }
+    pub(crate) fn path(&self, name: &Name) -> PathBuf {
+        self.directory.join(format!("{name}.wasm"))
+    }
+
+    pub(crate) fn step(&self, step: Step) -> Outcome {
+        let Step { job, stage } = step;
+        match stage {
+            Stage::Read => self.read(job, false),
+            Stage::Compile => self.read(job, true),
+            Stage::Try(files, module, trial) => self.try_out(job, *files, module, trial),
         }
     }
 
-    fn load(&self, job: &Job) -> Result<Loaded, Refusal> {
+    /// Reads, checks and compiles, or asks for a long turn to compile in.
+    fn read(&self, job: Job, has_long_turn: bool) -> Outcome {
+        let found = match self.check(&job) {
+            Ok(found) => found,
+            Err(refusal) => return Outcome::Done(Err(refusal)),
+        };
+        let (mut files, checked) = match found {
+            Checked::Settled(loaded) => return Outcome::Done(Ok(loaded)),
+            Checked::New(files, checked) => (files, checked),
+        };
+        let expected = checked.work.time();
+        if expected > SHORT_COMPILE && !has_long_turn {
+            return Outcome::Again(
+                Box::new(Step { job, stage: Stage::Compile }),
+                Turn { expected, length: Length::Long },
+            );
+        }
+        let compiled = Module::compile(&self.engines, &files.module, checked, &job.cancel);
+        // Whoever waits for a trial keeps no bytes.
+        files.module = Vec::new();
+        match compiled {
+            _ if job.cancel.is_cancelled() => Outcome::Cancelled,
+            Err(error) => Outcome::Done(Err(Refusal::Load { path: files.path, error })),
+            Ok(module) => self.try_out(job, *files, module, 0),
+        }
+    }
+
+    /// What is there before anything is compiled.
+    fn check(&self, job: &Job) -> Result<Checked, Refusal> {
         let files = Files::read(&self.directory, &job.name, job.found.manifest.is_some())?;
         files.check_found(&job.found)?;
         if !files.manifest.enabled {
-            return Ok(Loaded::Disabled);
+            return Ok(Checked::Settled(Loaded::Disabled));
         }
         files.check_digest()?;
         if !self.operator.trusts_plugin_dir() {
             files.check_trust()?;
         }
-        let grants = self.operator.grants(&job.name);
-        if job.known.contains(&files.id(&grants)) {
-            return Ok(Loaded::Same);
+        if job.known.contains(&files.id(&self.operator.grants(&job.name))) {
+            return Ok(Checked::Settled(Loaded::Same));
         }
-        let module = files.compile(&self.engines)?;
-        files
-            .try_out(module, Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() })
-            .map(|(generation, _)| Loaded::Ready(Box::new(generation)))
+        let checked = files.check_bounds()?;
+        Ok(Checked::New(Box::new(files), checked))
+    }
+
+    fn try_out(&self, job: Job, files: Files, module: Module, trial: usize) -> Outcome {
+        let (limit, _) = TRIALS.get(trial).copied().unwrap_or((Duration::MAX, Duration::ZERO));
+        let grants = self.operator.grants(&job.name);
+        let given = Given { identity: self.identity.clone(), grants, outbox: self.operator.outbox.clone() };
+        let (kept, kept_module) = (files.clone(), module.clone());
+        let (result, cut_off) = with_cutoff(&job.cancel, limit, || files.try_out(module, given));
+        match (result, TRIALS.get(trial + 1)) {
+            _ if job.cancel.is_cancelled() => Outcome::Cancelled,
+            (Err(_), Some((_, expected))) if cut_off => {
+                let stage = Stage::Try(Box::new(kept), kept_module, trial + 1);
+                Outcome::Again(Box::new(Step { job, stage }), Turn { expected: *expected, length: Length::Long })
+            }
+            (result, _) => Outcome::Done(result.map(|(generation, _)| Loaded::Ready(Box::new(generation)))),
+        }
     }
 }
 
 /// A panic in one job refuses its file; the next job is done.
-fn or_refused<L>(path: PathBuf, load: impl FnOnce() -> Result<L, Refusal>) -> Result<L, Refusal> {
-    caught(Place::Loader, load).unwrap_or_else(|panic| Err(Refusal::Panicked { path, panic }))
+pub(super) fn or_refused<L>(path: PathBuf, load: impl FnOnce() -> L, refused: impl FnOnce(Refusal) -> L) -> L {
+    caught(Place::Loader, load).unwrap_or_else(|panic| refused(Refusal::Panicked { path, panic }))
+}
+
+/// A job's files, once they are read.
+enum Checked {
+    /// There is nothing to compile.
+    Settled(Loaded),
+    New(Box<Files>, crate::wasm::Checked),
 }
 
 /// What stands in the plugin dir under one name, read once and whole: what is looked at is what is loaded.
+#[derive(Clone)]
 pub(crate) struct Files {
     name: Name,
     path: PathBuf,
@@ -193,9 +299,17 @@ impl Files {
         if self.manifest.defines.is_empty() { Ok(()) } else { Err(Refusal::Untrusted { path }) }
     }
 
+    /// Holds the module's structure against its bounds.
+    pub(crate) fn check_bounds(&self) -> Result<crate::wasm::Checked, Refusal> {
+        crate::wasm::check(&self.module).map_err(|error| Refusal::Load { path: self.path.clone(), error })
+    }
+
     /// Checks the module's structure, imports and exports, and compiles it.
+    #[cfg(feature = "cli")]
     pub(crate) fn compile(&self, engines: &Engines) -> Result<Module, Refusal> {
-        Module::compile(engines, &self.module).map_err(|error| Refusal::Load { path: self.path.clone(), error })
+        let checked = self.check_bounds()?;
+        Module::compile(engines, &self.module, checked, &Cancel::default())
+            .map_err(|error| Refusal::Load { path: self.path.clone(), error })
     }
 
     /// Tries the compiled module on a canary, which is handed over beside the generation: nothing that it did counts
@@ -268,12 +382,12 @@ mod tests {
     #[test]
     fn a_panic_while_a_file_is_loaded_refuses_that_file_and_says_what_to_do() {
         let path = PathBuf::from("plugins/odd.wasm");
-        let refusal = or_refused::<()>(path.clone(), || panic!("an odd type")).expect_err("it panicked");
+        let refusal = or_refused::<Result<(), _>>(path.clone(), || panic!("an odd type"), Err).expect_err("it panicked");
         assert_eq!(
             refusal.to_string(),
             "plugins/odd.wasm was not loaded: an internal error: Hottap panicked on hottap-load: an odd type"
         );
         assert!(refusal.what_to_do().contains("report it") && !refusal.is_passing());
-        assert!(or_refused(path, || Ok(7)).is_ok_and(|loaded| loaded == 7), "and the next one is loaded");
+        assert!(or_refused(path, || Ok(7), Err).is_ok_and(|loaded| loaded == 7), "and the next one is loaded");
     }
 }

@@ -48,7 +48,7 @@ impl From<ScopeError> for ManifestError {
 }
 
 /// What a manifest says; without one, its default.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Manifest {
     pub(crate) enabled: bool,
     /// The only bytes that may be loaded.

@@ -12,6 +12,7 @@ mod facts;
 mod families;
 mod generation;
 mod grace;
+mod lanes;
 mod loader;
 mod manifest;
 mod name;
@@ -34,6 +35,7 @@ mod starts;
 mod startup;
 mod status;
 mod supervisor;
+mod turns;
 mod watch;
 mod worker;
 

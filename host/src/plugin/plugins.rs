@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::books::Books;
 use super::configuration;
 use super::directory::PluginDir;
+use super::lanes::Lanes;
 use super::loader::Loader;
 use super::operator::Operator;
 use super::pool::Pool;
@@ -19,7 +20,7 @@ use crate::collect::Collector;
 use crate::metrics::Registry;
 use crate::rpc::Level;
 use crate::tracer::{Core, StartError};
-use crate::wasm::{Engines, Identity, WORKER_STACK};
+use crate::wasm::{Engines, Identity};
 
 /// What the service owner says of plugins.
 pub(crate) struct PluginSettings {
@@ -61,7 +62,6 @@ impl Plugins {
         let pool = Pool::start().map_err(failed)?;
         let books = Arc::new(Books::default());
         let (events, inbox) = channel();
-        let (jobs, job) = channel();
         let operator = Arc::new(Operator::new(settings.config.clone(), core.trace.clone()));
         let directory = Arc::new(PluginDir::new(directory));
         let startup = Arc::new(Startup::new(books.clone()));
@@ -71,11 +71,7 @@ impl Plugins {
             identity: Arc::new(identity),
             operator: operator.clone(),
         };
-        thread("hottap-load", {
-            let results = events.clone();
-            move || loader.run(&job, &results)
-        })
-        .map_err(failed)?;
+        let lanes = Lanes::start(loader, events.clone()).map_err(failed)?;
         let supervisor = Supervisor::new(
             directory.clone(),
             startup.clone(),
@@ -87,7 +83,7 @@ impl Plugins {
             pool.handle(),
             settings.max_level,
             events.clone(),
-            jobs,
+            lanes,
         );
         let supervisor = thread("hottap-super", move || supervisor.run(&inbox)).map_err(failed)?;
         Ok(Self { books, operator, directory, startup, pool, events, supervisor: Mutex::new(Some(supervisor)) })
@@ -134,6 +130,5 @@ impl Drop for Plugins {
 }
 
 fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    // The loader runs canaries, so it needs a worker's stack; for the others it costs only addresses.
-    std::thread::Builder::new().name(name.into()).stack_size(WORKER_STACK).spawn(run)
+    std::thread::Builder::new().name(name.into()).spawn(run)
 }

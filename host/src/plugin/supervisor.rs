@@ -10,6 +10,7 @@ use super::books::{Books, Problem, State, Swap};
 use super::directory::PluginDir;
 use super::facts::{self, Facts, Swapped};
 use super::generation::{Generation, GenerationId};
+use super::lanes::Lanes;
 use super::loader::{Job, Loaded, Refusal, SETTLE};
 use super::name::Name;
 use super::operator::Operator;
@@ -29,7 +30,7 @@ use crate::panics::{Panic, Place, caught};
 use crate::plain;
 use crate::rpc::{Level, MAX_STARTERS};
 use crate::tracer::{Core, MAX_PLUGINS};
-use crate::wasm::CallError;
+use crate::wasm::{CallError, Cancel};
 
 /// How often the directory is looked at without a hint: network file systems and replaced parents give none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -42,8 +43,8 @@ const LAST_TURN: Duration = Duration::from_secs(5);
 pub(crate) enum Event {
     /// The directory may have changed.
     Look,
-    /// The loader is done with a job.
-    Loaded(Name, Found, Result<Loaded, Refusal>),
+    /// A job of the loader's is done.
+    Loaded(Job, Result<Loaded, Refusal>),
     /// A worker has swapped, or not.
     Swapped(Name, Box<Swapped>),
     /// A worker has given its generation up, or is back.
@@ -61,7 +62,7 @@ impl Event {
     /// The tracer that it is about, if it is about one.
     fn tracer(&self) -> Option<&Name> {
         match self {
-            Self::Loaded(name, ..) | Self::Swapped(name, _) | Self::Changed(name, _) | Self::Ended(name) => Some(name),
+            Self::Loaded(Job { name, .. }, _) | Self::Swapped(name, _) | Self::Changed(name, _) | Self::Ended(name) => Some(name),
             Self::Look | Self::Shutdown(..) => None,
             #[cfg(test)]
             Self::Panic(name) => Some(name),
@@ -79,6 +80,12 @@ pub(super) struct Live {
     /// The generation from which it was rolled back: its files are still there, and are not loaded again.
     pub(super) rejected: Option<GenerationId>,
     pub(super) quarantine: Option<Quarantine>,
+}
+
+/// A load, from the look that found the files until the generation is live or refused.
+pub(super) struct Load {
+    since: Instant,
+    cancel: Cancel,
 }
 
 /// A tracer that was removed or disabled, until its worker has had its last turn: then nothing of it can follow.
@@ -101,12 +108,12 @@ pub(crate) struct Supervisor {
     pub(crate) pool: Handle,
     pub(crate) max_level: Level,
     pub(crate) events: Sender<Event>,
-    pub(crate) jobs: Sender<Job>,
+    pub(crate) lanes: Lanes,
     config: Option<ConfigFile>,
     known: Known,
     pub(super) live: BTreeMap<Name, Live>,
     ending: BTreeMap<Name, Ending>,
-    pub(super) loading: BTreeMap<Name, Instant>,
+    pub(super) loading: BTreeMap<Name, Load>,
     /// Files that failed while they may still have been being written: when to try them once more.
     unsettled: BTreeMap<Name, Instant>,
     rest: Rest,
@@ -129,7 +136,7 @@ impl Supervisor {
         pool: Handle,
         max_level: Level,
         events: Sender<Event>,
-        jobs: Sender<Job>,
+        lanes: Lanes,
     ) -> Self {
         let mut config = operator.file();
         if let Some(config) = &mut config {
@@ -148,7 +155,7 @@ impl Supervisor {
             pool,
             max_level,
             events,
-            jobs,
+            lanes,
             known: Known::new(),
             live: BTreeMap::new(),
             ending: BTreeMap::new(),
@@ -217,7 +224,7 @@ impl Supervisor {
             Event::Look => {}
             #[cfg(test)]
             Event::Panic(_) => panic!("an odd event"),
-            Event::Loaded(name, found, result) => self.loaded(&name, &found, result),
+            Event::Loaded(job, result) => self.loaded(&job, result),
             Event::Swapped(name, swapped) => self.swapped(&name, *swapped),
             Event::Changed(name, change) => self.changed(&name, change),
             Event::Ended(name) => {
@@ -267,6 +274,7 @@ impl Supervisor {
                     self.unsettled.remove(&name);
                     self.waiting.remove(&name);
                     self.no_start.remove(&name);
+                    self.cancel(&name);
                     self.unload(&name, State::Removed);
                 }
             });
@@ -300,8 +308,9 @@ impl Supervisor {
         self.unsettled.remove(&name);
         self.no_start.remove(&name);
         self.known.insert(name.clone(), Some(found));
-        self.loading.insert(name.clone(), Instant::now());
-        let _ = self.jobs.send(Job { name, found, known });
+        let cancel = Cancel::default();
+        self.loading.insert(name.clone(), Load { since: Instant::now(), cancel: cancel.clone() });
+        self.lanes.add(Job { name, found, known, cancel });
     }
 
     /// Returns true if there is a slot for a plugin that is not live, even if all that are being loaded go live.
@@ -343,11 +352,22 @@ impl Supervisor {
         others.filter(|other| self.books.open(other).current().starts.is_some()).count()
     }
 
-    fn loaded(&mut self, name: &Name, found: &Found, result: Result<Loaded, Refusal>) {
-        let Some(since) = self.loading.get(name).copied() else { return };
+    /// The file of a load is gone: it ends as soon as it can, and holds up neither others nor the file that comes next.
+    fn cancel(&mut self, name: &Name) {
+        if let Some(load) = self.loading.remove(name) {
+            load.cancel.cancel();
+            self.lanes.forget_cancelled();
+        }
+    }
+
+    fn loaded(&mut self, job: &Job, result: Result<Loaded, Refusal>) {
+        let Job { name, found, cancel, .. } = job;
+        // The file was removed meanwhile, and perhaps put back: this result is of bytes that are gone.
+        if cancel.is_cancelled() {
+            return;
+        }
+        let Some(since) = self.loading.get(name).map(|load| load.since) else { return };
         match result {
-            // The file was removed meanwhile, and perhaps put back: this result is of bytes that are gone.
-            _ if !self.known.contains_key(name) => {}
             Ok(Loaded::Ready(generation)) => return self.go_live(name, generation, since),
             // Those that were rolled back from are still to be mended.
             Ok(Loaded::Same)
@@ -440,7 +460,7 @@ impl Supervisor {
     fn swapped(&mut self, name: &Name, swapped: Swapped) {
         let Swapped { takeover, reason, result, facts } = swapped;
         let is_rollback = takeover == Takeover::Rollback;
-        let since = if is_rollback { None } else { self.loading.remove(name) };
+        let since = if is_rollback { None } else { self.loading.remove(name).map(|load| load.since) };
         let Some(live) = self.live.get_mut(name) else { return };
         let book = self.books.open(name);
         match result {
@@ -528,6 +548,8 @@ impl Supervisor {
             rules.disabled = true;
         });
         self.collector.stop();
+        self.loading.values().for_each(|load| load.cancel.cancel());
+        self.lanes.forget_cancelled();
         for name in self.loading.keys().chain(&self.waiting).filter(|name| !self.live.contains_key(*name)) {
             self.books.open(name).current().enter(State::Stopped, self.millis());
         }

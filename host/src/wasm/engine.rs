@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use wasmtime::{Cache, CacheConfig, Config, OperatorCost};
+use wasmtime::{Cache, CacheConfig, Config, OperatorCost, OptLevel, RegallocAlgorithm};
 
 use crate::panics::{Place, caught};
 
@@ -36,6 +36,15 @@ pub(crate) enum EngineError {
     Config(wasmtime::Error),
     #[error("a thread could not be started")]
     Thread(#[source] std::io::Error),
+}
+
+/// How much effort the compiler makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// Every optimization.
+    Optimized,
+    /// Linear algorithms only, for what is large.
+    Quick,
 }
 
 /// What an engine runs.
@@ -73,31 +82,35 @@ struct Ticker {
 pub(crate) struct Running<'e>(&'e Ticker);
 
 impl Engine {
-    /// The engine of those that collect, and that of starters.
-    pub(crate) fn pair() -> Result<[Self; 2], EngineError> {
+    /// The engines of those that collect and of starters, first those that optimize, then those that are quick.
+    pub(crate) fn all() -> Result<[Self; 4], EngineError> {
         Self::with_cache(cache())
     }
 
     /// Engines that compile everything themselves, so that the time it takes is that of compiling.
-    #[cfg(feature = "cli")]
-    pub(crate) fn pair_without_cache() -> Result<[Self; 2], EngineError> {
+    #[cfg(any(feature = "cli", feature = "drive"))]
+    pub(crate) fn all_without_cache() -> Result<[Self; 4], EngineError> {
         Self::with_cache(None)
     }
 
-    fn with_cache(cache: Option<Cache>) -> Result<[Self; 2], EngineError> {
-        let collect = engine(Use::Collect, cache.clone())?;
-        let start = engine(Use::Start, cache)?;
+    fn with_cache(cache: Option<Cache>) -> Result<[Self; 4], EngineError> {
+        let engines = [
+            engine(Use::Collect, Effort::Optimized, cache.clone())?,
+            engine(Use::Start, Effort::Optimized, cache.clone())?,
+            engine(Use::Collect, Effort::Quick, cache.clone())?,
+            engine(Use::Start, Effort::Quick, cache)?,
+        ];
         let ticker = Arc::new(Ticker::default());
         let thread = std::thread::Builder::new()
             .name("hottap-epoch".into())
             .spawn({
-                let (ticker, engines) = (ticker.clone(), [collect.clone(), start.clone()]);
+                let (ticker, engines) = (ticker.clone(), engines.clone());
                 // Without it no guest would be interrupted any more.
                 move || while caught(Place::Epoch, || ticker.run(&engines)).is_err() {}
             })
             .map_err(EngineError::Thread)?;
         let ticking = Arc::new(Ticking { ticker, thread: thread.thread().clone() });
-        Ok([collect, start].map(|wasmtime| Self { wasmtime, ticking: ticking.clone() }))
+        Ok(engines.map(|wasmtime| Self { wasmtime, ticking: ticking.clone() }))
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -166,7 +179,7 @@ impl Ticker {
     }
 }
 
-fn engine(of: Use, cache: Option<Cache>) -> Result<wasmtime::Engine, EngineError> {
+fn engine(of: Use, effort: Effort, cache: Option<Cache>) -> Result<wasmtime::Engine, EngineError> {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -178,6 +191,9 @@ fn engine(of: Use, cache: Option<Cache>) -> Result<wasmtime::Engine, EngineError
         .cache(cache);
     if of == Use::Start {
         config.operator_cost(start_costs());
+    }
+    if effort == Effort::Quick {
+        config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     }
     wasmtime::Engine::new(&config).map_err(EngineError::Config)
 }

@@ -44,7 +44,7 @@ impl Meter {
     pub(super) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let now = thread_cpu_time();
         let since = *self.since.get_or_insert(now);
-        if now.saturating_sub(since) > self.limit {
+        if now.saturating_sub(since) > self.limit || super::cutoff::is_reached(now) {
             return Err(wasmtime::Error::new(OutOfTime(self.limit)));
         }
         Ok(UpdateDeadline::Continue(1))

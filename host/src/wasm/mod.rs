@@ -3,6 +3,9 @@
 
 mod bounds;
 mod componentize;
+#[cfg(any(test, feature = "drive"))]
+pub(crate) mod corpus;
+mod cutoff;
 mod engine;
 mod guest;
 mod handed;
@@ -20,13 +23,14 @@ mod wasi;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::{guest::Trial, log::Line, names::Interfaces};
-pub(crate) use bounds::{BoundsError, MAX_FILE_BYTES};
+pub(crate) use bounds::{BoundsError, Checked, MAX_FILE_BYTES};
+pub(crate) use cutoff::{Cancel, with_cutoff};
 pub(crate) use engine::{START_NEEDS_STACK, WORKER_STACK};
 pub(crate) use guest::{CallError, Cause, Guest, Identity, Pace, Settings, State, Surroundings};
 pub(crate) use headers::HeaderGrants;
 pub(crate) use limits::Limits;
 pub(crate) use meter::thread_cpu_time;
-pub(crate) use module::{Engines, LoadError, Module};
+pub(crate) use module::{Engines, LoadError, Module, check};
 pub(crate) use starter::{FUEL_PER_NANO, Starter};
 
 /// The version of the contract that this host speaks.

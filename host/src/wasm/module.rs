@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tracing::{Dispatch, dispatcher};
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-use super::bounds::{self, BoundsError, Kind};
+use super::bounds::{self, BoundsError, Checked, Kind, Work};
 use super::componentize::componentize;
+use super::cutoff::Cancel;
 use super::engine::{Engine, EngineError};
 use super::guest::{CallError, Guest, Surroundings};
 use super::host::Host;
@@ -65,28 +66,44 @@ pub(crate) enum LoadError {
 /// The engines that tracers are compiled for.
 #[derive(Clone)]
 pub(crate) struct Engines {
+    optimized: Pair,
+    quick: Pair,
+}
+
+/// The engine of instances that collect, and that of starters.
+#[derive(Clone)]
+struct Pair {
     collect: Arc<Engine>,
     start: Arc<Engine>,
 }
 
 impl Engines {
     pub(crate) fn new() -> Result<Self, EngineError> {
-        Engine::pair().map(Self::of)
+        Engine::all().map(Self::of)
     }
 
     /// Engines that compile everything themselves, so that the time it takes is that of compiling.
-    #[cfg(feature = "cli")]
+    #[cfg(any(feature = "cli", feature = "drive"))]
     pub(crate) fn without_cache() -> Result<Self, EngineError> {
-        Engine::pair_without_cache().map(Self::of)
+        Engine::all_without_cache().map(Self::of)
     }
 
-    fn of([collect, start]: [Engine; 2]) -> Self {
-        Self { collect: Arc::new(collect), start: Arc::new(start) }
+    fn of(engines: [Engine; 4]) -> Self {
+        let [collect, start, quick_collect, quick_start] = engines.map(Arc::new);
+        Self { optimized: Pair { collect, start }, quick: Pair { collect: quick_collect, start: quick_start } }
+    }
+
+    /// Those that a module of this size is compiled for.
+    fn for_work(&self, work: Work) -> &Pair {
+        if work.is_optimized() { &self.optimized } else { &self.quick }
     }
 }
 
-/// A compiled tracer.
-pub(crate) struct Module {
+/// A compiled tracer. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Module(Arc<Compiled>);
+
+struct Compiled {
     engine: Arc<Engine>,
     ready: v0_1_draft::Ready,
     /// Where it exports what follows streams.
@@ -101,17 +118,44 @@ struct CompiledStarter {
     start: ComponentExportIndex,
 }
 
+/// Holds a module's structure against its bounds, and tells its kind and the work that compiling it makes.
+///
+/// # Errors
+/// It is no module, or out of bounds.
+pub(crate) fn check(bytes: &[u8]) -> Result<Checked, LoadError> {
+    Ok(bounds::check(bytes)?)
+}
+
 impl Module {
-    /// Compiles. Takes as long as compiling takes: call it on a thread that has the time.
-    pub(crate) fn compile(engines: &Engines, bytes: &[u8]) -> Result<Self, LoadError> {
+    /// Compiles a module that was checked. Takes as long as compiling takes: call it on a thread that has the time.
+    ///
+    /// # Errors
+    /// The module is no tracer of this contract, or the compiler refuses it.
+    pub(crate) fn compile(
+        engines: &Engines,
+        bytes: &[u8],
+        checked: Checked,
+        cancel: &Cancel,
+    ) -> Result<Self, LoadError> {
+        let _ = cancel;
         // The libraries below log thousands of lines at the level debug, in terms of their own. A subscriber that takes
         // over lines of crate log, as tracing-subscriber's does, gets none of them either.
-        dispatcher::with_default(&Dispatch::none(), || Self::compile_unheard(engines, bytes))
+        dispatcher::with_default(&Dispatch::none(), || {
+            Self::compile_unheard(engines.for_work(checked.work), bytes, checked.kind)
+        })
     }
 
-    fn compile_unheard(engines: &Engines, bytes: &[u8]) -> Result<Self, LoadError> {
+    /// Compiles whatever the bounds say.
+    #[cfg(feature = "drive")]
+    pub(crate) fn compile_unbounded(engines: &Engines, bytes: &[u8]) -> Result<Self, LoadError> {
+        let kind = if wasmparser::Parser::is_component(bytes) { Kind::Component } else { Kind::Core };
+        let pair = check(bytes).map_or(&engines.quick, |checked| engines.for_work(checked.work));
+        Self::compile_unheard(pair, bytes, kind)
+    }
+
+    fn compile_unheard(engines: &Pair, bytes: &[u8], kind: Kind) -> Result<Self, LoadError> {
         let encoded;
-        let bytes = match bounds::check(bytes)? {
+        let bytes = match kind {
             Kind::Component => bytes,
             Kind::Core => {
                 encoded = componentize(bytes)?;
@@ -131,7 +175,7 @@ impl Module {
                 v0_1_draft::start_export(&component).map(|start| CompiledStarter { engine, ready, start })
             }
         };
-        Ok(Self { engine: engines.collect.clone(), ready, progress, starter })
+        Ok(Self(Arc::new(Compiled { engine: engines.collect.clone(), ready, progress, starter })))
     }
 
     /// Makes an instance and calls its `init`.
@@ -142,17 +186,18 @@ impl Module {
         metrics: Stage,
         surroundings: &Surroundings,
     ) -> Result<Box<dyn Guest>, CallError> {
-        self.ready.instance(self.progress.as_ref(), Make { engine: &self.engine, name, limits, metrics, surroundings })
+        let Compiled { engine, ready, progress, .. } = &*self.0;
+        ready.instance(progress.as_ref(), Make { engine, name, limits, metrics, surroundings })
     }
 
     /// It follows open streams.
     pub(crate) fn follows_streams(&self) -> bool {
-        self.progress.is_some()
+        self.0.progress.is_some()
     }
 
     /// It acts at the start of calls.
     pub(crate) fn has_starter(&self) -> bool {
-        self.starter.is_some()
+        self.0.starter.is_some()
     }
 
     /// Makes an instance of role 1 and calls its `init`; none if the tracer has no starter.
@@ -163,7 +208,7 @@ impl Module {
         metrics: Stage,
         surroundings: &Surroundings,
     ) -> Option<Result<Box<dyn Starter>, CallError>> {
-        let CompiledStarter { engine, ready, start } = self.starter.as_ref()?;
+        let CompiledStarter { engine, ready, start } = self.0.starter.as_ref()?;
         Some(ready.starter(start, Make { engine, name, limits, metrics, surroundings }))
     }
 }

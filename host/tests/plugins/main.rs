@@ -34,6 +34,7 @@ mod failures;
 mod forked;
 mod influxdb;
 mod levels;
+mod loading;
 mod messages;
 mod metered;
 mod metrics;
