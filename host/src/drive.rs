@@ -54,7 +54,7 @@ impl Drive {
     }
 
     fn with(module: &[u8], outbox: Outbox) -> Result<Self, String> {
-        let engines = Engines::new().map_err(|error| error.to_string())?;
+        let engines = Engines::new(&crate::budget::Budget::unlimited()).map_err(|error| error.to_string())?;
         let module = Module::compile_unbounded(&engines, module).map_err(|error| error.to_string())?;
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
         let name: Arc<str> = NAME.into();

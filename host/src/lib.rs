@@ -18,6 +18,8 @@ pub mod rpc;
 
 #[cfg(feature = "plugins")]
 mod admin;
+#[cfg(feature = "plugins")]
+mod budget;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -57,6 +57,15 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// Returns true if there is no memory for it now: later there may be.
+    pub(crate) fn is_lack_of_memory(&self) -> bool {
+        match self {
+            Self::Load { error, .. } => matches!(error, LoadError::OverBudget(_) | LoadError::Machine { .. }),
+            Self::Canary { error, .. } => error.is_lack_of_memory(),
+            _ => false,
+        }
+    }
+
     /// Returns true if what was found is not there any more: a file is gone, or another one. The next look finds what is
     /// there then. A link that leads nowhere is there.
     pub(crate) fn is_passing(&self) -> bool {

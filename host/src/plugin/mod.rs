@@ -15,6 +15,7 @@ mod grace;
 mod lanes;
 mod loader;
 mod manifest;
+mod memory;
 mod name;
 mod notice;
 mod operator;

@@ -16,6 +16,7 @@ use super::pool::Pool;
 use super::ready::Ready;
 use super::startup::Startup;
 use super::supervisor::{Event, Supervisor};
+use crate::budget::{Budget, default_limit};
 use crate::collect::Collector;
 use crate::metrics::Registry;
 use crate::rpc::Level;
@@ -29,11 +30,19 @@ pub(crate) struct PluginSettings {
     pub(crate) config: Option<PathBuf>,
     pub(crate) max_level: Level,
     pub(crate) max_delay: Duration,
+    /// Bytes that all plugins together may use, if it was said.
+    pub(crate) memory_budget: Option<u64>,
 }
 
 impl Default for PluginSettings {
     fn default() -> Self {
-        Self { dir: None, config: None, max_level: Level::Base, max_delay: Duration::from_millis(20) }
+        Self {
+            dir: None,
+            config: None,
+            max_level: Level::Base,
+            max_delay: Duration::from_millis(20),
+            memory_budget: None,
+        }
     }
 }
 
@@ -42,6 +51,7 @@ pub(crate) struct Plugins {
     pub(crate) books: Arc<Books>,
     pub(crate) operator: Arc<Operator>,
     pub(crate) directory: Arc<PluginDir>,
+    pub(crate) budget: Budget,
     startup: Arc<Startup>,
     pool: Pool,
     events: Sender<Event>,
@@ -57,7 +67,8 @@ impl Plugins {
         settings: &PluginSettings,
     ) -> Result<Self, StartError> {
         let failed = |error: std::io::Error| StartError::Plugins { source: Box::new(error) };
-        let engines = Engines::new().map_err(|error| StartError::Plugins { source: Box::new(error) })?;
+        let budget = Budget::new(settings.memory_budget.unwrap_or_else(default_limit));
+        let engines = Engines::new(&budget).map_err(|error| StartError::Plugins { source: Box::new(error) })?;
         let collector = Arc::new(Collector::start(core.clone(), settings.max_delay).map_err(failed)?);
         let pool = Pool::start().map_err(failed)?;
         let books = Arc::new(Books::default());
@@ -86,7 +97,7 @@ impl Plugins {
             lanes,
         );
         let supervisor = thread("hottap-super", move || supervisor.run(&inbox)).map_err(failed)?;
-        Ok(Self { books, operator, directory, startup, pool, events, supervisor: Mutex::new(Some(supervisor)) })
+        Ok(Self { books, operator, directory, budget, startup, pool, events, supervisor: Mutex::new(Some(supervisor)) })
     }
 
     /// Waits for the plugins that the first look at the plugin dir found.

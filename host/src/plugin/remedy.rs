@@ -37,6 +37,13 @@ impl Refusal {
     }
 }
 
+/// What to do where the memory that all plugins share is used up.
+const BUDGET: &str = "remove a tracer, or raise the budget by Builder::memory_budget; it is tried \
+     again every ten seconds";
+/// What to do where the process gets no more memory from its system.
+const MACHINE: &str = "raise `ulimit -v` or the container's limit, or remove a tracer; this is not the tracer's fault, and it \
+     is tried again every ten seconds";
+
 fn of_load(error: &LoadError) -> String {
     match error {
         LoadError::Bounds(BoundsError::NotWasm) => {
@@ -46,6 +53,8 @@ fn of_load(error: &LoadError) -> String {
             "copy it again, whole, and rename it into place, as `hottap build --into` does".into()
         }
         LoadError::Bounds(_) => "build it in release, and split what is generated".into(),
+        LoadError::OverBudget(_) => BUDGET.into(),
+        LoadError::Machine { .. } => MACHINE.into(),
         LoadError::NoTracer => {
             "write `export!(MyTracer);` with crate hottap-guest (`hottap new` makes such a project), or export \
              hottap:tracer/tracer as a component"
@@ -85,6 +94,8 @@ pub(super) fn of_call(error: &CallError) -> String {
             "mend the tracer: it has to do less in one call; or grant it more time under `limits` in hottap.toml".into()
         }
         CallError::Panicked(_) => panics::WHAT_TO_DO.into(),
+        CallError::OverBudget { .. } => BUDGET.into(),
+        CallError::Machine { .. } => MACHINE.into(),
         CallError::OutOfMemory { .. } => {
             "mend the tracer: it has to keep less; or grant it more memory under `limits` in hottap.toml".into()
         }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::books::{Book, Books};
 use super::directory::PluginDir;
 use super::families;
+use super::memory::{self, MemoryStatus};
 use super::name::Name;
 use super::operator::Operator;
 use super::plugins::Plugins;
 use super::status::{Sources, TracerStatus};
 use crate::admin::Report;
+use crate::budget::Budget;
 use crate::metrics::{Families, Registry, Writer};
 use crate::plain;
 use crate::tracer::Core;
@@ -38,6 +40,7 @@ struct Watched {
     directory: Arc<PluginDir>,
     books: Arc<Books>,
     operator: Arc<Operator>,
+    budget: Budget,
 }
 
 impl Reporter {
@@ -55,6 +58,7 @@ impl Reporter {
                 directory: plugins.directory.clone(),
                 books: plugins.books.clone(),
                 operator: plugins.operator.clone(),
+                budget: plugins.budget.clone(),
             }),
         }
     }
@@ -81,10 +85,11 @@ impl Reporter {
     /// What the host knows of plugins, of destinations and of itself.
     fn write_host(&self, writer: &mut impl Families) {
         families::tracers(&self.plugins(), writer);
-        families::host(self.core.natives.panics(), crate::panics::counts(), writer);
-        if let Some(plugins) = &self.plugins {
-            families::plugin_dir(plugins.directory.problem().is_some(), writer);
+        if let Some(Watched { budget, directory, .. }) = &self.plugins {
+            memory::write(budget, writer);
+            families::plugin_dir(directory.problem().is_some(), writer);
         }
+        families::host(self.core.natives.panics(), crate::panics::counts(), writer);
         if let Some(health) = self.plugins.as_ref().and_then(|plugins| plugins.operator.health()) {
             families::config(health, writer);
         }
@@ -137,6 +142,7 @@ impl Report for Reporter {
             "plugin_dir_error": directory.and_then(|directory| directory.problem()),
             "passed_over": passed_over.entries(),
             "more_passed_over": passed_over.more(),
+            "memory": self.plugins.as_ref().map(|plugins| MemoryStatus::of(&plugins.budget)),
             "tracers": self.plugins(),
         });
         plain::json(&mut tracers);

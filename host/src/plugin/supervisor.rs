@@ -39,6 +39,9 @@ const GATHER: Duration = Duration::from_millis(10);
 /// How long a removed plugin may take to work off what waits.
 const LAST_TURN: Duration = Duration::from_secs(5);
 
+/// How long after a tracer found no memory left it is tried again.
+const ROOM: Duration = Duration::from_secs(10);
+
 /// What happens to the supervisor.
 pub(crate) enum Event {
     /// The directory may have changed.
@@ -385,6 +388,10 @@ impl Supervisor {
             // It is being removed or replaced: the next look acts on what is there then.
             self.known.insert(name.clone(), None);
             return;
+        }
+        if refusal.is_lack_of_memory() {
+            self.unsettled.insert(name.clone(), Instant::now() + ROOM);
+            return self.refuse(name, refusal);
         }
         if age < SETTLE {
             // It may still be being written. A change leads to another load by itself; without one this failure is

@@ -131,6 +131,17 @@ impl Builder {
         self
     }
 
+    /// Bytes that all plugins together may use for compiled code, instances, and what waits for them. Default a quarter of the
+    /// memory limit of the cgroup or the machine, whichever is less, and at most 1 GiB. At least 16 MiB.
+    ///
+    /// A plugin for which there is no room is refused, with the figures, and tried again every ten seconds; an instance that
+    /// wants to grow beyond it is refused the memory. `/api/tracers` and the metrics `hottap_memory_*` show what is used.
+    #[cfg(feature = "plugins")]
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.plugins.memory_budget = Some(bytes.max(crate::budget::LEAST));
+        self
+    }
+
     /// Serves the admin API (metrics, `/api/tracers`, `/healthz`) at this address, such as `127.0.0.1:9600`; port 0 takes
     /// a free one. It asks nobody who they are, so choose an address that only operators reach. Default none:
     /// [`Hottap::admin`] is a service to mount instead.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Cache, CacheConfig, Config, OperatorCost, OptLevel, RegallocAlgorithm};
 
+use crate::budget::Budget;
 use crate::panics::{Place, caught};
 
 /// How often a guest that has been seen running looks whether its time is over.
@@ -59,6 +60,7 @@ enum Use {
 /// Compiles and runs guests.
 pub(crate) struct Engine {
     wasmtime: wasmtime::Engine,
+    budget: Budget,
     ticking: Arc<Ticking>,
 }
 
@@ -83,17 +85,17 @@ pub(crate) struct Running<'e>(&'e Ticker);
 
 impl Engine {
     /// The engines of those that collect and of starters, first those that optimize, then those that are quick.
-    pub(crate) fn all() -> Result<[Self; 4], EngineError> {
-        Self::with_cache(cache())
+    pub(crate) fn all(budget: &Budget) -> Result<[Self; 4], EngineError> {
+        Self::with_cache(cache(), budget)
     }
 
     /// Engines that compile everything themselves, so that the time it takes is that of compiling.
     #[cfg(any(feature = "cli", feature = "drive"))]
     pub(crate) fn all_without_cache() -> Result<[Self; 4], EngineError> {
-        Self::with_cache(None)
+        Self::with_cache(None, &Budget::unlimited())
     }
 
-    fn with_cache(cache: Option<Cache>) -> Result<[Self; 4], EngineError> {
+    fn with_cache(cache: Option<Cache>, budget: &Budget) -> Result<[Self; 4], EngineError> {
         let engines = [
             engine(Use::Collect, Effort::Optimized, cache.clone())?,
             engine(Use::Start, Effort::Optimized, cache.clone())?,
@@ -110,7 +112,12 @@ impl Engine {
             })
             .map_err(EngineError::Thread)?;
         let ticking = Arc::new(Ticking { ticker, thread: thread.thread().clone() });
-        Ok(engines.map(|wasmtime| Self { wasmtime, ticking: ticking.clone() }))
+        Ok(engines.map(|wasmtime| Self { wasmtime, budget: budget.clone(), ticking: ticking.clone() }))
+    }
+
+    /// The memory that the instances of all plugins share.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -179,6 +186,27 @@ impl Ticker {
     }
 }
 
+/// Addresses of a memory where they are limited, and how many more it gets when it grows. Rust's guests use 1 to 2 MiB, so
+/// they never move; larger ones move once in so many bytes.
+const LIMITED_RESERVATION: u64 = 4 << 20;
+/// Addresses behind a memory where they are limited: checks of bounds do what the guard does elsewhere.
+const LIMITED_GUARD: u64 = 64 << 10;
+
+/// Returns true if `ulimit -v` or the like limits the addresses of this process.
+fn is_address_space_limited() -> bool {
+    rustix::process::getrlimit(rustix::process::Resource::As).current.is_some()
+}
+
+/// What the system said, if an error comes from a lack of memory or of addresses.
+pub(super) fn lack_of_memory(error: &wasmtime::Error) -> Option<String> {
+    const NO_MEMORY: i32 = rustix::io::Errno::NOMEM.raw_os_error();
+    let is_lack = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<rustix::io::Errno>().is_some_and(|errno| errno.raw_os_error() == NO_MEMORY)
+            || cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.raw_os_error() == Some(NO_MEMORY))
+    };
+    error.chain().any(is_lack).then(|| format!("{:#}", error))
+}
+
 fn engine(of: Use, effort: Effort, cache: Option<Cache>) -> Result<wasmtime::Engine, EngineError> {
     let mut config = Config::new();
     config
@@ -191,6 +219,14 @@ fn engine(of: Use, effort: Effort, cache: Option<Cache>) -> Result<wasmtime::Eng
         .cache(cache);
     if of == Use::Start {
         config.operator_cost(start_costs());
+    }
+    if is_address_space_limited() {
+        // A memory of 4 GiB of addresses needs no checks of bounds; where addresses are few, it gets what it uses, and moves
+        // when that is not enough.
+        config
+            .memory_reservation(LIMITED_RESERVATION)
+            .memory_reservation_for_growth(LIMITED_RESERVATION)
+            .memory_guard_size(LIMITED_GUARD);
     }
     if effort == Effort::Quick {
         config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);

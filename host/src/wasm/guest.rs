@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::headers::HeaderGrants;
+use crate::budget::OverBudget;
 use crate::collect::{Moments, View};
 use crate::outbox::Outbox;
 use crate::rpc::Level;
@@ -171,10 +172,33 @@ pub(crate) enum CallError {
         /// What it did then.
         reason: String,
     },
+    /// It was refused memory that all plugins share, and trapped or could not be made.
+    #[error("in {function} it {over}")]
+    OverBudget {
+        /// Which export.
+        function: &'static str,
+        /// What was left.
+        over: OverBudget,
+    },
+    /// The machine or the process's own limits have no memory for it: no fault of the tracer's.
+    #[error("the machine, its container or `ulimit -v` has no memory left for {function}: {reason}")]
+    Machine {
+        /// Which export.
+        function: &'static str,
+        /// What the system said.
+        reason: String,
+    },
     /// `init` said no.
     #[error("init refused: {0}")]
     Init(String),
     /// The host itself panicked.
     #[error(transparent)]
     Panicked(#[from] crate::panics::Panic),
+}
+
+impl CallError {
+    /// Returns true if the tracer is not at fault: there is no memory now, and later there may be.
+    pub(crate) fn is_lack_of_memory(&self) -> bool {
+        matches!(self, Self::OverBudget { .. } | Self::Machine { .. })
+    }
 }

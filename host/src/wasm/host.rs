@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::guest::{CallError, Pace, Settings, State, Surroundings};
 use super::handed::Handed;
 use super::headers::{HeaderGrants, Starting};
-use super::limits::{Limiter, Limits};
+use super::limits::{Limiter, Limits, Refused as RefusedMemory};
 use super::log::Log;
 use super::meter::{Meter, OutOfTime};
 use super::wasi::Wasi;
+use crate::budget::Budget;
 use crate::collect::{Moments, View};
 use crate::metrics::Stage;
 use crate::outbox::{Outbox, Parcel, Refusal, Refused};
@@ -87,10 +88,16 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(name: &Arc<str>, limits: Limits, metrics: Stage, surroundings: &Surroundings) -> Self {
+    pub(super) fn new(
+        name: &Arc<str>,
+        limits: Limits,
+        metrics: Stage,
+        surroundings: &Surroundings,
+        budget: &Budget,
+    ) -> Self {
         Self {
             name: name.clone(),
-            limiter: Limiter::new(limits),
+            limiter: Limiter::new(limits, budget),
             meter: Meter::default(),
             phase: Phase::Instantiate,
             limits,
@@ -286,6 +293,9 @@ impl Host {
         if let Some(wasmtime::Trap::OutOfFuel) = error.downcast_ref() {
             return CallError::OutOfTime { function, limit: self.limits.start };
         }
+        if let Some(reason) = super::engine::lack_of_memory(error) {
+            return CallError::Machine { function, reason };
+        }
         // A component's error may repeat what the guest has named.
         let mut reason = match error.downcast_ref::<wasmtime::Trap>() {
             Some(trap) => trap.to_string(),
@@ -302,7 +312,8 @@ impl Host {
             reason.push_str(&format!("; its last words: {}", plain(words, MAX_REASON_BYTES)));
         }
         match self.limiter.refused() {
-            Some(what) => CallError::OutOfMemory { what, function, reason },
+            Some(RefusedMemory::Own(what)) => CallError::OutOfMemory { what, function, reason },
+            Some(RefusedMemory::Shared(over)) => CallError::OverBudget { function, over },
             None => CallError::Trap { function, reason },
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::budget::{Budget, Kind, OverBudget, Reservation};
 use crate::tracer::BUDGET;
 
 /// Limits of one plugin.
@@ -55,14 +56,37 @@ const MAX_MEMORIES: usize = 16;
 #[derive(Debug)]
 pub(super) struct Limiter {
     limits: Limits,
+    /// What it holds of the memory that all plugins share.
+    shared: Reservation,
     memory: usize,
     table_elements: usize,
-    refused: Option<&'static str>,
+    refused: Option<Refused>,
 }
 
+/// What was refused to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// More than its own limit, of this.
+    Own(&'static str),
+    /// More than is left of what all plugins share.
+    Shared(OverBudget),
+}
+
+/// Bytes of a table's element.
+const ELEMENT_BYTES: u64 = 16;
+
 impl Limiter {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, memory: 0, table_elements: 0, refused: None }
+    pub(super) fn new(limits: Limits, budget: &Budget) -> Self {
+        Self { limits, shared: budget.none(Kind::Instances), memory: 0, table_elements: 0, refused: None }
+    }
+
+    /// Takes bytes of the memory that all plugins share.
+    fn share(&mut self, bytes: u64) -> bool {
+        let taken = self.shared.grow(bytes);
+        if let Err(over) = taken {
+            self.refused = Some(Refused::Shared(over));
+        }
+        taken.is_ok()
     }
 
     /// Bytes of linear memory.
@@ -71,7 +95,7 @@ impl Limiter {
     }
 
     /// What was refused last, if anything: most guests trap soon after.
-    pub(super) fn refused(&self) -> Option<&'static str> {
+    pub(super) fn refused(&self) -> Option<Refused> {
         self.refused
     }
 
@@ -87,17 +111,26 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if !self.share(desired.saturating_sub(current) as u64) {
+            return Ok(false);
+        }
         let allowed = Self::grow(&mut self.memory, current, desired, self.limits.memory);
         if !allowed {
-            self.refused = Some("memory");
+            self.shared.shrink(desired.saturating_sub(current) as u64);
+            self.refused = Some(Refused::Own("memory"));
         }
         Ok(allowed)
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let bytes = (desired.saturating_sub(current) as u64).saturating_mul(ELEMENT_BYTES);
+        if !self.share(bytes) {
+            return Ok(false);
+        }
         let allowed = Self::grow(&mut self.table_elements, current, desired, self.limits.table_elements);
         if !allowed {
-            self.refused = Some("table elements");
+            self.shared.shrink(bytes);
+            self.refused = Some(Refused::Own("table elements"));
         }
         Ok(allowed)
     }

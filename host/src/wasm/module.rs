@@ -8,13 +8,14 @@ use wasmtime::component::{Component, ComponentExportIndex, Linker};
 use super::bounds::{self, BoundsError, Checked, Kind, Work};
 use super::componentize::componentize;
 use super::cutoff::Cancel;
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, lack_of_memory};
 use super::guest::{CallError, Guest, Surroundings};
 use super::host::Host;
 use super::limits::Limits;
 use super::starter::Starter;
 use super::v0_1_draft::Make;
 use super::{v0_1_draft, wasi};
+use crate::budget::{Budget, Kind as Resource, OverBudget, Reservation};
 use crate::metrics::Stage;
 
 /// The package that the contract with guests stands in.
@@ -32,6 +33,15 @@ pub(crate) enum LoadError {
     /// wasmtime does not take it.
     #[error("it does not compile: {0}")]
     Compile(String),
+    /// The code is more than is left of what all plugins share.
+    #[error("its compiled code {0}")]
+    OverBudget(#[from] OverBudget),
+    /// The machine has no memory for it.
+    #[error("the machine, its container or `ulimit -v` has no memory left for its code: {reason}")]
+    Machine {
+        /// What the system said.
+        reason: String,
+    },
     /// It has no tracer in it.
     #[error(
         "it exports no tracer ({PACKAGE}/tracer); build it against the world plugin of {PACKAGE}@{}",
@@ -78,8 +88,9 @@ struct Pair {
 }
 
 impl Engines {
-    pub(crate) fn new() -> Result<Self, EngineError> {
-        Engine::all().map(Self::of)
+    /// The engines of a service. What is compiled and instantiated counts for the budget.
+    pub(crate) fn new(budget: &Budget) -> Result<Self, EngineError> {
+        Engine::all(budget).map(Self::of)
     }
 
     /// Engines that compile everything themselves, so that the time it takes is that of compiling.
@@ -109,6 +120,8 @@ struct Compiled {
     /// Where it exports what follows streams.
     progress: Option<ComponentExportIndex>,
     starter: Option<CompiledStarter>,
+    /// The compiled code's part of the memory that all plugins share.
+    _code: Reservation,
 }
 
 /// The same module, compiled for the RPC's threads.
@@ -167,15 +180,17 @@ impl Module {
         if progress.is_none() && v0_1_draft::exports_streams(&component) {
             return Err(LoadError::Contract { reason: "its streams have no function progress".to_owned() });
         }
+        let mut code = engines.collect.budget().reserve(Resource::Code, code_bytes(&component))?;
         let starter = match v0_1_draft::start_export(&component) {
             None => None,
             Some(_) => {
                 let (ready, component) = self::ready(&engines.start, bytes)?;
+                code.grow(code_bytes(&component))?;
                 let engine = engines.start.clone();
                 v0_1_draft::start_export(&component).map(|start| CompiledStarter { engine, ready, start })
             }
         };
-        Ok(Self(Arc::new(Compiled { engine: engines.collect.clone(), ready, progress, starter })))
+        Ok(Self(Arc::new(Compiled { engine: engines.collect.clone(), ready, progress, starter, _code: code })))
     }
 
     /// Makes an instance and calls its `init`.
@@ -213,9 +228,18 @@ impl Module {
     }
 }
 
+/// Bytes of a component's compiled code and its data.
+fn code_bytes(component: &Component) -> u64 {
+    let image = component.image_range();
+    (image.end as usize).saturating_sub(image.start as usize) as u64
+}
+
 /// Compiles a component for an engine, and finds everything that it imports.
 fn ready(engine: &Engine, bytes: &[u8]) -> Result<(v0_1_draft::Ready, Component), LoadError> {
-    let component = Component::new(engine.wasmtime(), bytes).map_err(|error| LoadError::Compile(message(&error)))?;
+    let component = Component::new(engine.wasmtime(), bytes).map_err(|error| match lack_of_memory(&error) {
+        Some(reason) => LoadError::Machine { reason },
+        None => LoadError::Compile(message(&error)),
+    })?;
     check_names(engine, &component)?;
     let mut linker = Linker::<Host>::new(engine.wasmtime());
     let contract = |error: wasmtime::Error| LoadError::Contract { reason: message(&error) };

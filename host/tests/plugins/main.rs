@@ -35,6 +35,7 @@ mod forked;
 mod influxdb;
 mod levels;
 mod loading;
+mod memory;
 mod messages;
 mod metered;
 mod metrics;

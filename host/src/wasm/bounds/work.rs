@@ -37,7 +37,7 @@ const QUICK: Weights = Weights {
     costly: 3_500,
     bulky: 50_000,
     value: 800,
-    local: 70,
+    local: 100,
     carried: 100,
     carried_in_many: 300,
     spilled: 2,

@@ -111,7 +111,7 @@ impl Ready {
         find: impl FnOnce(&mut Store<Host>, &Instance) -> Result<E>,
     ) -> std::result::Result<(Store<Host>, Plugin, E), CallError> {
         let Make { engine, name, limits, metrics, surroundings } = of;
-        let mut store = Store::new(engine.wasmtime(), Host::new(name, limits, metrics, surroundings));
+        let mut store = Store::new(engine.wasmtime(), Host::new(name, limits, metrics, surroundings, engine.budget()));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(if role == STARTS { metered::MAX_LIFT_BYTES } else { MAX_LIFT_BYTES });
         store.set_epoch_deadline(1);
