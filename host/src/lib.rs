@@ -11,6 +11,7 @@
 //! | `server`, `client` | the runtimes: `Hottap::server`, `Hottap::client` | the methods are not there |
 //! | `otel` | OpenTelemetry, compiled in | module `otel` is not there |
 //! | `plugins` (default) | tracers as WebAssembly modules, metrics, the admin API | native tracers alone; there is no wasmtime in the tree |
+//! | `compiler` (default) | plugins are compiled in the service | they are compiled by the command `hottap` ([`Compile`]); there is no cranelift in the tree |
 //! | `https` (default) | destinations with `https://` URLs | the configuration says that they need it |
 //! | `cli` | the command `hottap` | |
 
@@ -75,3 +76,5 @@ pub use layer::{RouteFuture, RouteLayer, RouteService};
 pub use plugin::{NotReady, Ready};
 pub use propagate::{Propagator, Propagators, Scoped};
 pub use tracer::{Builder, Call, CallContext, Hottap, LogSpans, RequestHead, StartError, Tracer};
+#[cfg(feature = "plugins")]
+pub use wasm::Compile;

@@ -37,6 +37,13 @@ pub(super) enum Command {
     New(NewArgs),
     Build(BuildArgs),
     Check(CheckArgs),
+    /// Compile the module on standard input for the service that started this process
+    #[command(name = crate::wasm::COMPILE_COMMAND, hide = true, after_help = "\
+A service starts it where plugins are compiled in a process of their own.
+
+Examples:
+  hottap compile-module < slow-calls.wasm > code")]
+    Compile,
 }
 
 /// Make a project for a tracer in Rust

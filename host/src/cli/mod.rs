@@ -47,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::New(args) => new::command(args),
         Command::Build(args) => build::command(args),
         Command::Check(args) => check::command(args),
+        Command::Compile => crate::wasm::serve_compiler().map(|()| Verdict::Good).map_err(anyhow::Error::from),
     };
     match done {
         Ok(verdict) => verdict.into(),

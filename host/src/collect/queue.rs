@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::budget::{Budget, Kind, Reservation};
+
 use super::account::{Account, DropReason};
 use super::moment::Moments;
 use super::view::View;
@@ -74,8 +76,9 @@ impl Work {
     }
 }
 
-#[derive(Default)]
 struct State {
+    /// The queue's part of the memory that all plugins share.
+    shared: Reservation,
     work: VecDeque<Work>,
     bytes: usize,
     moment_bytes: usize,
@@ -83,8 +86,10 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(account: Arc<Account>) -> Self {
-        Self { account, state: Mutex::default(), overflow: AtomicU8::new(Overflow::Full as u8) }
+    pub(crate) fn new(account: Arc<Account>, budget: &Budget) -> Self {
+        let shared = budget.none(Kind::Queues);
+        let state = State { shared, work: VecDeque::new(), bytes: 0, moment_bytes: 0, calls: 0 };
+        Self { account, state: Mutex::new(state), overflow: AtomicU8::new(Overflow::Full as u8) }
     }
 
     pub(crate) fn account(&self) -> &Account {
@@ -95,7 +100,8 @@ impl Queue {
     pub(crate) fn push(&self, view: View) {
         let (calls, bytes) = (view.len() as u64, view.bytes() + VIEW_BYTES);
         let mut state = self.lock();
-        if state.bytes + bytes <= MAX_BYTES || state.calls == 0 {
+        let fits = state.bytes + bytes <= MAX_BYTES || state.calls == 0;
+        if fits && state.shared.grow(bytes as u64).is_ok() {
             state.bytes += bytes;
             state.calls += calls;
             state.work.push_back(Work::Calls(view));
@@ -109,7 +115,7 @@ impl Queue {
     pub(crate) fn push_moments(&self, moments: Moments) {
         let bytes = moments.bytes() + PIECE_BYTES;
         let mut state = self.lock();
-        if state.moment_bytes + bytes <= MAX_MOMENT_BYTES {
+        if state.moment_bytes + bytes <= MAX_MOMENT_BYTES && state.shared.grow(bytes as u64).is_ok() {
             state.moment_bytes += bytes;
             state.work.push_back(Work::Moments(moments));
             return;
@@ -134,10 +140,14 @@ impl Queue {
         let work = state.work.pop_front()?;
         match &work {
             Work::Calls(view) => {
+                state.shared.shrink(work.bytes() as u64);
                 state.bytes = state.bytes.saturating_sub(work.bytes());
                 state.calls = state.calls.saturating_sub(view.len() as u64);
             }
-            Work::Moments(_) => state.moment_bytes = state.moment_bytes.saturating_sub(work.bytes()),
+            Work::Moments(_) => {
+                state.shared.shrink(work.bytes() as u64);
+                state.moment_bytes = state.moment_bytes.saturating_sub(work.bytes());
+            }
         }
         Some(work)
     }

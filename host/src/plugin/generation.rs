@@ -184,6 +184,11 @@ impl Generation {
         Shown::new(self.settings.level, &self.manifest.scope)
     }
 
+    /// The memory that it shares with all other plugins.
+    pub(crate) fn budget(&self) -> &crate::budget::Budget {
+        self.module.budget()
+    }
+
     /// It wants the messages of open streams.
     pub(crate) fn follows_streams(&self) -> bool {
         self.module.follows_streams()

@@ -21,7 +21,7 @@ use crate::collect::Collector;
 use crate::metrics::Registry;
 use crate::rpc::Level;
 use crate::tracer::{Core, StartError};
-use crate::wasm::{Engines, Identity};
+use crate::wasm::{Compile, Engines, Identity};
 
 /// What the service owner says of plugins.
 pub(crate) struct PluginSettings {
@@ -32,6 +32,8 @@ pub(crate) struct PluginSettings {
     pub(crate) max_delay: Duration,
     /// Bytes that all plugins together may use, if it was said.
     pub(crate) memory_budget: Option<u64>,
+    /// Where plugins are compiled.
+    pub(crate) compile: Compile,
 }
 
 impl Default for PluginSettings {
@@ -42,6 +44,7 @@ impl Default for PluginSettings {
             max_level: Level::Base,
             max_delay: Duration::from_millis(20),
             memory_budget: None,
+            compile: Compile::default(),
         }
     }
 }
@@ -68,7 +71,9 @@ impl Plugins {
     ) -> Result<Self, StartError> {
         let failed = |error: std::io::Error| StartError::Plugins { source: Box::new(error) };
         let budget = Budget::new(settings.memory_budget.unwrap_or_else(default_limit));
-        let engines = Engines::new(&budget).map_err(|error| StartError::Plugins { source: Box::new(error) })?;
+        let engines = Engines::new(&budget)
+            .and_then(|engines| engines.compiled_in(&settings.compile))
+            .map_err(|error| StartError::Plugins { source: Box::new(error) })?;
         let collector = Arc::new(Collector::start(core.clone(), settings.max_delay).map_err(failed)?);
         let pool = Pool::start().map_err(failed)?;
         let books = Arc::new(Books::default());

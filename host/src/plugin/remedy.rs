@@ -55,6 +55,9 @@ fn of_load(error: &LoadError) -> String {
         LoadError::Bounds(_) => "build it in release, and split what is generated".into(),
         LoadError::OverBudget(_) => BUDGET.into(),
         LoadError::Machine { .. } => MACHINE.into(),
+        LoadError::Compiler { command, .. } => {
+            format!("see that {} is the command `hottap` of the service's own version", command.display())
+        }
         LoadError::NoTracer => {
             "write `export!(MyTracer);` with crate hottap-guest (`hottap new` makes such a project), or export \
              hottap:tracer/tracer as a component"

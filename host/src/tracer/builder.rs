@@ -27,6 +27,7 @@ use crate::{
 /// | `HOTTAP_PLUGINS` | the plugin dir |
 /// | `HOTTAP_CONFIG` | the operator's configuration |
 /// | `HOTTAP_ADMIN` | the admin API's address; the service starts without it if it cannot be listened on ([`admin_required`](Self::admin_required)) |
+/// | `HOTTAP_COMPILER` | the command `hottap`, which then compiles the plugins in a process of its own |
 /// | `HOTTAP_DISABLE` | the kill switch: with `1`, `true`, `yes` or `on`, in any case, nothing is traced and no plugin is loaded. With `0`, `false`, `no` or `off` tracing is on, and with any other value too, with a warning |
 #[derive(Default)]
 #[must_use]
@@ -128,6 +129,19 @@ impl Builder {
     #[cfg(feature = "plugins")]
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.plugins.max_delay = delay.clamp(Duration::from_millis(1), Duration::from_secs(1));
+        self
+    }
+
+    /// Sets where plugins are compiled. Default [`Compile::Here`](crate::Compile::Here). `HOTTAP_COMPILER`, the path of the
+    /// command `hottap`, has them compiled by that command whatever is said here.
+    ///
+    /// ```no_run
+    /// let tap = hottap::Hottap::builder().plugin_dir("plugins").compile_in(hottap::Compile::Process).start()?;
+    /// # Ok::<_, hottap::StartError>(())
+    /// ```
+    #[cfg(feature = "plugins")]
+    pub fn compile_in(mut self, compile: crate::Compile) -> Self {
+        self.plugins.compile = compile;
         self
     }
 

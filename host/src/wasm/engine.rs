@@ -1,17 +1,26 @@
 //! The engines of a host, and the one ticker that lets their guests be interrupted.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
-
-use wasmtime::{Cache, CacheConfig, Config, OperatorCost, OptLevel, RegallocAlgorithm};
+#[cfg(feature = "compiler")]
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
 
 use crate::budget::Budget;
 use crate::panics::{Place, caught};
+#[cfg(feature = "compiler")]
+use wasmtime::{Cache, CacheConfig, OptLevel, RegallocAlgorithm};
+use wasmtime::{Config, OperatorCost};
+
+/// Without a compiler there is nothing to cache.
+#[cfg(not(feature = "compiler"))]
+#[derive(Clone)]
+enum Cache {}
 
 /// How often a guest that has been seen running looks whether its time is over.
 const TICK: Duration = Duration::from_millis(5);
@@ -35,6 +44,8 @@ pub(crate) const WORKER_STACK: usize = 4 << 20;
 pub(crate) enum EngineError {
     #[error("this machine cannot run the WebAssembly engine: {0:#}")]
     Config(wasmtime::Error),
+    #[error("{0}")]
+    NoCompiler(String),
     #[error("a thread could not be started")]
     Thread(#[source] std::io::Error),
 }
@@ -215,8 +226,7 @@ fn engine(of: Use, effort: Effort, cache: Option<Cache>) -> Result<wasmtime::Eng
         .max_wasm_stack(if of == Use::Start { START_STACK } else { WASM_STACK })
         .consume_fuel(of == Use::Start)
         .wasm_memory64(false)
-        .wasm_relaxed_simd(false)
-        .cache(cache);
+        .wasm_relaxed_simd(false);
     if of == Use::Start {
         config.operator_cost(start_costs());
     }
@@ -228,6 +238,11 @@ fn engine(of: Use, effort: Effort, cache: Option<Cache>) -> Result<wasmtime::Eng
             .memory_reservation_for_growth(LIMITED_RESERVATION)
             .memory_guard_size(LIMITED_GUARD);
     }
+    #[cfg(feature = "compiler")]
+    config.cache(cache);
+    #[cfg(not(feature = "compiler"))]
+    let _ = (cache, effort);
+    #[cfg(feature = "compiler")]
     if effort == Effort::Quick {
         config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     }
@@ -257,8 +272,14 @@ fn start_costs() -> OperatorCost {
     costs
 }
 
+#[cfg(not(feature = "compiler"))]
+fn cache() -> Option<Cache> {
+    None
+}
+
 /// The cache of compiled guests. What stands in it is run as native code, so it must be a directory that only this user
 /// can write; without one there is no cache, which only costs time.
+#[cfg(feature = "compiler")]
 fn cache() -> Option<Cache> {
     let directory = match cache_directory() {
         Ok(directory) => directory,
@@ -272,6 +293,7 @@ fn cache() -> Option<Cache> {
     Cache::new(config).inspect_err(|error| tracing::info!(%error, "compiled plugins are not cached")).ok()
 }
 
+#[cfg(feature = "compiler")]
 fn cache_directory() -> Result<PathBuf, String> {
     let base = match (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")) {
         (Some(base), _) if Path::new(&base).is_absolute() => PathBuf::from(base),

@@ -2,8 +2,10 @@
 //! knows of wasmtime.
 
 mod bounds;
+mod child;
+#[cfg(feature = "compiler")]
 mod componentize;
-#[cfg(any(test, feature = "drive"))]
+#[cfg(all(feature = "compiler", any(test, feature = "drive")))]
 pub(crate) mod corpus;
 mod cutoff;
 mod engine;
@@ -24,6 +26,9 @@ mod wasi;
 #[cfg(feature = "cli")]
 pub(crate) use self::{guest::Trial, log::Line, names::Interfaces};
 pub(crate) use bounds::{BoundsError, Checked, MAX_FILE_BYTES};
+pub use child::Compile;
+#[cfg(feature = "cli")]
+pub(crate) use child::{COMMAND as COMPILE_COMMAND, serve as serve_compiler};
 pub(crate) use cutoff::{Cancel, with_cutoff};
 pub(crate) use engine::{START_NEEDS_STACK, WORKER_STACK};
 pub(crate) use guest::{CallError, Cause, Guest, Identity, Pace, Settings, State, Surroundings};

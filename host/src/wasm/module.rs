@@ -1,11 +1,14 @@
 //! From the bytes of a file to a component that can be instantiated, or to the reason why not.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::{Dispatch, dispatcher};
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use super::bounds::{self, BoundsError, Checked, Kind, Work};
+use super::child::{self, Artifacts, Compile};
+#[cfg(feature = "compiler")]
 use super::componentize::componentize;
 use super::cutoff::Cancel;
 use super::engine::{Engine, EngineError, lack_of_memory};
@@ -22,7 +25,7 @@ use crate::metrics::Stage;
 const PACKAGE: &str = "hottap:tracer";
 
 /// Why bytes are no tracer that this host can run.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub(crate) enum LoadError {
     /// Its structure is out of bounds.
     #[error("the file {0}")]
@@ -35,7 +38,16 @@ pub(crate) enum LoadError {
     Compile(String),
     /// The code is more than is left of what all plugins share.
     #[error("its compiled code {0}")]
+    #[serde(skip)]
     OverBudget(#[from] OverBudget),
+    /// The process that compiles has failed.
+    #[error("{command} did not compile it: {reason}", command = .command.display())]
+    Compiler {
+        /// The command.
+        command: PathBuf,
+        /// How it ended.
+        reason: String,
+    },
     /// The machine has no memory for it.
     #[error("the machine, its container or `ulimit -v` has no memory left for its code: {reason}")]
     Machine {
@@ -78,6 +90,8 @@ pub(crate) enum LoadError {
 pub(crate) struct Engines {
     optimized: Pair,
     quick: Pair,
+    /// The command that compiles, if this process does not.
+    command: Option<PathBuf>,
 }
 
 /// The engine of instances that collect, and that of starters.
@@ -99,9 +113,19 @@ impl Engines {
         Engine::all_without_cache().map(Self::of)
     }
 
+    /// The same engines, with code that is compiled elsewhere.
+    ///
+    /// # Errors
+    /// There is no command to compile with.
+    pub(crate) fn compiled_in(mut self, compile: &Compile) -> Result<Self, EngineError> {
+        self.command = compile.command().map_err(EngineError::NoCompiler)?;
+        Ok(self)
+    }
+
     fn of(engines: [Engine; 4]) -> Self {
         let [collect, start, quick_collect, quick_start] = engines.map(Arc::new);
-        Self { optimized: Pair { collect, start }, quick: Pair { collect: quick_collect, start: quick_start } }
+        let quick = Pair { collect: quick_collect, start: quick_start };
+        Self { optimized: Pair { collect, start }, quick, command: None }
     }
 
     /// Those that a module of this size is compiled for.
@@ -150,11 +174,19 @@ impl Module {
         checked: Checked,
         cancel: &Cancel,
     ) -> Result<Self, LoadError> {
-        let _ = cancel;
         // The libraries below log thousands of lines at the level debug, in terms of their own. A subscriber that takes
         // over lines of crate log, as tracing-subscriber's does, gets none of them either.
         dispatcher::with_default(&Dispatch::none(), || {
-            Self::compile_unheard(engines.for_work(checked.work), bytes, checked.kind)
+            let pair = engines.for_work(checked.work);
+            let Some(command) = &engines.command else {
+                #[cfg(feature = "compiler")]
+                return Self::compile_unheard(pair, bytes, checked.kind);
+                #[cfg(not(feature = "compiler"))]
+                return Err(LoadError::Compile("this service is built without a compiler".to_owned()));
+            };
+            let Artifacts { collect, start } = child::compile(command, bytes, cancel)?;
+            let start = start.map(|start| deserialize(&pair.start, &start)).transpose()?;
+            Self::of_components(pair, deserialize(&pair.collect, &collect)?, || Ok(start))
         })
     }
 
@@ -166,6 +198,7 @@ impl Module {
         Self::compile_unheard(pair, bytes, kind)
     }
 
+    #[cfg(feature = "compiler")]
     fn compile_unheard(engines: &Pair, bytes: &[u8], kind: Kind) -> Result<Self, LoadError> {
         let encoded;
         let bytes = match kind {
@@ -175,16 +208,26 @@ impl Module {
                 &encoded
             }
         };
-        let (ready, component) = ready(&engines.collect, bytes)?;
+        let collect = component(&engines.collect, bytes)?;
+        Self::of_components(engines, collect, || component(&engines.start, bytes).map(Some))
+    }
+
+    /// Finds everything that a component imports and exports. `start` makes the same component for the RPC's threads.
+    fn of_components(
+        engines: &Pair,
+        component: Component,
+        start: impl FnOnce() -> Result<Option<Component>, LoadError>,
+    ) -> Result<Self, LoadError> {
+        let ready = ready(&engines.collect, &component)?;
         let progress = v0_1_draft::progress_export(&component);
         if progress.is_none() && v0_1_draft::exports_streams(&component) {
             return Err(LoadError::Contract { reason: "its streams have no function progress".to_owned() });
         }
         let mut code = engines.collect.budget().reserve(Resource::Code, code_bytes(&component))?;
-        let starter = match v0_1_draft::start_export(&component) {
+        let starter = match v0_1_draft::start_export(&component).map(|_| start()).transpose()?.flatten() {
             None => None,
-            Some(_) => {
-                let (ready, component) = self::ready(&engines.start, bytes)?;
+            Some(component) => {
+                let ready = self::ready(&engines.start, &component)?;
                 code.grow(code_bytes(&component))?;
                 let engine = engines.start.clone();
                 v0_1_draft::start_export(&component).map(|start| CompiledStarter { engine, ready, start })
@@ -203,6 +246,11 @@ impl Module {
     ) -> Result<Box<dyn Guest>, CallError> {
         let Compiled { engine, ready, progress, .. } = &*self.0;
         ready.instance(progress.as_ref(), Make { engine, name, limits, metrics, surroundings })
+    }
+
+    /// The memory that its instances share with those of other plugins.
+    pub(crate) fn budget(&self) -> &Budget {
+        self.0.engine.budget()
     }
 
     /// It follows open streams.
@@ -234,19 +282,57 @@ fn code_bytes(component: &Component) -> u64 {
     (image.end as usize).saturating_sub(image.start as usize) as u64
 }
 
-/// Compiles a component for an engine, and finds everything that it imports.
-fn ready(engine: &Engine, bytes: &[u8]) -> Result<(v0_1_draft::Ready, Component), LoadError> {
-    let component = Component::new(engine.wasmtime(), bytes).map_err(|error| match lack_of_memory(&error) {
+/// Compiles a module in the process that does nothing else, and hands over the code.
+#[cfg(feature = "cli")]
+pub(super) fn artifacts(engines: &Engines, bytes: &[u8]) -> Result<Artifacts, LoadError> {
+    let checked = bounds::check(bytes)?;
+    let pair = engines.for_work(checked.work);
+    let encoded;
+    let bytes = match checked.kind {
+        Kind::Component => bytes,
+        Kind::Core => {
+            encoded = componentize(bytes)?;
+            &encoded
+        }
+    };
+    let code = |component: &Component| component.serialize().map_err(|error| LoadError::Compile(message(&error)));
+    let collect = component(&pair.collect, bytes)?;
+    let starts = v0_1_draft::start_export(&collect).is_some();
+    let start = starts.then(|| component(&pair.start, bytes)).transpose()?;
+    Ok(Artifacts { collect: code(&collect)?, start: start.as_ref().map(code).transpose()? })
+}
+
+/// Takes over code that our own process has compiled.
+fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
+    #[expect(unsafe_code, reason = "the code comes by a pipe from the compiler that the operator has chosen")]
+    // SAFETY: the bytes are what `Component::serialize` made in the command `hottap`, which this process has started and
+    // of which nobody else holds the pipe. Code of another version or for other settings is refused by the engine.
+    let component = unsafe { Component::deserialize(engine.wasmtime(), code) };
+    component.map_err(failed)
+}
+
+/// Compiles a component for an engine.
+#[cfg(feature = "compiler")]
+fn component(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    Component::new(engine.wasmtime(), bytes).map_err(failed)
+}
+
+fn failed(error: wasmtime::Error) -> LoadError {
+    match lack_of_memory(&error) {
         Some(reason) => LoadError::Machine { reason },
         None => LoadError::Compile(message(&error)),
-    })?;
-    check_names(engine, &component)?;
+    }
+}
+
+/// Finds everything that a component imports.
+fn ready(engine: &Engine, component: &Component) -> Result<v0_1_draft::Ready, LoadError> {
+    check_names(engine, component)?;
     let mut linker = Linker::<Host>::new(engine.wasmtime());
     let contract = |error: wasmtime::Error| LoadError::Contract { reason: message(&error) };
     v0_1_draft::add_to_linker(&mut linker).map_err(contract)?;
-    wasi::add_to_linker(&mut linker, engine.wasmtime(), &component)?;
-    let pre = linker.instantiate_pre(&component).map_err(contract)?;
-    Ok((v0_1_draft::Ready::new(pre).map_err(contract)?, component))
+    wasi::add_to_linker(&mut linker, engine.wasmtime(), component)?;
+    let pre = linker.instantiate_pre(component).map_err(contract)?;
+    v0_1_draft::Ready::new(pre).map_err(contract)
 }
 
 fn message(error: &wasmtime::Error) -> String {

@@ -13,5 +13,6 @@ mod project;
 
 mod build;
 mod check;
+mod compile;
 mod new;
 mod watch;

@@ -80,7 +80,7 @@ impl Worker {
         tell: Tell,
     ) -> Arc<Self> {
         Arc::new_cyclic(|worker| Self {
-            queue: Queue::new(book.account.clone()),
+            queue: Queue::new(book.account.clone(), generation.budget()),
             shown: Mutex::new(generation.shown()),
             orders: Mutex::default(),
             runner: Mutex::new(Runner::new(core, book, registry, generation, worker.clone(), tell)),

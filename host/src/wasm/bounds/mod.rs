@@ -236,7 +236,7 @@ impl Survey {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "compiler"))]
 mod tests {
     use super::super::corpus::FAMILIES;
     use super::*;
