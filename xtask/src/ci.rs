@@ -176,7 +176,22 @@ fn combinations(workspace: &Workspace) -> anyhow::Result<()> {
         let what = format!("crate hottap with plugins [{}]", features.join(" "));
         step::run(&what, cargo.args(["--", "-D", "warnings"]))?;
     }
+    without_compiler(workspace)?;
     forgotten_features(workspace)
+}
+
+/// A service without the feature `compiler` has no compiler in its tree.
+fn without_compiler(workspace: &Workspace) -> anyhow::Result<()> {
+    step::say("dependencies without the feature compiler");
+    let mut cargo = workspace.cargo();
+    cargo.args(["tree", "--package", "hottap", "--edges", "normal", "--prefix", "none", "--no-default-features"]);
+    let tree = step::output(cargo.args(["--features", "plugins,https"]))?;
+    let compilers = ["cranelift-codegen ", "cranelift-frontend ", "regalloc2 ", "wasmtime-internal-cranelift "];
+    match tree.lines().find(|line| compilers.iter().any(|compiler| line.starts_with(compiler))) {
+        Some(line) => bail!("a service without the feature compiler depends on {line}"),
+        None if tree.contains("wasmtime v") => Ok(()),
+        None => bail!("the tree of crate hottap has no wasmtime in it: {tree}"),
+    }
 }
 
 /// The words that the compiler's error for a tonic client has to contain without the feature `tonic`.

@@ -83,6 +83,7 @@ impl Budget {
     }
 
     /// A budget that is never exceeded, for tools that load one plugin after the other.
+    #[cfg(any(feature = "cli", feature = "drive"))]
     pub(crate) fn unlimited() -> Self {
         Self::new(u64::MAX)
     }

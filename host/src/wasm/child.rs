@@ -4,7 +4,9 @@
 //! The module goes in by standard input, and the compiled code comes back by standard output. Nobody else can write to
 //! either, so what comes back is as trustworthy as the command itself.
 
-use std::io::{self, Read, Write};
+#[cfg(feature = "cli")]
+use std::io;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -153,7 +155,7 @@ pub(super) fn compile(command: &Path, module: &[u8], cancel: &Cancel) -> Result<
     let status = child.0.wait().map_err(|error| failed(error.to_string()))?;
     match read(&answer) {
         Some(answer) if status.success() => answer,
-        _ => Err(failed(format!("{status}; it may use {} s of CPU time and 3 GiB of addresses", 30))),
+        _ => Err(failed(format!("{status}; it may use 30 s of CPU time and 3 GiB of addresses"))),
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tracing::{Dispatch, dispatcher};
 use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
-use super::bounds::{self, BoundsError, Checked, Kind, Work};
+#[cfg(feature = "compiler")]
+use super::bounds::Kind;
+use super::bounds::{self, BoundsError, Checked, Work};
 use super::child::{self, Artifacts, Compile};
 #[cfg(feature = "compiler")]
 use super::componentize::componentize;

@@ -38,8 +38,10 @@ use bindings::{Plugin, PluginIndices};
 /// The version of the package, as it stands in the names of imports and exports.
 pub(super) const VERSION: &str = "0.1.0-draft";
 /// The contract's text.
+#[cfg(feature = "compiler")]
 pub(super) const WIT: &str = include_str!("../../../wit/tracer.wit");
 /// The world that has every import and export of the contract.
+#[cfg(feature = "compiler")]
 pub(super) const LARGEST_WORLD: &str = "plugin-with-all";
 /// The interfaces that a guest of this version may import.
 pub(super) const IMPORTS: &[&str] = &["rpc", "setup", "metrics", "outbox", "log", "state", "starting", "progress"];
