@@ -83,7 +83,7 @@ impl Budget {
     }
 
     /// A budget that is never exceeded, for tools that load one plugin after the other.
-    #[cfg(any(feature = "cli", feature = "drive"))]
+    #[cfg(any(feature = "cli", feature = "drive", feature = "fuzz", test))]
     pub(crate) fn unlimited() -> Self {
         Self::new(u64::MAX)
     }
@@ -145,6 +145,21 @@ impl Reservation {
         }
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// Takes more bytes, whatever is left: for what is bounded by itself, and is a plugin's by right whatever others use.
+    pub(crate) fn grow_anyway(&mut self, bytes: u64) {
+        let Shared { total, used, .. } = &*self.budget.0;
+        total.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(used) = used.get(self.kind as usize) {
+            used.fetch_add(bytes, Ordering::Relaxed);
+        }
+        self.bytes += bytes;
+    }
+
+    /// Returns true if all of the budget is used.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.budget.used() >= self.budget.limit()
     }
 
     /// Gives bytes back, at most as many as it has.

@@ -234,7 +234,9 @@ mod tests {
         let live = LiveCell::new(Rules::default());
         let natives = Natives::new(Vec::new());
         let core = Core::new(Symbol::intern("desk"), TraceSettings::default(), live, natives, Level::Base);
-        let inbox = |is_well| Arc::new(Slot(Queue::new(Arc::new(Account::default())), is_well));
+        let inbox = |is_well| {
+            Arc::new(Slot(Queue::new(Arc::new(Account::default()), &crate::budget::Budget::unlimited()), is_well))
+        };
         let (odd, well) = (inbox(false), inbox(true));
         let inboxes: Vec<Option<Arc<dyn Inbox>>> = vec![Some(odd.clone()), Some(well.clone())];
         let shared = Shared { inboxes: Mutex::new(inboxes), barriers: Mutex::default() };

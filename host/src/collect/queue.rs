@@ -14,11 +14,16 @@ use super::view::View;
 /// Bytes of rows that wait for one plugin at most: about 60,000 calls. Beyond it the newest calls are dropped and
 /// counted; those that wait are not.
 const MAX_BYTES: usize = 16 << 20;
+/// Bytes of rows that may wait for each plugin whatever the others use of the memory that all share: about 8,000 calls. So
+/// neighbours that fill their queues cost a plugin in good health no call. With 128 plugins these are 256 MiB.
+const GUARANTEED_BYTES: usize = 2 << 20;
 /// What a queued view costs beside its rows, so that many small ones are bounded too.
 const VIEW_BYTES: usize = 512;
 /// Bytes of moments that wait for one plugin at most: about 80,000 messages. A bound of their own, so that a stream of
 /// millions of messages costs no finished call its place.
 const MAX_MOMENT_BYTES: usize = 4 << 20;
+/// The same as [`GUARANTEED_BYTES`] for moments: about 10,000 messages.
+const GUARANTEED_MOMENT_BYTES: usize = 512 << 10;
 /// What queued moments cost beside themselves.
 const PIECE_BYTES: usize = 64;
 
@@ -85,6 +90,16 @@ struct State {
     calls: u64,
 }
 
+impl State {
+    /// Takes a part of the memory that all plugins share. Returns false if there is none.
+    fn reserve(&mut self, bytes: usize, is_guaranteed: bool) -> bool {
+        if is_guaranteed {
+            self.shared.grow_anyway(bytes as u64);
+        }
+        is_guaranteed || self.shared.grow(bytes as u64).is_ok()
+    }
+}
+
 impl Queue {
     pub(crate) fn new(account: Arc<Account>, budget: &Budget) -> Self {
         let shared = budget.none(Kind::Queues);
@@ -101,7 +116,8 @@ impl Queue {
         let (calls, bytes) = (view.len() as u64, view.bytes() + VIEW_BYTES);
         let mut state = self.lock();
         let fits = state.bytes + bytes <= MAX_BYTES || state.calls == 0;
-        if fits && state.shared.grow(bytes as u64).is_ok() {
+        let is_guaranteed = state.bytes + bytes <= GUARANTEED_BYTES;
+        if fits && state.reserve(bytes, is_guaranteed) {
             state.bytes += bytes;
             state.calls += calls;
             state.work.push_back(Work::Calls(view));
@@ -115,7 +131,8 @@ impl Queue {
     pub(crate) fn push_moments(&self, moments: Moments) {
         let bytes = moments.bytes() + PIECE_BYTES;
         let mut state = self.lock();
-        if state.moment_bytes + bytes <= MAX_MOMENT_BYTES && state.shared.grow(bytes as u64).is_ok() {
+        let is_guaranteed = state.moment_bytes + bytes <= GUARANTEED_MOMENT_BYTES;
+        if state.moment_bytes + bytes <= MAX_MOMENT_BYTES && state.reserve(bytes, is_guaranteed) {
             state.moment_bytes += bytes;
             state.work.push_back(Work::Moments(moments));
             return;

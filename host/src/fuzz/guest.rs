@@ -12,7 +12,7 @@ use crate::collect::{Batch, Shards, View, write_row};
 use crate::metrics::{Registry, Writer, assert_page};
 use crate::rpc::{Level, Method, RpcInfo, RpcStats, Side, Symbol, TraceContext};
 use crate::tracer::{Mask, Shown};
-use crate::wasm::{CallError, Cause, Limits, Module};
+use crate::wasm::{CallError, Cancel, Cause, Limits, Module};
 
 /// The guest that does as it is told: its text says how the input is read.
 const PUPPET: &str = include_str!("puppet.wat");
@@ -32,7 +32,8 @@ fn play(data: &[u8]) -> String {
     static MODULE: OnceLock<Module> = OnceLock::new();
     let module = MODULE.get_or_init(|| {
         let bytes = wat::parse_str(PUPPET).unwrap_or_else(|error| panic!("{error}"));
-        Module::compile(engines(), &bytes).unwrap_or_else(|error| panic!("{error}"))
+        let compile = |checked| Module::compile(engines(), &bytes, checked, &Cancel::default());
+        crate::wasm::check(&bytes).and_then(compile).unwrap_or_else(|error| panic!("{error}"))
     });
     let (registry, stage) = stage();
     let surroundings = surroundings(Some(data.get(..MOST).unwrap_or(data)));

@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 use super::assert_shown_as_one_line;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
-use crate::wasm::{CallError, Cause, Engines, Limits, Module, State, Surroundings};
+use crate::wasm::{CallError, Cancel, Cause, Engines, Limits, Module, State, Surroundings};
 
 /// The one pair of engines: making it takes longer than loading a small module.
 pub(super) fn engines() -> &'static Engines {
     static ENGINES: OnceLock<Engines> = OnceLock::new();
-    ENGINES.get_or_init(|| Engines::new().expect("the engine starts"))
+    ENGINES.get_or_init(|| Engines::new(&crate::budget::Budget::unlimited()).expect("the engine starts"))
 }
 
 /// What an instance finds around it, with this as what was saved before.
@@ -48,7 +48,9 @@ pub(super) fn binary(data: &[u8]) -> Option<Vec<u8>> {
 /// Whatever bytes are loaded, they are refused in one line, or are a tracer that can be made and flushed, which may fail.
 pub fn module_load(data: &[u8]) {
     let text = binary(data);
-    let module = match Module::compile(engines(), text.as_deref().unwrap_or(data)) {
+    let bytes = text.as_deref().unwrap_or(data);
+    let compile = |checked| Module::compile(engines(), bytes, checked, &Cancel::default());
+    let module = match crate::wasm::check(bytes).and_then(compile) {
         Ok(module) => module,
         Err(error) => return assert_shown_as_one_line(&error.to_string()),
     };

@@ -391,7 +391,8 @@ mod tests {
     #[test]
     fn a_panic_while_a_file_is_loaded_refuses_that_file_and_says_what_to_do() {
         let path = PathBuf::from("plugins/odd.wasm");
-        let refusal = or_refused::<Result<(), _>>(path.clone(), || panic!("an odd type"), Err).expect_err("it panicked");
+        let refusal =
+            or_refused::<Result<(), _>>(path.clone(), || panic!("an odd type"), Err).expect_err("it panicked");
         assert_eq!(
             refusal.to_string(),
             "plugins/odd.wasm was not loaded: an internal error: Hottap panicked on hottap-load: an odd type"

@@ -65,7 +65,9 @@ impl Event {
     /// The tracer that it is about, if it is about one.
     fn tracer(&self) -> Option<&Name> {
         match self {
-            Self::Loaded(Job { name, .. }, _) | Self::Swapped(name, _) | Self::Changed(name, _) | Self::Ended(name) => Some(name),
+            Self::Loaded(Job { name, .. }, _) | Self::Swapped(name, _) | Self::Changed(name, _) | Self::Ended(name) => {
+                Some(name)
+            }
             Self::Look | Self::Shutdown(..) => None,
             #[cfg(test)]
             Self::Panic(name) => Some(name),

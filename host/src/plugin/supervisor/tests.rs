@@ -3,11 +3,14 @@
 use std::sync::mpsc::channel;
 
 use super::*;
+use crate::budget::Budget;
 use crate::metrics::RegistryLimits;
+use crate::plugin::loader::Loader;
 use crate::plugin::pool::Pool;
 use crate::propagate::TraceSettings;
 use crate::rpc::Symbol;
 use crate::tracer::{LiveCell, Natives, Rules};
+use crate::wasm::Engines;
 
 /// Longer than anything here takes; only a test that fails waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +29,14 @@ fn a_panic_of_the_supervisor_names_the_tracer_and_the_next_event_is_handled() {
     let books = Arc::new(Books::default());
     let pool = Pool::start().expect("a pool");
     let (events, inbox) = channel();
-    let (jobs, job) = channel();
+    let operator = Arc::new(Operator::new(None, core.trace.clone()));
+    let loader = Loader {
+        directory: directory.path().to_owned(),
+        engines: Engines::new(&Budget::unlimited()).expect("engines"),
+        identity: Arc::default(),
+        operator: operator.clone(),
+    };
+    let lanes = Lanes::start(loader, events.clone()).expect("threads");
     let plugins = Arc::new(PluginDir::new(directory.path()));
     let supervisor = Supervisor::new(
         plugins,
@@ -34,12 +44,12 @@ fn a_panic_of_the_supervisor_names_the_tracer_and_the_next_event_is_handled() {
         core.clone(),
         Arc::new(Registry::new(RegistryLimits::default())),
         books.clone(),
-        Arc::new(Operator::new(None, core.trace.clone())),
+        operator,
         Arc::new(Collector::start(core, Duration::from_millis(20)).expect("a collector")),
         pool.handle(),
         Level::Base,
         events.clone(),
-        jobs,
+        lanes,
     );
     let thread = std::thread::spawn(move || supervisor.run(&inbox));
     let name = Name::new("odd").expect("a name");
@@ -55,10 +65,14 @@ fn a_panic_of_the_supervisor_names_the_tracer_and_the_next_event_is_handled() {
     assert!(problem.message.contains("odd.wasm was not loaded: an internal error"), "{problem:?}");
     assert!(problem.what_to_do.contains("report it"), "{problem:?}");
     // The next file is handed to the loader as ever.
-    std::fs::write(directory.path().join("next.wasm"), "").expect("written");
+    std::fs::write(directory.path().join("next.wasm"), "no module").expect("written");
     events.send(Event::Look).expect("it runs");
-    let next = job.recv_timeout(PATIENCE).expect("a job");
-    assert_eq!(next.name.as_str(), "next");
+    let next = Name::new("next").expect("a name");
+    let refused = || books.get(&next).is_some_and(|book| book.current().state == State::Refused);
+    while !refused() {
+        assert!(began.elapsed() < PATIENCE, "the loader has not had it");
+        std::thread::yield_now();
+    }
     let (done, is_done) = channel();
     events.send(Event::Shutdown(Instant::now() + PATIENCE, done)).expect("it runs");
     assert_eq!(is_done.recv_timeout(PATIENCE), Ok(true));

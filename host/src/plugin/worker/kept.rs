@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::recovery::Segment;
+use crate::budget::{Budget, Kind, Reservation};
 use crate::collect::Work;
 
 /// Bytes that are kept at most, and handed over again after a failure.
@@ -10,14 +11,18 @@ const MAX_BYTES: usize = 16 << 20;
 /// Bytes at which an early flush comes, so that there is room for what comes while it fails.
 const EARLY_BYTES: usize = MAX_BYTES / 2;
 
+/// Bytes at which an early flush comes if the memory that all plugins share is used up.
+const EARLY_BYTES_IN_NEED: usize = 1 << 20;
+
 /// Work in the order in which it was handed over. The batches behind it are shared with the other plugins; keeping them
 /// copies no row.
-#[derive(Default)]
 pub(super) struct Kept {
     pieces: VecDeque<Piece>,
     /// The number of the next piece.
     next: u64,
     bytes: usize,
+    /// Its part of the memory that all plugins share. The plugin's own bounds hold it down.
+    shared: Reservation,
 }
 
 struct Piece {
@@ -42,9 +47,14 @@ impl Tally {
 }
 
 impl Kept {
+    pub(super) fn new(budget: &Budget) -> Self {
+        Self { pieces: VecDeque::new(), next: 0, bytes: 0, shared: budget.none(Kind::Kept) }
+    }
+
     /// Keeps what is about to be handed over.
     pub(super) fn push(&mut self, work: Work) {
         self.bytes += work.bytes();
+        self.shared.grow_anyway(work.bytes() as u64);
         self.pieces.push_back(Piece { number: self.next, work });
         self.next += 1;
     }
@@ -88,24 +98,24 @@ impl Kept {
         let first = first.map_or(u64::MAX, |segment| segment.piece);
         while let Some(piece) = self.pieces.pop_front_if(|piece| piece.number < first) {
             self.bytes = self.bytes.saturating_sub(piece.work.bytes());
+            self.shared.shrink(piece.work.bytes() as u64);
         }
     }
 
     /// Keeps only these segments, each as a piece of its own.
     pub(super) fn keep_only<'s>(&mut self, segments: impl Iterator<Item = &'s Segment>) {
-        let mut rest = Self { next: self.next, ..Self::default() };
-        segments.filter_map(|segment| self.get(segment)).for_each(|work| rest.push(work));
-        *self = rest;
+        let rest: Vec<Work> = segments.filter_map(|segment| self.get(segment)).collect();
+        self.clear();
+        rest.into_iter().for_each(|work| self.push(work));
     }
 
     /// Takes out the pieces of moments, for a generation that does not follow streams. Returns how many there were.
     pub(super) fn take_moments(&mut self) -> u64 {
         let moments = self.total().moments;
         let pieces = std::mem::take(&mut self.pieces);
+        self.clear();
         let calls = pieces.into_iter().filter(|piece| matches!(piece.work, Work::Calls(_)));
-        let mut rest = Self { next: self.next, ..Self::default() };
-        calls.for_each(|piece| rest.push(piece.work));
-        *self = rest;
+        calls.for_each(|piece| self.push(piece.work));
         moments
     }
 
@@ -115,11 +125,12 @@ impl Kept {
 
     /// True if it is time for an early flush.
     pub(super) fn is_half_full(&self) -> bool {
-        self.bytes >= EARLY_BYTES
+        self.bytes >= EARLY_BYTES || (self.bytes >= EARLY_BYTES_IN_NEED && self.shared.is_exhausted())
     }
 
     pub(super) fn clear(&mut self) {
         self.pieces.clear();
         self.bytes = 0;
+        self.shared.shrink(u64::MAX);
     }
 }

@@ -13,6 +13,8 @@ use crate::wasm::{CallError, Cause, Pace};
 
 /// The time before the second try of making an instance; doubled before each later one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The time before an instance is tried again that the memory of the machine or the host's budget was too small for.
+const LACK_WAIT: Duration = Duration::from_secs(1);
 /// CPU time that a failed call counts as if it did not run out of time.
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -111,7 +113,10 @@ impl Runner {
     /// No instance could be made; the next try comes later.
     pub(super) fn restart_failed(&mut self, error: &CallError) {
         self.report(error, "its calls wait; a new instance is tried again");
-        if let Some(recovery) = &mut self.recovery {
+        // Want of memory is not its fault: it is tried again until there is some.
+        if error.is_lack_of_memory() {
+            self.not_before = Some(Instant::now() + LACK_WAIT);
+        } else if let Some(recovery) = &mut self.recovery {
             let wait = FIRST_WAIT.saturating_mul(1 << recovery.restarts().min(10));
             self.not_before = Some(Instant::now() + wait);
             recovery.failed();

@@ -17,7 +17,7 @@ use crate::plugin::pool::Pool;
 use crate::propagate::TraceSettings;
 use crate::rpc::{Level, Symbol};
 use crate::tracer::{LiveCell, Natives, Rules};
-use crate::wasm::{CallError, Cause, Engines, Guest, Module, Pace, Settings};
+use crate::wasm::{CallError, Cancel, Cause, Engines, Guest, Module, Pace, Settings};
 
 /// Longer than anything here takes; only a test that fails waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,13 +87,15 @@ impl Desk {
         Self {
             core: Core::new(Symbol::intern("desk"), trace, live, Natives::new(Vec::new()), Level::Base),
             registry: Arc::new(Registry::new(RegistryLimits::default())),
-            engines: Engines::new().expect("engines"),
+            engines: Engines::new(&crate::budget::Budget::unlimited()).expect("engines"),
             pool: Pool::start().expect("a pool"),
         }
     }
 
     fn generation(&self, name: &str, id: u8) -> Box<Generation> {
-        let module = Module::compile(&self.engines, &wat::parse_str(QUIET).expect("valid")).expect("compiles");
+        let bytes = wat::parse_str(QUIET).expect("valid");
+        let checked = crate::wasm::check(&bytes).expect("within bounds");
+        let module = Module::compile(&self.engines, &bytes, checked, &Cancel::default()).expect("compiles");
         let given = Given { identity: Arc::default(), grants: Grants::default(), outbox: Outbox::default() };
         let id = GenerationId::of(&[id; 32], &[], &given.grants);
         let name = Name::new(name).expect("a name");
