@@ -121,7 +121,7 @@ fn in_child(bytes: &[u8]) -> (f64, f64, String) {
 }
 
 fn one() -> ExitCode {
-    let Some(bytes) = std::env::args().last().and_then(|path| std::fs::read(path).ok()) else {
+    let Some(bytes) = std::env::args().next_back().and_then(|path| std::fs::read(path).ok()) else {
         return ExitCode::FAILURE;
     };
     let before = peak(std::process::id());

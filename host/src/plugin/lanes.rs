@@ -90,7 +90,7 @@ impl Shared {
                 state.turns.ask(*step, self.began.elapsed(), turn.expected, turn.length);
             } else if let Outcome::Done(result) = done {
                 // A result that nobody receives: the supervisor has ended.
-                let _ = self.results.send(Event::Loaded(job, result));
+                let _ = self.results.send(Event::Loaded(Box::new(job), result));
             }
             drop(state);
             self.changed.notify_all();

@@ -47,7 +47,7 @@ pub(crate) enum Event {
     /// The directory may have changed.
     Look,
     /// A job of the loader's is done.
-    Loaded(Job, Result<Loaded, Refusal>),
+    Loaded(Box<Job>, Result<Loaded, Refusal>),
     /// A worker has swapped, or not.
     Swapped(Name, Box<Swapped>),
     /// A worker has given its generation up, or is back.

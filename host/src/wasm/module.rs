@@ -306,6 +306,7 @@ pub(super) fn artifacts(engines: &Engines, bytes: &[u8]) -> Result<Artifacts, Lo
 
 /// Takes over code that our own process has compiled.
 fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
+    #[expect(clippy::disallowed_methods, reason = "not a file of the plugin dir")]
     #[expect(unsafe_code, reason = "the code comes by a pipe from the compiler that the operator has chosen")]
     // SAFETY: the bytes are what `Component::serialize` made in the command `hottap`, which this process has started and
     // of which nobody else holds the pipe. Code of another version or for other settings is refused by the engine.

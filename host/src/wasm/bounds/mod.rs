@@ -184,10 +184,10 @@ impl Survey {
             Payload::ComponentInstanceSection(instances) => {
                 self.work.add_component_items(instances.count().into());
                 for instance in instances {
-                    if matches!(instance.map_err(damaged)?, wasmparser::ComponentInstance::Instantiate { .. }) {
-                        if let Some(here) = self.instantiated.last_mut() {
-                            *here += 1;
-                        }
+                    if matches!(instance.map_err(damaged)?, wasmparser::ComponentInstance::Instantiate { .. })
+                        && let Some(here) = self.instantiated.last_mut()
+                    {
+                        *here += 1;
                     }
                 }
             }
