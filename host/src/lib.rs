@@ -63,7 +63,7 @@ mod tracer;
 mod wasm;
 
 #[cfg(feature = "plugins")]
-pub use admin::AdminService;
+pub use admin::{AdminFuture, AdminService};
 pub use layer::{
     BusinessStatus, Classify, ClientBody, ClientLayer, ClientService, EndpointFuture, EndpointLayer, EndpointService,
     Probe, RequestBody, ResponseBody, ResponseFuture, ResponseHead, Route, ServerLayer, ServerService,

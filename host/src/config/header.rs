@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use http::{HeaderName, HeaderValue};
-use toml::Value;
+use toml::{Table, Value};
 
 use super::ungrantable::is_the_transports;
 use super::{ConfigError, check_keys};
@@ -39,32 +39,37 @@ impl Header {
         if is_the_transports(&name) {
             return Err(ConfigError::value(&key, "the transport itself sets this header; leave it out"));
         }
-        let source = match value {
-            Value::String(text) => {
-                HeaderSource::Text(secret(text).ok_or_else(|| {
+        let source =
+            match value {
+                Value::String(text) => HeaderSource::Text(secret(text).ok_or_else(|| {
                     ConfigError::value(&key, "a header's value is one line without control characters")
-                })?)
-            }
-            Value::Table(table) => {
-                check_keys(table, KEYS, &format!("{key}."))?;
-                let text = |word: &str| match table.get(word) {
-                    None => Ok(None),
-                    Some(Value::String(text)) if !text.contains('\0') => Ok(Some(text.clone())),
-                    Some(_) => Err(ConfigError::value(format!("{key}.{word}"), EXPECTED)),
-                };
-                let prefix = text("prefix")?.unwrap_or_default();
-                if secret(&prefix).is_none() {
-                    return Err(ConfigError::value(format!("{key}.prefix"), "it must be one line of text"));
+                })?),
+                Value::Table(table) => {
+                    check_keys(table, KEYS, &format!("{key}."))?;
+                    source(table, &key, EXPECTED)?
                 }
-                match (text("env")?, text("file")?) {
-                    (Some(name), None) if !name.is_empty() && !name.contains('=') => HeaderSource::Env { name, prefix },
-                    (None, Some(path)) if !path.is_empty() => HeaderSource::File { path: path.into(), prefix },
-                    _ => return Err(ConfigError::value(&key, EXPECTED)),
-                }
-            }
-            _ => return Err(ConfigError::value(&key, EXPECTED)),
-        };
+                _ => return Err(ConfigError::value(&key, EXPECTED)),
+            };
         Ok(Self { name, source })
+    }
+}
+
+/// Reads the place of a secret, of which a table names one: `env` or `file`, and perhaps a `prefix`. `key` is where the
+/// table stands.
+pub(super) fn source(table: &Table, key: &str, expected: &'static str) -> Result<HeaderSource, ConfigError> {
+    let text = |word: &str| match table.get(word) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.contains('\0') => Ok(Some(text.clone())),
+        Some(_) => Err(ConfigError::value(format!("{key}.{word}"), expected)),
+    };
+    let prefix = text("prefix")?.unwrap_or_default();
+    if secret(&prefix).is_none() {
+        return Err(ConfigError::value(format!("{key}.prefix"), "it must be one line of text"));
+    }
+    match (text("env")?, text("file")?) {
+        (Some(name), None) if !name.is_empty() && !name.contains('=') => Ok(HeaderSource::Env { name, prefix }),
+        (None, Some(path)) if !path.is_empty() => Ok(HeaderSource::File { path: path.into(), prefix }),
+        _ => Err(ConfigError::value(key, expected)),
     }
 }
 

@@ -1,7 +1,8 @@
-//! The operator's configuration, `hottap.toml`: destinations, the grants of tracers beyond the defaults, and the
-//! settings of traces. Nothing here uses the network or starts a thread; only [`ConfigFile`] reads, and it reads one
+//! The operator's configuration, `hottap.toml`: destinations, the grants of tracers beyond the defaults, the
+//! settings of traces, and those of the admin API. Nothing here uses the network or starts a thread; only [`ConfigFile`] reads, and it reads one
 //! file.
 
+mod admin;
 mod amount;
 mod definition;
 mod error;
@@ -15,6 +16,7 @@ mod stamp;
 mod trace;
 mod ungrantable;
 
+pub(crate) use admin::AdminConfig;
 pub(crate) use definition::Definition;
 pub(crate) use error::ConfigError;
 pub(crate) use file::ConfigFile;

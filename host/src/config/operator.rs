@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::{ConfigError, Definition, Grants, TraceConfig, check_keys};
+use super::{AdminConfig, ConfigError, Definition, Grants, TraceConfig, check_keys};
 
-const KEYS: &[&str] = &["destinations", "trace", "tracers", "trust_plugin_dir"];
+const KEYS: &[&str] = &["admin", "destinations", "trace", "tracers", "trust_plugin_dir"];
 /// Destinations in one configuration: each has a queue and a task.
 const MAX_DESTINATIONS: usize = 256;
 /// Tracers with grants.
@@ -21,6 +21,7 @@ pub(crate) struct OperatorConfig {
     /// Whether manifests may define destinations too.
     pub(crate) trust_plugin_dir: bool,
     pub(crate) trace: TraceConfig,
+    pub(crate) admin: AdminConfig,
 }
 
 impl OperatorConfig {
@@ -42,6 +43,7 @@ impl OperatorConfig {
                 Some(_) => return Err(ConfigError::value("trust_plugin_dir", "write true or false")),
             },
             trace: TraceConfig::from_toml(table.get("trace"))?,
+            admin: AdminConfig::from_toml(table.get("admin"))?,
         })
     }
 }
@@ -101,10 +103,12 @@ mod tests {
                 [tracers.audit]
                 level = "detailed"
                 limits = { memory = "128MiB" }
+                [admin]
+                actions = true
             "#,
         )
         .expect("valid");
-        assert!(config.trust_plugin_dir);
+        assert!(config.trust_plugin_dir && config.admin.actions);
         assert_eq!(config.destinations.keys().collect::<Vec<_>>(), ["influx", "lines"]);
         assert_eq!(config.tracers.get("audit").and_then(|grants| grants.level), Some(Level::Detailed));
     }

@@ -23,4 +23,5 @@ mod worker;
 pub(crate) use account::{Refusal, Refused};
 pub(crate) use handle::Outbox;
 pub(crate) use parcel::Parcel;
+pub(crate) use secrets::value as secret;
 pub(crate) use state::DestinationState;

@@ -28,7 +28,11 @@ pub(super) fn read(headers: &[Header]) -> Result<HeaderMap, Fault> {
     Ok(map)
 }
 
-fn value(source: &HeaderSource) -> Result<HeaderValue, Fault> {
+/// One secret, marked as sensitive.
+///
+/// # Errors
+/// Says where it is missing; never what a value is.
+pub(crate) fn value(source: &HeaderSource) -> Result<HeaderValue, Fault> {
     let (text, prefix, origin) = match source {
         HeaderSource::Text(value) => return Ok(value.clone()),
         HeaderSource::Env { name, prefix } => {

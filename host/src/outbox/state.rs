@@ -80,9 +80,9 @@ impl Problem {
 
 /// Something that went wrong, in words for the operator and without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) message: String,
-    pub(super) what_to_do: Cow<'static, str>,
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) what_to_do: Cow<'static, str>,
 }
 
 impl Fault {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::actions::Hold;
 use super::dead::DeadLetters;
 use super::generation::GenerationId;
 use super::loader::Refusal;
@@ -31,7 +32,9 @@ pub(crate) enum State {
     Refused,
     /// It was given up, and is tried again after a while.
     Quarantined,
-    /// Its manifest says `enabled = false`.
+    /// Operators hold it: it is loaded, and gets no calls.
+    Paused,
+    /// Its manifest says `enabled = false`, or operators have it unloaded.
     Disabled,
     /// It gets no more calls, and works off those that wait; then it is removed or disabled.
     Ending,
@@ -53,6 +56,7 @@ impl State {
             Self::Live => "live",
             Self::Refused => "refused",
             Self::Quarantined => "quarantined",
+            Self::Paused => "paused",
             Self::Disabled => "disabled",
             Self::Ending => "ending",
             Self::Removed => "removed",
@@ -93,6 +97,10 @@ pub(crate) struct Current {
     pub(crate) wanted_level: Level,
     pub(crate) scope: Option<Arc<Scope>>,
     pub(crate) problem: Option<Problem>,
+    /// The word of operators over the admin API that is in force.
+    pub(crate) hold: Option<Hold>,
+    /// The generation that was rolled back from: its files are there, and are not loaded again.
+    pub(crate) rejected: Option<GenerationId>,
     /// The generation whose problems are noted; none before the first is live and once the tracer ends.
     reporting: Option<GenerationId>,
     /// The levels, wanted and granted, that the log has told of.
@@ -116,8 +124,8 @@ impl Current {
 
     /// The tracer gets no more calls: nothing that goes wrong from here on is noted.
     pub(crate) fn end(&mut self) {
-        let Self { state, since, loads, ref mut swaps, .. } = *self;
-        *self = Self { state, since, loads, swaps: std::mem::take(swaps), ..Self::default() };
+        let Self { state, since, loads, hold, ref mut swaps, .. } = *self;
+        *self = Self { state, since, loads, hold, swaps: std::mem::take(swaps), ..Self::default() };
     }
 
     /// True if the log has not told yet that these levels were wanted and granted.
@@ -239,7 +247,8 @@ impl Books {
             let oldest = books
                 .iter()
                 .filter(|(_, book)| {
-                    !matches!(book.current().state, State::Live | State::Quarantined | State::Loading | State::Ending)
+                    use State::{Ending, Live, Loading, Paused, Quarantined};
+                    !matches!(book.current().state, Live | Paused | Quarantined | Loading | Ending)
                 })
                 // Those whose files are gone go before those that were refused.
                 .min_by_key(|(_, book)| {

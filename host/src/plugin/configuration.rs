@@ -13,7 +13,7 @@ use crate::tracer::Core;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Puts the configuration into effect, and each change of it, until the last handle is dropped. Only what it says of traces
-/// means something here: there are no tracers that could use a destination.
+/// and of the admin API means something here: there are no tracers that could use a destination.
 ///
 /// # Errors
 /// The thread that looks at the file can't be started.

@@ -54,15 +54,15 @@ impl Facts {
         Rule { slot, shown: generation.shown(), scope, streams: self.streams, attempts, start }
     }
 
-    /// The generation is live. `now` is in milliseconds since the Unix epoch.
-    pub(super) fn enter(self, book: &Book, now: u64) {
+    /// The generation is live, or paused. `now` is in milliseconds since the Unix epoch.
+    pub(super) fn enter(self, book: &Book, state: State, now: u64) {
         let mut current = book.current();
         current.generation = Some(self.id);
         (current.starts, current.destinations) = (self.starts, self.destinations);
         (current.level, current.wanted_level, current.streams) = (self.level, self.wanted_level, self.streams);
         current.scope = Some(self.scope);
         current.loads += 1;
-        current.state = State::Live;
+        current.state = state;
         current.since = now;
     }
 }

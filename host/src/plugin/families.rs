@@ -90,6 +90,19 @@ pub(super) fn plugin_dir(has_error: bool, writer: &mut impl Families) {
     error.sample([], f64::from(u8::from(has_error)));
 }
 
+/// What operators have had done over the admin API: for each action and result, how often.
+pub(super) fn actions(
+    is_paused: bool,
+    counts: impl Iterator<Item = (&'static str, &'static str, u64)>,
+    writer: &mut impl Families,
+) {
+    let help = "1 if operators have paused all tracers.";
+    writer.family("hottap_paused", Kind::Gauge, help).sample([], f64::from(u8::from(is_paused)));
+    let help = "Actions that were asked of the admin API, by action and result.";
+    let actions = writer.family("hottap_admin_actions_total", Kind::Counter, help);
+    counts.for_each(|(action, result, count)| actions.sample([("action", action), ("result", result)], count as f64));
+}
+
 /// What the host knows of itself.
 pub(super) fn host(native_panics: u64, panics: impl Iterator<Item = (&'static str, u64)>, writer: &mut impl Families) {
     let counter = Kind::Counter;

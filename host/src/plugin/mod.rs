@@ -1,5 +1,6 @@
 //! From a directory to live plugins: what is there, what follows from it, who loads, who runs.
 
+mod actions;
 mod backoff;
 mod books;
 mod breaker;
@@ -27,6 +28,7 @@ mod quarantine;
 mod ready;
 mod remedy;
 mod report;
+mod requests;
 mod rest;
 mod scan;
 mod share;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::name::Name;
-use crate::config::{ConfigFile, Definition, Grants, OperatorConfig};
+use crate::config::{AdminConfig, ConfigFile, Definition, Grants, OperatorConfig};
 use crate::outbox::{DestinationState, Outbox};
 use crate::plain;
 use crate::propagate::TraceSettings;
@@ -134,6 +134,11 @@ impl Operator {
     /// What a tracer may do beyond the defaults.
     pub(crate) fn grants(&self, tracer: &Name) -> Grants {
         self.lock().config.tracers.get(tracer.as_str()).cloned().unwrap_or_default()
+    }
+
+    /// What is said of actions over the admin API.
+    pub(crate) fn admin(&self) -> AdminConfig {
+        self.lock().config.admin.clone()
     }
 
     /// Whether manifests may define destinations.

@@ -57,7 +57,7 @@ pub(crate) struct Plugins {
     pub(crate) budget: Budget,
     startup: Arc<Startup>,
     pool: Pool,
-    events: Sender<Event>,
+    pub(super) events: Sender<Event>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -131,11 +131,18 @@ impl Plugins {
     }
 }
 
-/// For a service without a plugin dir: what the operator says of traces is in effect, and changes live.
-pub(crate) fn follow_configuration(core: &Arc<Core>, settings: &PluginSettings) -> Result<(), StartError> {
-    let Some(path) = settings.config.clone() else { return Ok(()) };
+/// For a service without a plugin dir: what the operator says of traces and of actions is in effect, and changes
+/// live.
+/// Returns the configuration; none if there is none.
+pub(crate) fn follow_configuration(
+    core: &Arc<Core>,
+    settings: &PluginSettings,
+) -> Result<Option<Arc<Operator>>, StartError> {
+    let Some(path) = settings.config.clone() else { return Ok(None) };
     let operator = Arc::new(Operator::new(Some(path), core.trace.clone()));
-    configuration::follow(&operator, core).map_err(|error| StartError::Plugins { source: Box::new(error) })
+    let followed = configuration::follow(&operator, core);
+    followed.map_err(|error| StartError::Plugins { source: Box::new(error) })?;
+    Ok(Some(operator))
 }
 
 /// Who does not wait for the last flush gives it up. A Hottap waits; one that did not come to be has nothing to flush.

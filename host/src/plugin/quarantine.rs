@@ -1,12 +1,14 @@
 //! What the supervisor does about a generation that was given up: the one before it goes live again, or else it is tried
 //! again later.
 
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::books::{Problem, State};
+use super::books::Problem;
 use super::facts::{Facts, Swapped};
+use super::generation::Generation;
 use super::name::Name;
-use super::supervisor::{Event, Supervisor};
+use super::supervisor::{Event, Live, Supervisor};
 use super::worker::{Change, Order, Reason, Takeover};
 
 /// The time before a given-up generation is tried again for the first time; doubled with each further time.
@@ -52,15 +54,7 @@ impl Supervisor {
             Change::GivenUp(_, reason) => match live.previous.take() {
                 // A newer one is on its way: that has to show whether it is better.
                 Some(previous) if !is_loading => {
-                    let facts = Facts::of(&previous);
-                    let rule = facts.rule(live.slot, &previous);
-                    let (events, of) = (self.events.clone(), name.clone());
-                    let answer = move |result: Result<_, _>| {
-                        let result = result.map(|old| (rule, old));
-                        let swapped = Swapped { takeover: Takeover::Rollback, reason: Some(reason), result, facts };
-                        let _ = events.send(Event::Swapped(of, Box::new(swapped)));
-                    };
-                    live.worker.order(Order::Swap(previous, Takeover::Rollback, Box::new(answer)));
+                    live.roll_back(name, previous, Some(reason), self.events.clone());
                 }
                 previous => {
                     live.previous = previous;
@@ -74,7 +68,7 @@ impl Supervisor {
                 let book = self.books.open(name);
                 let mut current = book.current();
                 current.problem = None;
-                current.enter(State::Live, self.millis());
+                current.enter(live.state(), self.millis());
             }
         }
     }
@@ -84,11 +78,12 @@ impl Supervisor {
         let at = self.millis();
         let Some(live) = self.live.get_mut(name) else { return };
         let wait = live.quarantine.get_or_insert_default().renew(Instant::now());
+        let state = live.state();
         let message = format!("it was given up, because {}", reason.message);
         let meanwhile = format!("its calls wait, as many as there is room for; it is tried again in {wait:?}");
         let book = self.books.open(name);
         book.report(name, live.generation, Problem { message, what_to_do: reason.what_to_do.clone(), meanwhile, at });
-        book.current().enter(State::Quarantined, at);
+        book.current().enter(state, at);
     }
 
     /// Tries again what is due. Returns the time of the next try.
@@ -115,7 +110,27 @@ impl Supervisor {
     }
 }
 
-impl super::supervisor::Live {
+impl Live {
+    /// Has the generation before take over again. `reason` is the fault of the one that is live; none if operators ordered
+    /// it.
+    pub(super) fn roll_back(
+        &self,
+        name: &Name,
+        previous: Box<Generation>,
+        reason: Option<Reason>,
+        events: Sender<Event>,
+    ) {
+        let facts = Facts::of(&previous);
+        let rule = facts.rule(self.slot, &previous);
+        let of = name.clone();
+        let answer = move |result: Result<_, _>| {
+            let result = result.map(|old| (rule, old));
+            let swapped = Swapped { takeover: Takeover::Rollback, reason, result, facts };
+            let _ = events.send(Event::Swapped(of, Box::new(swapped)));
+        };
+        self.worker.order(Order::Swap(previous, Takeover::Rollback, Box::new(answer)));
+    }
+
     /// Returns true if it is given up and waits for its next try.
     pub(super) fn is_quarantined(&self) -> bool {
         self.quarantine.as_ref().is_some_and(|quarantine| !quarantine.is_over())

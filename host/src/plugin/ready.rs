@@ -212,6 +212,7 @@ mod tests {
         for (a, b, expected) in [
             (State::Live, State::Live, Ok(())),
             (State::Live, State::Disabled, Ok(())),
+            (State::Paused, State::Live, Ok(())),
             (State::Removed, State::Live, Ok(())),
             (State::Refused, State::Live, Err(refused.to_owned())),
             (State::Refused, State::Stopped, Err(format!("{refused}; b: Hottap was shut down"))),

@@ -1,6 +1,9 @@
 //! The state of everything, as the admin API and OTLP tell it; each family of metrics is written in `families`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 use super::books::{Book, Books};
 use super::directory::PluginDir;
@@ -9,8 +12,9 @@ use super::memory::{self, MemoryStatus};
 use super::name::Name;
 use super::operator::Operator;
 use super::plugins::Plugins;
+use super::requests::Requesting;
 use super::status::{Sources, TracerStatus};
-use crate::admin::Report;
+use crate::admin::{Act, Acted, By, Command, Report, Token, Verb};
 use crate::budget::Budget;
 use crate::metrics::{Families, Registry, Writer};
 use crate::plain;
@@ -24,6 +28,7 @@ pub(crate) struct Reporter {
     registry: Arc<Registry>,
     /// None if there is no plugin dir.
     plugins: Option<Watched>,
+    requesting: Requesting,
     /// Whose losses are shown.
     #[cfg(feature = "otel")]
     otel: Option<crate::otel::Accounts>,
@@ -44,8 +49,17 @@ struct Watched {
 }
 
 impl Reporter {
-    pub(crate) fn new(core: Arc<Core>, registry: Arc<Registry>, plugins: Option<&Plugins>) -> Self {
+    /// `operator` is the configuration of a service without a plugin dir.
+    pub(crate) fn new(
+        core: Arc<Core>,
+        registry: Arc<Registry>,
+        plugins: Option<&Plugins>,
+        operator: Option<Arc<Operator>>,
+    ) -> Self {
+        let operator = plugins.map(|plugins| plugins.operator.clone()).or(operator);
+        let events = plugins.map(|plugins| plugins.events.clone());
         Self {
+            requesting: Requesting::new(core.clone(), operator, events),
             #[cfg(feature = "otel")]
             otel: None,
             #[cfg(feature = "otel")]
@@ -72,7 +86,8 @@ impl Reporter {
     fn plugins(&self) -> Vec<TracerStatus> {
         let Some(Watched { books, operator, .. }) = &self.plugins else { return Vec::new() };
         let seen = self.core.live.seen();
-        let sources = Sources { registry: &self.registry, operator, seen: &seen };
+        let sources =
+            Sources { registry: &self.registry, operator, seen: &seen, paused_all: self.core.live.is_paused() };
         let status = |(name, book): &(Name, Arc<Book>)| TracerStatus::new(name, book, &sources);
         books.all().iter().map(status).collect()
     }
@@ -90,6 +105,7 @@ impl Reporter {
             families::plugin_dir(directory.problem().is_some(), writer);
         }
         families::host(self.core.natives.panics(), crate::panics::counts(), writer);
+        families::actions(self.core.live.is_paused(), self.requesting.counts(), writer);
         if let Some(health) = self.plugins.as_ref().and_then(|plugins| plugins.operator.health()) {
             families::config(health, writer);
         }
@@ -138,6 +154,8 @@ impl Report for Reporter {
         let passed_over = directory.map(|directory| directory.passed_over()).unwrap_or_default();
         let mut tracers = serde_json::json!({
             "disabled": self.core.live.is_disabled(),
+            "paused_all": self.core.live.is_paused(),
+            "actions": self.requesting.off().is_none(),
             "plugin_dir": directory.map(|directory| directory.path().display().to_string()),
             "plugin_dir_error": directory.and_then(|directory| directory.problem()),
             "passed_over": passed_over.entries(),
@@ -173,5 +191,23 @@ impl Report for Reporter {
         };
         plain::json(&mut destinations);
         destinations
+    }
+}
+
+impl Act for Reporter {
+    fn off(&self) -> Option<String> {
+        self.requesting.off()
+    }
+
+    fn token(&self) -> Token {
+        self.requesting.token()
+    }
+
+    fn act(&self, command: &Command, by: By) -> oneshot::Receiver<Acted> {
+        self.requesting.act(command, by)
+    }
+
+    fn refused(&self, verb: Verb, peer: Option<SocketAddr>, reason: &str) {
+        self.requesting.refused(verb, peer, reason);
     }
 }

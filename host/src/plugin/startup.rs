@@ -78,7 +78,7 @@ impl Startup {
         let Some(book) = self.books.get(name) else { return Standing::Settled };
         let current = book.current();
         match current.state {
-            State::Live | State::Disabled | State::Ending | State::Removed => Standing::Settled,
+            State::Live | State::Paused | State::Disabled | State::Ending | State::Removed => Standing::Settled,
             State::Loading => Standing::Loading,
             State::Stopped => Standing::Failed("Hottap was shut down".to_owned()),
             State::Refused | State::Quarantined => {
@@ -91,7 +91,7 @@ impl Startup {
 
 /// The state of one plugin, as far as readiness depends on it.
 enum Standing {
-    /// It is live, or the operator does not want it: disabled by its manifest, or removed meanwhile.
+    /// It is live, or the operator does not want it: paused, disabled, or removed meanwhile.
     Settled,
     Loading,
     Failed(String),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
+use super::actions::Hold;
 use super::books::{Book, Current, State, Usage};
 use super::name::Name;
 use super::notice::{Notice, Notices};
@@ -21,7 +22,14 @@ pub(crate) struct TracerStatus {
     pub(super) name: String,
     kind: &'static str,
     pub(super) state: &'static str,
+    /// The word of operators over the admin API that is in force: `paused` or `disabled`, until they end it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<&'static str>,
     generation: Option<String>,
+    /// The generation that was rolled back from. Its files are there, and are not loaded until they change or a reload is asked
+    /// for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<String>,
     /// The time at which the state was entered, for people and, in milliseconds since the Unix epoch, for programs.
     since: Timestamp,
     since_unix_ms: u64,
@@ -95,6 +103,8 @@ pub(super) struct Sources<'s> {
     pub(super) operator: &'s Operator,
     /// The methods of which calls have ended, with the sides on which they did.
     pub(super) seen: &'s [(&'static str, [bool; Side::COUNT])],
+    /// Operators have paused all tracers.
+    pub(super) paused_all: bool,
 }
 
 /// Milliseconds for which calls may wait without a commit before a live tracer is shown as failing.
@@ -116,7 +126,7 @@ fn rounded(value: f64) -> f64 {
 
 impl TracerStatus {
     pub(super) fn new(name: &Name, book: &Book, sources: &Sources<'_>) -> Self {
-        let Sources { registry, operator, seen } = sources;
+        let Sources { registry, operator, seen, paused_all } = sources;
         let current = book.current().clone();
         let usage = &book.usage;
         let metrics = registry.usage(name.as_str());
@@ -134,8 +144,14 @@ impl TracerStatus {
         Self {
             name: name.to_string(),
             kind: "plugin",
-            state: if is_failing(&current, usage) { "failing" } else { current.state.as_str() },
+            state: match current.state {
+                State::Live if *paused_all => State::Paused.as_str(),
+                _ if is_failing(&current, usage) => "failing",
+                state => state.as_str(),
+            },
+            hold: current.hold.map(Hold::as_str),
             generation: current.generation.map(|id| id.to_string()),
+            rejected: current.rejected.map(|id| id.to_string()),
             since: Timestamp(current.since),
             since_unix_ms: current.since,
             level: current.level.as_str(),

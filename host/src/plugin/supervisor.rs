@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use super::actions::{Busy, Hold};
 use super::books::{Books, Problem, State, Swap};
 use super::directory::PluginDir;
 use super::facts::{self, Facts, Swapped};
@@ -18,6 +19,7 @@ use super::plan::{Action, Known, plan};
 use super::pool::Handle;
 use super::quarantine::Quarantine;
 use super::remedy;
+use super::requests::{Request, Requests};
 use super::rest::Rest;
 use super::scan::Found;
 use super::startup::Startup;
@@ -29,7 +31,7 @@ use crate::metrics::Registry;
 use crate::panics::{Panic, Place, caught};
 use crate::plain;
 use crate::rpc::{Level, MAX_STARTERS};
-use crate::tracer::{Core, MAX_PLUGINS};
+use crate::tracer::{Core, MAX_PLUGINS, Rule};
 use crate::wasm::{CallError, Cancel};
 
 /// How often the directory is looked at without a hint: network file systems and replaced parents give none.
@@ -54,6 +56,10 @@ pub(crate) enum Event {
     Changed(Name, Change),
     /// The worker of a tracer that was removed or disabled has ended.
     Ended(Name),
+    /// Operators act.
+    Act(Request),
+    /// A worker that was to rest has nothing left.
+    Paused(Name),
     /// Stop everything by then, and say so.
     Shutdown(Instant, Sender<bool>),
     /// A fault of the supervisor's own, while it does something for this tracer.
@@ -68,6 +74,8 @@ impl Event {
             Self::Loaded(Job { name, .. }, _) | Self::Swapped(name, _) | Self::Changed(name, _) | Self::Ended(name) => {
                 Some(name)
             }
+            Self::Paused(name) => Some(name),
+            Self::Act(request) => request.name.as_ref(),
             Self::Look | Self::Shutdown(..) => None,
             #[cfg(test)]
             Self::Panic(name) => Some(name),
@@ -85,6 +93,8 @@ pub(super) struct Live {
     /// The generation from which it was rolled back: its files are still there, and are not loaded again.
     pub(super) rejected: Option<GenerationId>,
     pub(super) quarantine: Option<Quarantine>,
+    /// The calls that it gets once it is resumed; none unless it is paused.
+    pub(super) withheld: Option<Rule>,
 }
 
 /// A load, from the look that found the files until the generation is live or refused.
@@ -94,7 +104,7 @@ pub(super) struct Load {
 }
 
 /// A tracer that was removed or disabled, until its worker has had its last turn: then nothing of it can follow.
-struct Ending {
+pub(super) struct Ending {
     generation: GenerationId,
     worker: Arc<Worker>,
     /// The state of the tracer after that.
@@ -115,17 +125,22 @@ pub(crate) struct Supervisor {
     pub(crate) events: Sender<Event>,
     pub(crate) lanes: Lanes,
     config: Option<ConfigFile>,
-    known: Known,
+    pub(super) known: Known,
     pub(super) live: BTreeMap<Name, Live>,
-    ending: BTreeMap<Name, Ending>,
+    pub(super) ending: BTreeMap<Name, Ending>,
     pub(super) loading: BTreeMap<Name, Load>,
     /// Files that failed while they may still have been being written: when to try them once more.
-    unsettled: BTreeMap<Name, Instant>,
+    pub(super) unsettled: BTreeMap<Name, Instant>,
     rest: Rest,
     /// Plugins that wait for a slot, or for one that is still being loaded and may fail.
-    waiting: BTreeSet<Name>,
+    pub(super) waiting: BTreeSet<Name>,
     /// Plugins that were refused because enough others act at the start of calls.
     no_start: BTreeSet<Name>,
+    pub(super) holds: BTreeMap<Name, Hold>,
+    /// Tracers whose files are to be loaded even if nothing in them is new.
+    pub(super) forced: BTreeSet<Name>,
+    pub(super) busy: BTreeSet<(Name, Busy)>,
+    pub(super) requests: Requests,
 }
 
 impl Supervisor {
@@ -169,6 +184,10 @@ impl Supervisor {
             rest: Rest::default(),
             waiting: BTreeSet::new(),
             no_start: BTreeSet::new(),
+            holds: BTreeMap::new(),
+            forced: BTreeSet::new(),
+            busy: BTreeSet::new(),
+            requests: Requests::default(),
         }
     }
 
@@ -183,7 +202,8 @@ impl Supervisor {
             let _ = caught(Place::Supervisor, || self.startup.changed());
             let now = Instant::now();
             let (gather, retry) = (gather(now - began), self.retry(now));
-            let due = self.unsettled.values().copied().chain(self.rest.due()).chain(retry).min();
+            let answer = caught(Place::Supervisor, || self.answer_requests(now)).unwrap_or_default();
+            let due = self.unsettled.values().copied().chain(self.rest.due()).chain(retry).chain(answer).min();
             let due = due.map(|at| at.saturating_duration_since(now));
             match events.recv_timeout(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))) {
                 Ok(Event::Look) => {
@@ -237,6 +257,8 @@ impl Supervisor {
                     self.ended(&name, Some(generation), state);
                 }
             }
+            Event::Act(request) => self.carry_out(request),
+            Event::Paused(name) => _ = self.busy.remove(&(name, Busy::Pausing)),
             Event::Shutdown(until, done) => {
                 let all = self.shutdown(until);
                 self.startup.changed();
@@ -280,6 +302,7 @@ impl Supervisor {
                     self.waiting.remove(&name);
                     self.no_start.remove(&name);
                     self.cancel(&name);
+                    self.forced.remove(&name);
                     self.unload(&name, State::Removed);
                 }
             });
@@ -292,8 +315,18 @@ impl Supervisor {
     }
 
     fn load(&mut self, name: Name, found: Found) {
+        if self.holds.get(&name) == Some(&Hold::Disabled) {
+            if !self.ending.contains_key(&name) {
+                let book = self.books.open(&name);
+                let mut current = book.current();
+                current.hold = Some(Hold::Disabled);
+                current.enter(State::Disabled, self.millis());
+            }
+            self.known.insert(name, Some(found));
+            return;
+        }
         let live = self.live.get(&name);
-        let known: Vec<_> =
+        let mut known: Vec<_> =
             live.map(|live| [Some(live.generation), live.rejected]).into_iter().flatten().flatten().collect();
         if known.is_empty() {
             if !self.has_room(&name) {
@@ -312,6 +345,9 @@ impl Supervisor {
         }
         self.unsettled.remove(&name);
         self.no_start.remove(&name);
+        if self.forced.remove(&name) {
+            known.clear();
+        }
         self.known.insert(name.clone(), Some(found));
         let cancel = Cancel::default();
         self.loading.insert(name.clone(), Load { since: Instant::now(), cancel: cancel.clone() });
@@ -357,8 +393,8 @@ impl Supervisor {
         others.filter(|other| self.books.open(other).current().starts.is_some()).count()
     }
 
-    /// The file of a load is gone: it ends as soon as it can, and holds up neither others nor the file that comes next.
-    fn cancel(&mut self, name: &Name) {
+    /// The file of a load is gone, or operators have disabled the tracer: it ends as soon as it can, and holds up neither others nor the file that comes next.
+    pub(super) fn cancel(&mut self, name: &Name) {
         if let Some(load) = self.loading.remove(name) {
             load.cancel.cancel();
             self.lanes.forget_cancelled();
@@ -405,7 +441,8 @@ impl Supervisor {
     }
 
     /// Says why a tracer is not loaded; the generation that is live stays.
-    fn refuse(&self, name: &Name, refusal: &Refusal) {
+    fn refuse(&mut self, name: &Name, refusal: &Refusal) {
+        self.requests.fail(name, &refusal.to_string(), &refusal.what_to_do());
         let live = self.live.get(name).map(|live| live.generation);
         self.books.open(name).refuse(name, refusal, live, self.millis());
     }
@@ -450,14 +487,25 @@ impl Supervisor {
         let worker = Worker::new(core, book.clone(), registry, generation, pool, tell);
         // The inbox is there before the first row can come.
         self.collector.assign(slot, Some(worker.clone()));
-        self.core.live.update(|rules| rules.plugins.push(rule));
-        worker.schedule();
-        self.live.insert(
-            name.clone(),
-            Live { slot, generation: id, worker, previous: None, rejected: None, quarantine: None },
-        );
-        facts.enter(&book, self.millis());
-        tracing::info!(tracer = name.as_str(), generation = %id, millis = rounded_millis(since.elapsed()), "live");
+        let hold = self.holds.get(name).copied();
+        let withheld = match hold {
+            Some(_) => Some(rule),
+            None => {
+                self.publish(rule);
+                None
+            }
+        };
+        let live = Live { slot, generation: id, worker, previous: None, rejected: None, quarantine: None, withheld };
+        let state = live.state();
+        live.worker.schedule();
+        self.live.insert(name.clone(), live);
+        if state == State::Paused || self.core.live.is_paused() {
+            self.rest(name);
+        }
+        book.current().hold = hold;
+        facts.enter(&book, state, self.millis());
+        let millis = rounded_millis(since.elapsed());
+        tracing::info!(tracer = name.as_str(), generation = %id, millis, "{}", state.as_str());
         facts::tell_level(name, &book, &self.operator);
     }
 
@@ -470,21 +518,32 @@ impl Supervisor {
         let Swapped { takeover, reason, result, facts } = swapped;
         let is_rollback = takeover == Takeover::Rollback;
         let since = if is_rollback { None } else { self.loading.remove(name).map(|load| load.since) };
+        if is_rollback {
+            self.busy.remove(&(name.clone(), Busy::RollingBack));
+        }
         let Some(live) = self.live.get_mut(name) else { return };
         let book = self.books.open(name);
         match result {
             Ok((rule, old)) => {
                 let to = facts.id;
                 let from = std::mem::replace(&mut live.generation, to);
-                self.core.live.update(|rules| match rules.plugins.iter_mut().find(|old| old.slot == rule.slot) {
-                    Some(old) => *old = rule,
-                    None => rules.plugins.push(rule),
-                });
                 (live.rejected, live.quarantine) = (is_rollback.then_some(from), None);
-                if !is_rollback && old.is_some() {
+                // Files that were loaded again as they were are no other generation to go back to.
+                if !is_rollback && old.is_some() && from != to {
                     live.previous = old;
                 }
-                facts.enter(&book, self.millis());
+                let rejected = live.rejected;
+                let (withheld, rule) = match live.withheld {
+                    Some(_) => (Some(rule), None),
+                    None => (None, Some(rule)),
+                };
+                live.withheld = withheld;
+                let state = live.state();
+                if let Some(rule) = rule {
+                    self.publish(rule);
+                }
+                facts.enter(&book, state, self.millis());
+                book.current().rejected = rejected;
                 let took = since.map_or(Duration::ZERO, |since| since.elapsed());
                 book.current().swapped(Swap { from, to, millis: took.as_secs_f64() * 1e3 });
                 tracing::info!(tracer = name.as_str(), %from, %to, millis = rounded_millis(took), "swapped");
@@ -498,6 +557,7 @@ impl Supervisor {
                 let message = plain::message(&format!("generation {} could not take over: {error}", facts.id));
                 let what_to_do = remedy::of_call(&error);
                 tracing::warn!(tracer = name.as_str(), "{message}; {what_to_do}; {meanwhile}");
+                self.requests.fail(name, &message, &what_to_do);
                 book.current().problem = Some(Problem { message, what_to_do, meanwhile, at: self.millis() });
                 if let Some(reason) = reason {
                     self.quarantine(name, &reason);
@@ -508,8 +568,9 @@ impl Supervisor {
 
     /// Takes a plugin out: no new calls, then it works off what waits. Its slot is free at once, because after the drain
     /// no row of it can appear.
-    fn unload(&mut self, name: &Name, state: State) {
+    pub(super) fn unload(&mut self, name: &Name, state: State) {
         let live = self.live.remove(name);
+        self.busy.retain(|(of, _)| of != name);
         {
             let book = self.books.open(name);
             let mut current = book.current();
@@ -544,8 +605,27 @@ impl Supervisor {
         tracing::info!(tracer = name.as_str(), generation, "{}", state.as_str());
     }
 
+    /// The plugin in a slot gets the calls that this rule says, in place of those that it got before.
+    pub(super) fn publish(&self, rule: Rule) {
+        self.core.live.update(|rules| match rules.plugins.iter_mut().find(|old| old.slot == rule.slot) {
+            Some(old) => *old = rule,
+            None => rules.plugins.push(rule),
+        });
+    }
+
+    /// The plugin in a slot gets no more calls. Returns the rule by which it got them. Those that have finished before may
+    /// not be in its queue yet.
+    pub(super) fn withdraw(&self, slot: usize) -> Option<Rule> {
+        let mut withdrawn = None;
+        self.core.live.update(|rules| {
+            let place = rules.plugins.iter().position(|rule| rule.slot == slot);
+            withdrawn = place.map(|place| rules.plugins.remove(place));
+        });
+        withdrawn
+    }
+
     fn retire(&self, slot: usize) {
-        self.core.live.update(|rules| rules.plugins.retain(|rule| rule.slot != slot));
+        self.withdraw(slot);
         self.collector.drain();
         self.collector.assign(slot, None);
     }

@@ -107,10 +107,11 @@ impl Builder {
     }
 
     /// The operator's configuration (`hottap.toml`): destinations, what is granted to tracers beyond the defaults, and under
-    /// `[trace]` the formats that traces travel in (`propagators`) and which are sampled (`sampler`, `sampler_arg`). It
+    /// `[trace]` the formats that traces travel in (`propagators`) and which are sampled (`sampler`, `sampler_arg`). Under
+    /// `[admin]` it lets operators act over the admin API ([`AdminService`](crate::AdminService)). It
     /// stands outside the plugin dir, and takes effect while the service runs; one that can't be read is named in the log
     /// and in the admin API, and the one before stays in effect. Default none: tracers then have no destinations. Without
-    /// a plugin dir, `[trace]` alone counts.
+    /// a plugin dir, `[trace]` and `[admin]` alone count.
     #[cfg(feature = "plugins")]
     pub fn config(mut self, path: impl Into<PathBuf>) -> Self {
         self.plugins.config = Some(path.into());
@@ -157,7 +158,8 @@ impl Builder {
     }
 
     /// Serves the admin API (metrics, `/api/tracers`, `/healthz`) at this address, such as `127.0.0.1:9600`; port 0 takes
-    /// a free one. It asks nobody who they are, so choose an address that only operators reach. Default none:
+    /// a free one. Its pages are shown to every peer, so choose an address that only operators reach; actions need more
+    /// ([`AdminService`](crate::AdminService)). Default none:
     /// [`Hottap::admin`] is a service to mount instead.
     ///
     /// An address that cannot be listened on is an error of [`start`](Self::start), unless
@@ -264,18 +266,14 @@ impl Builder {
             ("service.name".to_owned(), self.service.clone()),
             ("service.instance.id".to_owned(), format!("{:032x}", fastrand::u128(..))),
         ];
-        let plugins = match directory {
+        let (plugins, operator) = match directory {
             Some(directory) => {
-                Some(Plugins::start(core.clone(), registry.clone(), &directory, identity, &self.plugins)?)
+                (Some(Plugins::start(core.clone(), registry.clone(), &directory, identity, &self.plugins)?), None)
             }
-            None => {
-                if !started.disabled {
-                    follow_configuration(&core, &self.plugins)?;
-                }
-                None
-            }
+            None if started.disabled => (None, None),
+            None => (None, follow_configuration(&core, &self.plugins)?),
         };
-        let report = Reporter::new(core.clone(), registry, plugins.as_ref());
+        let report = Reporter::new(core.clone(), registry, plugins.as_ref(), operator);
         #[cfg(feature = "otel")]
         let report = report.showing(self.otel.as_ref().map(|(accounts, _)| accounts.clone()));
         let report = Arc::new(report);

@@ -89,7 +89,7 @@ impl LiveCell {
         self.flags() & 1 << side as u8 != 0
     }
 
-    /// The kill switch: nothing is traced, whoever wants it.
+    /// Nothing is traced, whatever the tracers want: the kill switch is on, or this is disabled.
     #[inline]
     pub(crate) fn is_disabled(&self) -> bool {
         self.flags() & DISABLED != 0
@@ -122,6 +122,23 @@ impl LiveCell {
         let mut master = self.lock();
         change(&mut master.rules);
         self.publish(&mut master);
+    }
+
+    /// Turns the kill switch. When it returns, every thread that looks sees it. Does nothing in a forked child.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn pause(&self, paused: bool) {
+        if self.is_forked() {
+            return;
+        }
+        let mut master = self.lock();
+        master.rules.paused = paused;
+        self.publish(&mut master);
+    }
+
+    /// The kill switch is on.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn is_paused(&self) -> bool {
+        !self.is_forked() && self.lock().rules.paused
     }
 
     /// Notes that a call of this method has ended on this side.
@@ -266,11 +283,17 @@ mod tests {
         assert_eq!(cell.load().followers(None, Side::Server, "live.A/New", 1), Mask::NONE, "the kill switch");
     }
 
+    #[cfg(feature = "plugins")]
     #[test]
     fn the_kill_switch_leaves_nobody_interested() {
-        let cell = LiveCell::new(Rules { plugins: vec![rule(0, &[])], native: Some(Level::Base), disabled: false });
+        let cell = LiveCell::new(Rules { plugins: vec![rule(0, &[])], native: Some(Level::Base), ..Rules::default() });
         assert!(!cell.load().is_idle(Side::Server));
+        cell.pause(true);
+        assert!(cell.load().is_idle(Side::Server) && cell.is_disabled());
+        cell.pause(false);
+        assert!(!cell.load().is_idle(Side::Server) && !cell.is_disabled());
         cell.update(|rules| rules.disabled = true);
-        assert!(cell.load().is_idle(Side::Server));
+        cell.pause(false);
+        assert!(cell.load().is_idle(Side::Server) && cell.is_disabled(), "only a pause is ended");
     }
 }

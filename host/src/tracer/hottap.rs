@@ -71,7 +71,7 @@ impl Hottap {
         #[cfg(feature = "plugins")]
         {
             let registry = Arc::new(Registry::new(RegistryLimits::default()));
-            let report = Arc::new(Reporter::new(core.clone(), registry, None));
+            let report = Arc::new(Reporter::new(core.clone(), registry, None, None));
             Self::new(core, None, report, None)
         }
         #[cfg(not(feature = "plugins"))]

@@ -49,8 +49,10 @@ pub(crate) struct Rules {
     pub(crate) plugins: Vec<Rule>,
     /// The most that native tracers want, if there are any.
     pub(crate) native: Option<Level>,
-    /// The kill switch: nothing is traced.
+    /// Nothing is traced, for good: by `HOTTAP_DISABLE`, or after a shutdown.
     pub(crate) disabled: bool,
+    /// The kill switch of the admin API: nothing is traced until operators end that.
+    pub(crate) paused: bool,
 }
 
 /// Who wants the calls of one method on one side, as far as that is known before they end.
@@ -64,10 +66,15 @@ pub(crate) struct Interest {
 }
 
 impl Rules {
+    /// Nothing is traced, whatever the tracers want.
+    fn is_off(&self) -> bool {
+        self.disabled || self.paused
+    }
+
     /// `wants` is the level that a plugin has for such calls, if they are in its scope.
     fn interest(&self, native: Option<Level>, wants: impl Fn(&Rule) -> Option<Level>) -> Interest {
         let mut interest = Interest { mask: Mask::NONE, streams: Mask::NONE, level: native };
-        if self.disabled {
+        if self.is_off() {
             return Interest { level: None, ..interest };
         }
         for (rule, level) in self.plugins.iter().filter_map(|rule| Some((rule, wants(rule)?))) {
@@ -225,7 +232,7 @@ impl Live {
     pub(super) fn flags(&self) -> u8 {
         let idle = SIDES.into_iter().filter(|side| self.is_idle(*side)).fold(0, |bits, side| bits | 1 << side as u8);
         let starts = if self.starters.is_empty() { 0 } else { STARTS };
-        let disabled = if self.rules.disabled { DISABLED } else { 0 };
+        let disabled = if self.rules.is_off() { DISABLED } else { 0 };
         let followed = if self.rules.plugins.iter().any(|rule| rule.streams) { FOLLOWED } else { 0 };
         let attempts = if self.attempts.is_empty() { 0 } else { ATTEMPTS };
         idle | starts | disabled | followed | attempts
@@ -290,7 +297,7 @@ mod tests {
             rule(4, &["a.B/*"], Some(errors), 1.0),
         ];
         let known = Name { symbol: Symbol::intern("a.B/C"), native: [Level::Base; Side::COUNT] };
-        let live = Live::new(1, &[known], &Rules { plugins, native: None, disabled: false });
+        let live = Live::new(1, &[known], &Rules { plugins, ..Rules::default() });
         for (side, method, outcome, expected) in [
             (Side::Server, "a.B/C", Outcome::Ok, &[0, 1][..]),
             (Side::Server, "a.B/C", Outcome::Error, &[0, 1, 2, 4]),

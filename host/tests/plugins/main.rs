@@ -24,6 +24,7 @@ mod scraper;
 mod sink;
 
 mod accounting;
+mod actions;
 mod bad_input;
 mod beginnings;
 mod claims;

@@ -29,7 +29,7 @@ const POISON: &str = r#"
         (br $next))))"#;
 
 /// A core module of the contract: the host makes a component of it.
-fn module(items: &str, finish: &str, flush: &str) -> Vec<u8> {
+pub(crate) fn module(items: &str, finish: &str, flush: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
           (import "hottap:tracer/rpc@0.1.0-draft" "[resource-drop]batch" (func $drop (param i32)))
@@ -155,7 +155,8 @@ fn a_flush_that_traps_loses_nothing_as_long_as_one_batch_goes_through() {
 }
 
 /// Fails on every batch but the canary's, whose calls are a multiple of six, and none at all.
-const REFUSES_REAL_CALLS: &str = "(if (i32.eqz (i32.rem_u (call $len (local.get $batch)) (i32.const 6))) (then)
+pub(crate) const REFUSES_REAL_CALLS: &str =
+    "(if (i32.eqz (i32.rem_u (call $len (local.get $batch)) (i32.const 6))) (then)
     (else unreachable))";
 
 #[test]

@@ -4,9 +4,8 @@
 mod tests;
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn, ready};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
 use std::pin::pin;
@@ -23,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::AdminService;
+use super::{AdminFuture, AdminService};
 use crate::panics::{Panic, Place};
 
 /// What peers can make the admin port hold.
@@ -35,6 +34,8 @@ struct Bounds {
     /// For a request's head to arrive whole, and between two requests. A scraper that asks less often makes a new
     /// connection; a longer time lets those who send a byte now and then hold theirs.
     head: Duration,
+    /// For an action to be answered. The supervisor answers sooner, unless the file system of the plugin dir holds it up.
+    answer: Duration,
     /// How long a connection may live; then it finishes its answer and closes. It ends those who ask and never read.
     life: Duration,
     /// For the last answer, once a connection has reached its age.
@@ -44,6 +45,7 @@ struct Bounds {
 const BOUNDS: Bounds = Bounds {
     connections: 64,
     head: Duration::from_secs(5),
+    answer: Duration::from_secs(4),
     life: Duration::from_secs(60),
     last: Duration::from_secs(5),
 };
@@ -274,7 +276,7 @@ async fn accept(
             });
             match accepted.await {
                 None => break,
-                Some(Ok((stream, _))) => {
+                Some(Ok((stream, peer))) => {
                     failing = false;
                     while let Some(ended) = connections.try_join_next() {
                         if let Err(error) = ended
@@ -289,7 +291,7 @@ async fn accept(
                     {
                         oldest.abort();
                     }
-                    let connection = serve_connection(bounds, stream, service.clone(), for_connections.clone());
+                    let connection = serve_connection(bounds, stream, peer, service.clone(), for_connections.clone());
                     by_age.push_back(connections.spawn(connection));
                 }
                 // A peer that went away while it waited says nothing about the next one.
@@ -315,12 +317,16 @@ async fn accept(
 async fn serve_connection(
     bounds: Bounds,
     stream: TcpStream,
+    peer: SocketAddr,
     service: AdminService,
     mut stopped: watch::Receiver<Option<Duration>>,
 ) {
     // Answers are written in one piece; a system that can't switch delays off only delays them.
     let _ = stream.set_nodelay(true);
-    let answer = service_fn(move |request| ready(Ok::<_, Infallible>(service.answer(&request))));
+    let answer = service_fn(move |request| {
+        let answering = service.answer(&request, Some(peer));
+        async move { timeout(bounds.answer, answering).await.unwrap_or_else(|_| Ok(AdminFuture::late())) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head)

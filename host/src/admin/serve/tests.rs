@@ -5,8 +5,10 @@ use std::net::{Shutdown, TcpStream as StdStream};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use tokio::sync::oneshot;
+
 use super::*;
-use crate::admin::Report;
+use crate::admin::{Act, Acted, By, Command, Outcome, Report, Token, Verb};
 
 /// Longer than anything here takes; only a test that fails waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,6 +34,32 @@ impl Report for Told {
         serde_json::json!({ "destinations": [] })
     }
 }
+
+impl Act for Told {
+    fn off(&self) -> Option<String> {
+        None
+    }
+
+    fn token(&self) -> Token {
+        Token::None
+    }
+
+    fn act(&self, command: &Command, by: By) -> oneshot::Receiver<Acted> {
+        let (answer, acted) = oneshot::channel();
+        if command.verb != Verb::Rollback {
+            answer.send(Outcome::Done.into()).expect("it is waited for");
+        } else {
+            // As if the supervisor did not come to it.
+            STUCK.lock().expect("whole").push(answer);
+        }
+        assert!(by.peer.is_some_and(|peer| peer.ip().is_loopback()), "{by:?}");
+        acted
+    }
+
+    fn refused(&self, _: Verb, _: Option<SocketAddr>, _: &str) {}
+}
+
+static STUCK: Mutex<Vec<oneshot::Sender<Acted>>> = Mutex::new(Vec::new());
 
 #[track_caller]
 fn server(bounds: Bounds, metrics: impl Fn() -> String + Send + Sync + 'static) -> AdminServer {
@@ -59,8 +87,14 @@ fn read_all(mut stream: &StdStream) -> String {
 
 /// One answer on a connection that stays open.
 #[track_caller]
-fn ask(mut stream: &StdStream, path: &str) -> String {
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").expect("a request");
+fn ask(stream: &StdStream, path: &str) -> String {
+    exchange(stream, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+}
+
+/// The same for any request.
+#[track_caller]
+fn exchange(mut stream: &StdStream, head: &str) -> String {
+    stream.write_all(head.as_bytes()).expect("a request");
     let mut answer = Vec::new();
     let mut byte = [0];
     while !answer.ends_with(b"\r\n\r\n") {
@@ -104,6 +138,29 @@ fn a_request_body_is_not_waited_for() {
     stream.write_all(b"POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nabc").expect("a request");
     let answer = read_all(&stream);
     assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD\r\n"), "{answer}");
+}
+
+#[test]
+fn an_action_of_a_peer_on_this_machine_is_taken_and_answered_in_time() {
+    let server = server(Bounds { answer: SHORT, ..BOUNDS }, || "a 1\n".to_owned());
+    let stream = connect(&server);
+    for (path, host, expected) in [
+        ("/api/tracers/a/pause", "localhost", "200 OK"),
+        ("/api/tracers/a/pause", "evil.example", "403 Forbidden"),
+        ("/api/pause", "127.0.0.1:1", "200 OK"),
+        ("/api/tracers/a/rollback", "localhost", "202 Accepted"),
+        ("/api/tracers/a/reload", "[::1]", "200 OK"),
+    ] {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        let answer = exchange(&stream, &head);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}\r\n")), "{path} {host}: {answer}");
+    }
+    assert!(ask(&stream, "/healthz").ends_with("ok\n"), "the connection goes on");
+    let mut stream = connect(&server);
+    stream
+        .write_all(b"POST /api/pause HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\nabc")
+        .expect("sent");
+    assert!(read_all(&stream).starts_with("HTTP/1.1 200 OK\r\n"), "a body is not waited for");
 }
 
 #[test]

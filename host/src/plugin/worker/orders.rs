@@ -22,6 +22,11 @@ pub(crate) enum Order {
     /// Flush, commit, and go on with another generation. The answer comes when it is live, with the generation before if
     /// that was in good health, or with the reason why the old one goes on.
     Swap(Box<Generation>, Takeover, Answer),
+    /// Work off what waits, flush, commit, and then rest until [`Resume`](Self::Resume): the guest is not called. The answer
+    /// comes once nothing is left, or if the generation is given up.
+    Pause(Box<dyn FnOnce() + Send>),
+    /// Flush again every period.
+    Resume,
     /// Try a generation again that was given up.
     Retry,
     /// Work off what waits until the given time, flush, commit, end.
@@ -60,6 +65,14 @@ impl Runner {
                             self.panicked(panic);
                         }
                     }
+                }
+                Order::Pause(answer) => {
+                    self.tell_paused();
+                    (self.is_paused, self.on_pause) = (true, Some(answer));
+                }
+                Order::Resume => {
+                    self.tell_paused();
+                    self.is_paused = false;
                 }
                 Order::Retry => self.retry(),
                 Order::Stop(until, answer) => {
@@ -117,6 +130,13 @@ impl Runner {
         (self.strikes, self.dead) = (Strikes::default(), DeadRate::default());
         (self.not_before, self.slow_until) = (None, None);
         self.share = Share::new(Instant::now(), share::OF_PLUGIN);
+    }
+
+    /// Answers the order to pause, if that has not been done.
+    pub(super) fn tell_paused(&mut self) {
+        if let Some(answer) = self.on_pause.take() {
+            answer();
+        }
     }
 
     /// The given-up generation gets one more chance: until it has committed something, one failed call ends it.

@@ -51,6 +51,10 @@ pub(super) struct Runner {
     /// No instance is made before this.
     pub(super) not_before: Option<Instant>,
     pub(super) slow_until: Option<Instant>,
+    /// The guest is called for what is left, and for nothing else.
+    pub(super) is_paused: bool,
+    /// The answer to the order to pause, until nothing is left.
+    pub(super) on_pause: Option<Box<dyn FnOnce() + Send>>,
     pub(super) stopping: Option<Stopping>,
     pub(super) ended: bool,
     /// The plugin has committed calls or moments.
@@ -94,6 +98,8 @@ impl Runner {
             share: Share::new(now, share::OF_PLUGIN),
             not_before: None,
             slow_until: None,
+            is_paused: false,
+            on_pause: None,
             stopping: None,
             ended: false,
             has_committed: false,
@@ -120,7 +126,7 @@ impl Runner {
                 is_done = !self.step(worker);
             }
             // After the calls that have finished, and where an `init` that takes long delays no other plugin.
-            if lane == Lane::Slow {
+            if lane == Lane::Slow && !self.is_paused {
                 self.fill();
             }
         }
@@ -128,6 +134,9 @@ impl Runner {
             let _ = caught(Place::Worker, || self.end(worker));
             self.ended = true;
             (stopping.answer)();
+        }
+        if self.given_up || self.has_nothing(worker) {
+            self.tell_paused();
         }
         self.settle(worker, thread_cpu_time().saturating_sub(cpu))
     }
@@ -141,7 +150,7 @@ impl Runner {
         usage.queued.store(worker.queue.calls(), Ordering::Relaxed);
         usage.memory.store(self.guest.as_ref().map_or(0, |guest| guest.memory()) as u64, Ordering::Relaxed);
         usage.period_millis.store(self.period().as_millis() as u64, Ordering::Relaxed);
-        if self.kept.is_empty() && worker.queue.is_empty() {
+        if self.has_nothing(worker) {
             usage.waiting_since.store(0, Ordering::Relaxed);
         } else if usage.waiting_since.load(Ordering::Relaxed) == 0 {
             usage.waiting_since.store(self.unix() / 1_000_000, Ordering::Relaxed);
@@ -152,10 +161,16 @@ impl Runner {
         if self.ended || (self.given_up && self.stopping.is_none()) {
             return None;
         }
+        if self.is_paused && self.stopping.is_none() && self.recovery.is_none() && self.has_nothing(worker) {
+            return None;
+        }
         if self.stopping.is_some() {
             return Some(self.not_before.unwrap_or(now).min(now + TURN));
         }
-        let has_work = self.recovery.is_some() || self.guest.is_none() || !worker.queue.is_empty();
+        let has_work = self.recovery.is_some()
+            || self.guest.is_none()
+            || !worker.queue.is_empty()
+            || (self.is_paused && !self.kept.is_empty());
         let next = if has_work { self.not_before.unwrap_or(now) } else { self.flushed + self.period() };
         let next = self.generation.next_fill().map_or(next, |fill| fill.min(next));
         Some(self.share.next_run(now).map_or(next, |later| later.max(next)))
@@ -194,9 +209,8 @@ impl Runner {
             self.recover(step);
             return true;
         }
-        let has_nothing = self.kept.is_empty() && worker.queue.is_empty();
         if self.guest.is_none() {
-            if self.stopping.is_some() && has_nothing {
+            if (self.stopping.is_some() || self.is_paused) && self.has_nothing(worker) {
                 return false;
             }
             self.begin();
@@ -204,7 +218,7 @@ impl Runner {
         }
         if self.kept.is_half_full() {
             self.flush(Cause::Early);
-        } else if self.stopping.is_none() && self.flushed.elapsed() >= self.period() {
+        } else if self.stopping.is_none() && !self.is_paused && self.flushed.elapsed() >= self.period() {
             self.flush(Cause::Period);
         } else if let Some(work) = worker.queue.pop() {
             self.hand_over(work);
@@ -213,10 +227,17 @@ impl Runner {
             if let Some(stopping) = &mut self.stopping {
                 stopping.is_flushed = is_flushed;
             }
+        } else if self.stopping.is_none() && self.is_paused && !self.kept.is_empty() {
+            self.flush(Cause::Early);
         } else {
             return false;
         }
         true
+    }
+
+    /// Nothing waits, and nothing that was handed over is uncommitted.
+    fn has_nothing(&self, worker: &Worker) -> bool {
+        self.kept.is_empty() && worker.queue.is_empty()
     }
 
     /// Makes the first instance.
@@ -308,6 +329,7 @@ impl Runner {
     /// The end: what was not committed until now is lost, and counted.
     fn end(&mut self, worker: &Worker) {
         self.guest = None;
+        self.tell_paused();
         if let Some(recovery) = self.recovery.take() {
             self.kept.keep_only(recovery.left());
         }
