@@ -234,3 +234,28 @@ fn the_reports_of_others_name_tests_that_exist() {
     }
     assert!(rows > 50, "rows begin as they are looked for");
 }
+
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../SECURITY.md");
+    let text = fs::read_to_string(path).expect("readable");
+    let (_, model) = text.split_once("## The threat model").expect("there is one");
+    let mut sections = 0;
+    for section in model.split("\n### ").skip(1) {
+        sections += 1;
+        let (title, section) = section.split_once('\n').expect("a title");
+        let rows = section.lines().filter(|row| row.starts_with("| ") && !row.starts_with("| what holds |"));
+        let mut found = 0;
+        for row in rows {
+            found += 1;
+            let (_, tests) = row.trim_end_matches('|').rsplit_once('|').expect("a row has columns");
+            let mut named = tests.split('`').skip(1).step_by(2).peekable();
+            assert!(named.peek().is_some(), "{title}: a promise without a test: {row}");
+            for test in named {
+                assert!(is_a_test(test), "{title}: there is no test {test}");
+            }
+        }
+        assert!(found > 0, "{title} promises something");
+    }
+    assert_eq!(sections, 6, "a plugin, the plugin dir, the admin port, the network, a destination, the operator");
+}

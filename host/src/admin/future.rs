@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::actions::{Command, Denial};
 use super::service::Page;
 use super::{Acted, Outcome};
+use crate::plain;
 
 /// The response of [`AdminService`](crate::AdminService).
 ///
@@ -103,6 +104,8 @@ fn answer(command: &Command, acted: Option<Acted>) -> Response<Full<Bytes>> {
         add("error", Some(error.into()));
         add("what_to_do", Some(what_to_do.into()));
     }
+    // A tracer's own words may be among them.
+    plain::json(&mut body);
     response(status, &body)
 }
 

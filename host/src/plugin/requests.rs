@@ -12,6 +12,7 @@ use super::operator::Operator;
 use super::supervisor::Event;
 use crate::admin::{Acted, By, Command, Outcome, Token, Verb};
 use crate::outbox::secret;
+use crate::plain;
 use crate::tracer::Core;
 
 /// The time after which a request is answered though what it asked for is still under way. Pausing and rolling back take
@@ -231,7 +232,7 @@ impl Requests {
         for waiting in &mut self.0 {
             let waits_for_one = matches!(waiting.request.verb, Verb::Reload | Verb::Rollback | Verb::Enable);
             if waits_for_one && waiting.request.name.as_ref() == Some(name) {
-                let (message, what_to_do) = (message.to_owned(), what_to_do.to_owned().into());
+                let (message, what_to_do) = (plain::message(message), plain::message(what_to_do).into());
                 waiting.failure = Some(Outcome::Conflict { message, what_to_do });
             }
         }

@@ -35,6 +35,14 @@ fn what_is_no_wasm_is_refused() {
 }
 
 #[test]
+fn compiled_code_is_refused() {
+    // The engine's own format is an object file of the system's linker: to load one would be to run it.
+    let mut object = b"\x7fELF\x02\x01\x01\xc8\x01".to_vec();
+    object.resize(4_096, 0);
+    refused(object, "", &["bad.wasm", "the file is not WebAssembly"]);
+}
+
+#[test]
 fn a_module_cut_short_is_refused() {
     let bytes = QUIET.component();
     refused(&bytes[..bytes.len() - 40], "", &["cut short or damaged"]);
