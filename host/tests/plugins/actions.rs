@@ -538,10 +538,11 @@ fn where_it_is_mounted_a_token_is_needed() {
     let desk = Desk::new();
     desk.live("quiet", &QUIET);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let router = axum::Router::new().nest_service("/ops", desk.house.tap.admin());
     let ask = |authorization: &str| {
-        let request = http::Request::post("/api/tracers/quiet/pause").header("host", "localhost");
-        let request = request.header("authorization", authorization).body(()).expect("valid");
-        let response = runtime.block_on(desk.house.tap.admin().oneshot(request)).expect("it never fails");
+        let request = http::Request::post("/ops/api/tracers/quiet/pause").header("host", "localhost");
+        let request = request.header("authorization", authorization).body(axum::body::Body::empty()).expect("valid");
+        let response = runtime.block_on(router.clone().oneshot(request)).expect("it never fails");
         let status = response.status().as_u16();
         let body = runtime.block_on(response.into_body().collect()).expect("it is whole").to_bytes();
         (status, serde_json::from_slice::<Value>(&body).expect("JSON"))
