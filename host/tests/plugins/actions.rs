@@ -14,6 +14,7 @@ use crate::house::{House, assert_balanced};
 use crate::log;
 use crate::peers::program;
 use crate::recovery::{REFUSES_REAL_CALLS, module};
+use crate::stream::OpenStream;
 
 /// Another generation of the same tracer.
 const OTHER: Wat = Wat { items: "(global $other i32 (i32.const 1))", ..QUIET };
@@ -223,6 +224,25 @@ fn a_paused_tracer_starts_no_calls() {
     house.calls(10);
     assert_eq!(starts(), Some(20.0));
     assert_eq!(house.settled("starts", 20)["committed"], 20);
+}
+
+#[test]
+fn an_open_stream_is_followed_on_after_a_pause_and_not_during_it() {
+    let desk = Desk::new();
+    let house = &desk.house;
+    desk.live("follows", &Wat { progress: "(call $drop-moments (local.get 0))", ..QUIET });
+    let mut stream = OpenStream::grpc(&house.tap, "house.v1.House/Watch", 1_000);
+    stream.messages(10);
+    desk.done("/api/tracers/follows/pause");
+    let paused = house.settled_moments("follows", 10);
+    assert_eq!(paused["moments"]["committed"], 10, "{paused:#}");
+    stream.messages(100);
+    desk.done("/api/tracers/follows/resume");
+    stream.messages(5);
+    house.settled_moments("follows", 15);
+    stream.end();
+    let tracer = house.settled("follows", 1);
+    assert_eq!(tracer["moments"]["dropped"], json!({}), "{tracer:#}");
 }
 
 #[test]
