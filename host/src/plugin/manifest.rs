@@ -31,7 +31,7 @@ pub(crate) enum ManifestError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] UnknownKey),
-    #[error("has a `{key}` that cannot be used: {problem}")]
+    #[error("has a `{key}` that cannot be used: {problem}", key = plain(key, MAX_PATH_BYTES))]
     Value { key: String, problem: String },
 }
 

@@ -63,7 +63,11 @@ pub(crate) enum LoadError {
     )]
     NoTracer,
     /// Another version of the contract.
-    #[error("it needs {PACKAGE} {needs}, this host has {}; build it with the SDK of this version", v0_1_draft::VERSION)]
+    #[error(
+        "it needs {PACKAGE} {needs}, this host has {}; build it with the SDK of this version",
+        v0_1_draft::VERSION,
+        needs = crate::plain::plain(needs, 64)
+    )]
     Version {
         /// The version that it was built against.
         needs: String,

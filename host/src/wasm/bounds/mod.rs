@@ -8,6 +8,11 @@ use wasmparser::{ComponentTypeRef, ElementItems, Parser, Payload, TypeRef};
 use function::{Counter, Signatures};
 pub(crate) use work::Work;
 
+use crate::plain::plain;
+
+/// Bytes shown of what the parser says, which may repeat some of the file's on several lines.
+const MAX_REASON_BYTES: usize = 512;
+
 /// Bytes of a module or component. Python's, the largest in use, has 18 MiB.
 pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Bytes of one function's body.
@@ -43,7 +48,7 @@ pub(crate) struct Checked {
 pub(crate) enum BoundsError {
     #[error("is not WebAssembly")]
     NotWasm,
-    #[error("is cut short or damaged: {0}")]
+    #[error("is cut short or damaged: {}", plain(.0, MAX_REASON_BYTES))]
     Damaged(String),
     #[error("has a function of {0} bytes, at most {MAX_BODY_BYTES} are compiled")]
     Body(u64),
