@@ -157,7 +157,7 @@ The figures, and the bounds for 120 s (a shorter run needs its share of swaps an
   lost                          0: red-metrics committed every call, whatever its neighbours did
   p99_quiet_us, p99_chaos_us    at most 1.25 times the quiet one; prompt_… are the same without the RPCs that are slow
                                 by design
-  rss_start_kib, rss_end_kib    memory after the first and after the last quiet window: at most 1.2 times. Before the
+  rss_start_kib, rss_end_kib    memory in the first and in the last quiet window, the least: at most 1.2 times. Before the
                                 first one some chaos makes queues and buffers as large as they become, and glibc is
                                 told to give memory back that was freed (MALLOC_ARENA_MAX and the like)
 

@@ -217,6 +217,8 @@ impl<'a> Chaos<'a> {
     /// Lets time pass, with or without chaos, and adds what the load generator measured meanwhile.
     fn window(&mut self, window: Window, length: Duration) -> anyhow::Result<()> {
         let began = Instant::now();
+        // The least that is held at any look: what is freed a moment later is not held for good.
+        let mut held_kib = u64::MAX;
         self.shop.lap()?;
         while began.elapsed() < length && !self.interrupt.requested() {
             if window != Window::Quiet {
@@ -225,6 +227,7 @@ impl<'a> Chaos<'a> {
                 }
             }
             self.look()?;
+            held_kib = held_kib.min(self.shop.resident_kib()?);
             self.show(window)?;
             std::thread::sleep(TICK.min(length.saturating_sub(began.elapsed())));
         }
@@ -232,9 +235,8 @@ impl<'a> Chaos<'a> {
         match window {
             Window::Quiet => {
                 self.quiet.add(&lap);
-                let now = self.shop.resident_kib()?;
-                let (start, _) = self.rss.unwrap_or((now, now));
-                self.rss = Some((start, now));
+                let (start, _) = self.rss.unwrap_or((held_kib, held_kib));
+                self.rss = Some((start, held_kib));
             }
             Window::Chaos => self.chaos.add(&lap),
             Window::Warm => {}

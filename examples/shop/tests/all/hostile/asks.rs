@@ -55,8 +55,8 @@ pub(super) fn floods() -> Vec<Case> {
             "payloads",
             imports::SEND,
             times!(
-                "100",
-                "(call $send (i32.const 64) (i32.const 7) (i32.const 64) (i32.const 7) (i32.const 0) (i32.const 65536)
+                "20",
+                "(call $send (i32.const 64) (i32.const 7) (i32.const 64) (i32.const 7) (i32.const 0) (i32.const 4096)
                   (i32.const 16))"
             ),
         ),

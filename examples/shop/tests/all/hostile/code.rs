@@ -7,8 +7,9 @@ use super::guest::{Guest, QUIET, imports, wat};
 /// Milliseconds until the deadline of `init` is over, by which it is known that it spins: 2 s of CPU time, which the
 /// loader, at low priority, has after some more.
 pub(super) const INIT: u64 = 6_000;
-/// Milliseconds until a flush has come and its deadline, in CPU time, is over.
-const FLUSH: u64 = 2_500;
+/// Milliseconds until two flushes have come: one that takes long is tried again with more time, and the error that is
+/// looked at is that of the second.
+const FLUSH: u64 = 4_500;
 /// Milliseconds in which the calls have come that something goes wrong with.
 const CALLS: u64 = 500;
 
