@@ -37,8 +37,9 @@ const TICK: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(1);
 /// The share of the time that is quiet, in percent.
 const QUIET_PERCENT: u32 = 25;
-/// The share of the time before the first quiet window, in percent: chaos that is not compared with anything.
-const WARM_PERCENT: u32 = 10;
+/// The time before the first quiet window, at most and of a shorter run a fifth: chaos that is not compared with anything.
+/// In three seconds buffers and queues have not yet become as large as they become.
+const WARM: Duration = Duration::from_secs(12);
 /// How glibc's allocator gives memory back: at once, and from few arenas. Left alone it keeps most of what was ever
 /// allocated at a time, which hides what is not freed.
 const GIVES_BACK: &[(&str, &str)] =
@@ -181,9 +182,10 @@ impl<'a> Chaos<'a> {
         self.began = Instant::now();
 
         let pairs = (length.as_secs() / SECONDS_PER_PAIR).clamp(1, 8) as u32;
-        let quiet = length * QUIET_PERCENT / 100 / (pairs + 1);
-        let chaos = length * (100 - QUIET_PERCENT - WARM_PERCENT) / 100 / pairs;
-        self.window(Window::Warm, length * WARM_PERCENT / 100)?;
+        let warm = WARM.min(length / 5);
+        let all_quiet = length * QUIET_PERCENT / 100;
+        let (quiet, chaos) = (all_quiet / (pairs + 1), (length - warm - all_quiet) / pairs);
+        self.window(Window::Warm, warm)?;
         self.calm()?;
         self.window(Window::Quiet, quiet)?;
         for _ in 0..pairs {
