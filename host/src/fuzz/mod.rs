@@ -42,11 +42,6 @@ pub const TARGETS: [(&str, Target); 10] = [
 
 /// Panics if a text that an operator is shown could be taken for more than one line, or changes how others are read.
 #[track_caller]
-/// What leaves the process is made plain on its way out, as everything that operators read.
-fn assert_shown_as_one_line(text: &str) {
-    assert_one_line(&crate::plain::message(text));
-}
-
 fn assert_one_line(text: &str) {
     let found = text.chars().find(|c| {
         let breaks = matches!(*c, '\u{2028}' | '\u{2029}');

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::assert_shown_as_one_line;
+use super::assert_one_line;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
 use crate::wasm::{CallError, Cancel, Cause, Engines, Limits, Module, State, Surroundings};
@@ -52,7 +52,7 @@ pub fn module_load(data: &[u8]) {
     let compile = |checked| Module::compile(engines(), bytes, checked, &Cancel::default());
     let module = match crate::wasm::check(bytes).and_then(compile) {
         Ok(module) => module,
-        Err(error) => return assert_shown_as_one_line(&error.to_string()),
+        Err(error) => return assert_one_line(&error.to_string()),
     };
     let (_, stage) = stage();
     let flushed = module
@@ -65,5 +65,5 @@ pub fn module_load(data: &[u8]) {
 
 /// An error of a guest is one line for the operator.
 pub(super) fn check(error: &CallError) {
-    assert_shown_as_one_line(&error.to_string());
+    assert_one_line(&error.to_string());
 }

@@ -1,6 +1,6 @@
 //! Files that people write: a plugin's manifest, and the operator's configuration.
 
-use super::assert_shown_as_one_line;
+use super::assert_one_line;
 use crate::config::OperatorConfig;
 use crate::plugin::Manifest;
 
@@ -12,13 +12,13 @@ pub fn manifest(data: &[u8]) {
             assert!(config.is_ok_and(|config| config.is_object()), "{}", manifest.config);
             assert_eq!(Manifest::parse("fuzzed", data).ok(), Some(manifest), "it says the same twice");
         }
-        Err(error) => assert_shown_as_one_line(&error.to_string()),
+        Err(error) => assert_one_line(&error.to_string()),
     }
 }
 
 /// A configuration is taken, or refused in one line.
 pub fn operator_config(data: &[u8]) {
     if let Err(error) = OperatorConfig::parse(data) {
-        assert_shown_as_one_line(&error.to_string());
+        assert_one_line(&error.to_string());
     }
 }

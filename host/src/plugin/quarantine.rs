@@ -10,6 +10,7 @@ use super::generation::Generation;
 use super::name::Name;
 use super::supervisor::{Event, Live, Supervisor};
 use super::worker::{Change, Order, Reason, Takeover};
+use crate::plain;
 
 /// The time before a given-up generation is tried again for the first time; doubled with each further time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -103,7 +104,7 @@ impl Supervisor {
         let Some(Reason { message, what_to_do }) = reason else { return };
         let book = self.books.open(name);
         let mut current = book.current();
-        let message = format!("generation {from} was given up, because {message}");
+        let message = plain::message(&format!("generation {from} was given up, because {message}"));
         let meanwhile = current.generation.map_or_else(String::new, |to| format!("generation {to} is live again"));
         tracing::warn!(tracer = name.as_str(), "{message}; {what_to_do}; {meanwhile}");
         current.problem = Some(Problem { message, what_to_do, meanwhile, at: self.millis() });

@@ -71,10 +71,8 @@ impl Event {
     /// The tracer that it is about, if it is about one.
     fn tracer(&self) -> Option<&Name> {
         match self {
-            Self::Loaded(Job { name, .. }, _) | Self::Swapped(name, _) | Self::Changed(name, _) | Self::Ended(name) => {
-                Some(name)
-            }
-            Self::Paused(name) => Some(name),
+            Self::Loaded(job, _) => Some(&job.name),
+            Self::Swapped(name, _) | Self::Changed(name, _) | Self::Ended(name) | Self::Paused(name) => Some(name),
             Self::Act(request) => request.name.as_ref(),
             Self::Look | Self::Shutdown(..) => None,
             #[cfg(test)]
