@@ -117,14 +117,18 @@ impl Generation {
         };
         let (cpu, later) = (thread_cpu_time(), generation.limits.init);
         generation.limits.init = later.max(FIRST_INIT);
-        let mut canary = generation.instance(&nowhere(), now)?;
+        let mut first = generation.instance(&nowhere(), now)?;
         // Instances that are made later may take less time: a tracer that could not have one is not let in.
         if thread_cpu_time().saturating_sub(cpu) > later {
             return Err(CallError::OutOfTime { function: "init", limit: later });
         }
         generation.limits.init = later;
-        generation.settings = canary.settings();
+        generation.settings = first.settings();
         generation.wanted_level = generation.settings.level;
+        generation.feed_nothing(&mut *first, now)?;
+        // One after the other: together they would need twice the memory.
+        drop(first);
+        let mut canary = generation.instance(&nowhere(), now)?;
         if let Some(mut canary) = generation.starter(now).transpose()? {
             let fuel = BUDGET * FUEL_PER_NANO;
             for call in sample_starts(now) {
@@ -132,7 +136,6 @@ impl Generation {
             }
         }
         generation.feed(&mut *canary, now)?;
-        generation.feed_nothing(now)?;
         // What the canary has saved is not the first thing that the tracer is to find.
         generation.state = State::default();
         generation.fill(Instant::now() + FIRST_FILL, now)?;
@@ -153,9 +156,8 @@ impl Generation {
         canary.flush(Cause::Period, now, 1)
     }
 
-    /// Hands a throw-away instance a batch without calls, and a flush.
-    fn feed_nothing(&self, now: u64) -> Result<(), CallError> {
-        let mut canary = self.instance(&nowhere(), now)?;
+    /// Hands an instance a batch without calls, and a flush.
+    fn feed_nothing(&self, canary: &mut dyn Guest, now: u64) -> Result<(), CallError> {
         if let Some(calls) = sample(now, self.settings.level) {
             canary.finish(calls.slice(0..0))?;
         }
@@ -164,9 +166,8 @@ impl Generation {
 
     /// Tries the generation once more on throw-away instances, as before it went live. Nothing of it is kept.
     pub(crate) fn probe(&self, now: u64) -> Result<(), CallError> {
-        self.feed_nothing(now)?;
-        let mut canary = self.instance(&nowhere(), now)?;
-        self.feed(&mut *canary, now)
+        self.feed_nothing(&mut *self.instance(&nowhere(), now)?, now)?;
+        self.feed(&mut *self.instance(&nowhere(), now)?, now)
     }
 
     /// Returns true if the operator lets the texts of its dead letters be seen.
