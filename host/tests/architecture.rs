@@ -73,7 +73,7 @@ fn only_one_file_holds_generated_bindings() {
 
 #[test]
 fn only_the_supervisor_and_the_handle_change_the_live_set() {
-    only_in(".live.update(", &["plugin/supervisor.rs", "tracer/hottap.rs"]);
+    only_in(".live.update(", &["plugin/supervisor/lives.rs", "tracer/hottap.rs"]);
     // The kill switch works even where the supervisor waits for a file system.
     only_in(".live.pause(", &["plugin/requests.rs"]);
 }

@@ -106,15 +106,23 @@ impl Drop for Collector {
     }
 }
 
+/// The time between two looks at the buffers that are kept for reuse.
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+
 fn run(core: &Core, shared: &Shared, max_delay: Duration) {
     let mut buffers = Vec::new();
     let mut last_call = Instant::now();
+    let mut trimmed = last_call;
     loop {
         let barriers = std::mem::take(&mut *lock(&shared.barriers));
         core.shards.take(&mut buffers);
         if !buffers.is_empty() {
             last_call = Instant::now();
             let _ = caught(Place::Collector, || deliver(core, shared, std::mem::take(&mut buffers)));
+        }
+        if trimmed.elapsed() >= TRIM_EVERY {
+            core.shards.trim();
+            trimmed = Instant::now();
         }
         let stop = barriers.iter().any(|barrier| barrier.stop);
         for barrier in barriers {

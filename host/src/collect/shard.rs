@@ -29,9 +29,11 @@ const MAX_ARENA: usize = 4 << 20;
 /// Buffers kept for reuse, so that a steady state allocates nothing. A plugin keeps what it was handed until its next
 /// flush, a second by default: at 20 ms a look, some fifty buffers of each RPC thread.
 const MAX_SPARE: usize = 512;
-/// Bytes of rows in the buffers kept for reuse. Buffers of a few rows have touched little memory, and all of them are
+/// Bytes of rows and arenas in the buffers kept for reuse. Buffers of a few rows have touched little memory, and all of them are
 /// kept; of full ones (half a megabyte) there are 32.
 const MAX_SPARE_BYTES: usize = 16 << 20;
+/// Buffers that are kept though none of them was needed for a second: a service has quieter and busier seconds.
+const LEAST_SPARE: usize = 8;
 /// Buffers that grew beyond this (half a megabyte: 100,000 calls a second on one thread) are not kept.
 const MAX_SPARE_ROWS: usize = 2_048;
 const MAX_SPARE_ARENA: usize = 256 << 10;
@@ -131,9 +133,10 @@ impl Buffer {
         self.moments.len() == WAKE_AT_MOMENTS
     }
 
-    /// Bytes of rows that were ever written: the rest of the allocation takes addresses, not memory.
+    /// Bytes of rows that were ever written, and of the arena: the rest of the rows' allocation takes addresses, not
+    /// memory.
     fn touched(&self) -> usize {
-        size_of_val(&*self.rows)
+        size_of_val(&*self.rows) + self.arena.capacity()
     }
 
     /// Nothing happened that anybody has to be told of.
@@ -200,8 +203,10 @@ impl Wake {
 #[derive(Default)]
 struct Spare {
     buffers: Vec<Buffer>,
-    /// Of rows in them.
+    /// Of rows and arenas in them.
     bytes: usize,
+    /// The least number of them since the last [`Shards::trim`]: so many were not needed.
+    least: usize,
 }
 
 /// The shards of all threads, and the buffers that wait to be used again.
@@ -280,7 +285,20 @@ impl Shards {
         let mut spare = lock(&self.spare);
         let Some(buffer) = spare.buffers.pop() else { return Buffer::new() };
         spare.bytes -= buffer.touched();
+        spare.least = spare.least.min(spare.buffers.len());
         buffer
+    }
+
+    /// Gives back a quarter of the buffers that were not needed since the last call. To be called once a second: what was
+    /// kept for a plugin that did not keep up is given back within some seconds after it does.
+    pub(crate) fn trim(&self) {
+        let mut spare = lock(&self.spare);
+        let unused = spare.least.saturating_sub(LEAST_SPARE).div_ceil(4);
+        // The first ones: those that were used last stand at the end.
+        let gone: Vec<Buffer> = spare.buffers.drain(..unused).collect();
+        spare.bytes -= gone.iter().map(Buffer::touched).sum::<usize>();
+        spare.least = spare.buffers.len();
+        drop(spare);
     }
 
     /// Keeps a buffer for the next use.

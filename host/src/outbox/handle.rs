@@ -14,6 +14,7 @@ use super::destination::Destination;
 use super::parcel::{Parcel, Payload, cost};
 use super::state::{DestinationState, Fault};
 use super::worker::{self, Ways};
+use crate::budget::Budget;
 use crate::config::Definition;
 
 /// Removed destinations whose counts are kept. Of more, those that were removed longest ago are forgotten.
@@ -33,6 +34,8 @@ pub(crate) struct Outbox(Arc<Shared>);
 struct Shared {
     house: Mutex<House>,
     ways: Arc<Ways>,
+    /// None if what waits counts for nothing but each destination's own bound.
+    budget: Option<Budget>,
 }
 
 #[derive(Default)]
@@ -56,9 +59,14 @@ impl Outbox {
         Self::default()
     }
 
+    /// Payloads that wait count for the budget.
+    pub(crate) fn within(budget: &Budget) -> Self {
+        Self(Arc::new(Shared { budget: Some(budget.clone()), ..Shared::default() }))
+    }
+
     #[cfg(test)]
     pub(super) fn with(ways: Ways) -> Self {
-        Self(Arc::new(Shared { house: Mutex::default(), ways: Arc::new(ways) }))
+        Self(Arc::new(Shared { ways: Arc::new(ways), ..Shared::default() }))
     }
 
     /// Makes these the destinations. One that stays as it was keeps its queue and counts; one that changed keeps its
@@ -82,7 +90,7 @@ impl Outbox {
             }
         }
         for (name, definition) in destinations {
-            let destination = Arc::new(Destination::new(&name, definition));
+            let destination = Arc::new(Destination::new(&name, definition, self.0.budget.as_ref()));
             idle.push(destination.clone());
             house.destinations.insert(name, destination);
         }

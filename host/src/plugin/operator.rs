@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::name::Name;
+use crate::budget::Budget;
 use crate::config::{AdminConfig, ConfigFile, Definition, Grants, OperatorConfig};
 use crate::outbox::{DestinationState, Outbox};
 use crate::plain;
@@ -95,6 +96,11 @@ impl Changed {
 impl Operator {
     pub(crate) fn new(path: Option<PathBuf>, trace: Arc<TraceSettings>) -> Self {
         Self { outbox: Outbox::new(), trace, path, state: Mutex::default() }
+    }
+
+    /// Payloads that wait for destinations count for the budget.
+    pub(crate) fn within(self, budget: &Budget) -> Self {
+        Self { outbox: Outbox::within(budget), ..self }
     }
 
     /// The file to be looked at, if there is one.

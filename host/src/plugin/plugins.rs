@@ -78,7 +78,7 @@ impl Plugins {
         let pool = Pool::start().map_err(failed)?;
         let books = Arc::new(Books::default());
         let (events, inbox) = channel();
-        let operator = Arc::new(Operator::new(settings.config.clone(), core.trace.clone()));
+        let operator = Arc::new(Operator::new(settings.config.clone(), core.trace.clone()).within(&budget));
         let directory = Arc::new(PluginDir::new(directory));
         let startup = Arc::new(Startup::new(books.clone()));
         let loader = Loader {

@@ -1,9 +1,10 @@
 //! The few threads that run guests: a plugin runs on one of them at a time, whenever it has something to do.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::share::Share;
 use super::worker::Worker;
@@ -22,6 +23,9 @@ pub(crate) fn lower_priority(niceness: i32) {
 /// The share of a core that the slow lane may use: what goes wrong in it takes little from the RPCs' threads, whatever
 /// the number of plugins in it.
 const SLOW_SHARE: f64 = 0.5;
+
+/// The time that a worker waits at most while others go before it.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// The threads on which a worker gets its turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +50,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    ready: VecDeque<Arc<Worker>>,
+    /// Since when they are ready.
+    ready: VecDeque<(Instant, Arc<Worker>)>,
     /// The times at which workers are to run next, each worker once: there are no more of them than plugins, so they are
     /// looked through.
     later: Vec<(Instant, Arc<Worker>)>,
@@ -61,11 +66,15 @@ impl Queue {
         self.later.iter().map(|(at, _)| *at).min()
     }
 
-    /// Takes out the worker whose turn it is.
-    fn first(&mut self) -> Option<Arc<Worker>> {
-        let first = self.ready.iter().enumerate().min_by_key(|(_, worker)| worker.precedence());
+    /// Takes out the worker whose turn it is: the first by precedence, unless another has waited too long.
+    fn first(&mut self, lane: Lane, now: Instant) -> Option<Arc<Worker>> {
+        let has_waited = |(since, _): &(Instant, _)| now.saturating_duration_since(*since) >= LONGEST_WAIT;
+        if self.ready.front().is_some_and(has_waited) {
+            return self.ready.pop_front().map(|(_, worker)| worker);
+        }
+        let first = self.ready.iter().enumerate().min_by_key(|(_, (_, worker))| worker.precedence(lane));
         let index = first.map(|(index, _)| index)?;
-        self.ready.remove(index)
+        self.ready.remove(index).map(|(_, worker)| worker)
     }
 }
 
@@ -74,6 +83,7 @@ impl Queue {
 pub(crate) struct Handle {
     fast: Arc<Shared>,
     slow: Arc<Shared>,
+    is_hurried: Arc<AtomicBool>,
 }
 
 impl Handle {
@@ -83,7 +93,7 @@ impl Handle {
             let queue = Mutex::new(Queue { share, ..Queue::default() });
             Arc::new(Shared { lane, queue, changed: Condvar::new() })
         };
-        Self { fast: shared(Lane::Fast, None), slow: shared(Lane::Slow, share) }
+        Self { fast: shared(Lane::Fast, None), slow: shared(Lane::Slow, share), is_hurried: Arc::default() }
     }
 
     fn lane(&self, lane: Lane) -> &Shared {
@@ -95,7 +105,7 @@ impl Handle {
 
     pub(crate) fn run(&self, worker: Arc<Worker>) {
         let lane = self.lane(worker.lane());
-        lock(&lane.queue).ready.push_back(worker);
+        lock(&lane.queue).ready.push_back((Instant::now(), worker));
         lane.changed.notify_one();
     }
 
@@ -118,8 +128,14 @@ impl Handle {
 
     /// From here on the slow lane uses all the time that it needs: the host ends, and waits for it.
     pub(crate) fn hurry(&self) {
+        self.is_hurried.store(true, Ordering::Relaxed);
         lock(&self.slow.queue).share = None;
         self.slow.changed.notify_all();
+    }
+
+    /// Returns true if the host ends.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.is_hurried.load(Ordering::Relaxed)
     }
 
     fn stop(&self) {
@@ -192,13 +208,13 @@ impl Shared {
             let now = Instant::now();
             let Queue { ready, later, .. } = &mut *queue;
             let due = later.extract_if(.., |(at, _)| *at <= now).map(|(_, worker)| worker);
-            ready.extend(due.filter(|worker| worker.is_wanted()));
+            ready.extend(due.filter(|worker| worker.is_wanted()).map(|worker| (now, worker)));
             let resting = queue.share.as_mut().and_then(|share| {
                 let may_run = share.may_run(now);
                 share.next_run(now).filter(|_| !may_run)
             });
             if resting.is_none()
-                && let Some(worker) = queue.first()
+                && let Some(worker) = queue.first(self.lane, now)
             {
                 return Some(worker);
             }

@@ -13,6 +13,7 @@ use super::account::{DropReason, Refusal, Terms};
 use super::parcel::Payload;
 use super::refusals::{LastRefusals, Sizes};
 use super::state::{DestinationState, Problem, Queued};
+use crate::budget::{Budget, Kind, Reservation};
 use crate::config::Definition;
 use lifecycle::Ending;
 pub(super) use progress::{Job, Next};
@@ -26,6 +27,10 @@ pub(super) struct Destination {
     /// Something happened that somebody may wait for.
     changed: Condvar,
 }
+
+/// Bytes that may wait for each destination whatever the others use of the memory that all plugins share: a payload of the
+/// size that is taken by default, and as much again, so that neighbours' queues cost no tracer its way out.
+const GUARANTEED_BYTES: usize = 2 << 20;
 
 struct Inner {
     definition: Arc<Definition>,
@@ -42,6 +47,8 @@ struct Inner {
     queue: VecDeque<Payload>,
     next_id: u64,
     terms: Terms,
+    /// Its part of the memory that all plugins share.
+    shared: Option<Reservation>,
     standing: Standing,
     problem: Option<Problem>,
     refusals: LastRefusals,
@@ -64,7 +71,8 @@ enum Standing {
 }
 
 impl Destination {
-    pub(super) fn new(name: &str, definition: Definition) -> Self {
+    /// What waits in it counts for the budget, if there is one.
+    pub(super) fn new(name: &str, definition: Definition, budget: Option<&Budget>) -> Self {
         Self {
             name: name.into(),
             inner: Mutex::new(Inner {
@@ -77,6 +85,7 @@ impl Destination {
                 queue: VecDeque::new(),
                 next_id: 1,
                 terms: Terms::default(),
+                shared: budget.map(|budget| budget.none(Kind::Outbox)),
                 standing: Standing::Ok,
                 problem: None,
                 refusals: LastRefusals::default(),
@@ -113,10 +122,13 @@ impl Destination {
         } else if inner.closed || (occupied > 0 && occupied.saturating_add(cost) > definition.queue) {
             // An empty queue takes any payload that is not too large: its overhead must not make it unsendable.
             Refusal::Full
-        } else {
+        } else if inner.share(cost, occupied.saturating_add(cost) <= GUARANTEED_BYTES) {
             inner.terms.reserved_bytes += cost;
             return Ok(());
+        } else {
+            Refusal::Full
         };
+        let definition = &inner.definition;
         let (queue, max_payload) = (definition.queue, definition.max_payload);
         inner.terms.refuse(refusal);
         inner.refusals.note(refusal, tracer, Sizes { payload: bytes, max_payload, queue });
@@ -127,6 +139,7 @@ impl Destination {
     pub(super) fn give_back(&self, cost: usize) {
         let mut inner = self.lock();
         inner.terms.reserved_bytes = inner.terms.reserved_bytes.saturating_sub(cost);
+        inner.give_back(cost);
     }
 
     /// Takes a payload whose space is reserved.
@@ -136,8 +149,10 @@ impl Destination {
         inner.terms.accepted += 1;
         if inner.closed {
             inner.terms.drop(DropReason::Shutdown);
+            inner.give_back(payload.cost);
         } else if inner.removed.is_some() && !inner.running {
             inner.terms.drop(DropReason::Removed);
+            inner.give_back(payload.cost);
         } else {
             payload.id = inner.next_id;
             inner.next_id += 1;
@@ -214,6 +229,21 @@ impl Destination {
 }
 
 impl Inner {
+    /// Takes a part of the memory that all plugins share. Returns false if there is none.
+    fn share(&mut self, cost: usize, is_guaranteed: bool) -> bool {
+        let Some(shared) = &mut self.shared else { return true };
+        if is_guaranteed {
+            shared.grow_anyway(cost as u64);
+        }
+        is_guaranteed || shared.grow(cost as u64).is_ok()
+    }
+
+    fn give_back(&mut self, cost: usize) {
+        if let Some(shared) = &mut self.shared {
+            shared.shrink(cost as u64);
+        }
+    }
+
     /// Takes the payload out of the queue; false if somebody has dropped it meanwhile.
     fn settle(&mut self, id: u64) -> bool {
         if self.queue.front().is_none_or(|payload| payload.id != id) {
@@ -222,6 +252,7 @@ impl Inner {
         if let Some(payload) = self.queue.pop_front() {
             self.terms.queued -= 1;
             self.terms.queued_bytes = self.terms.queued_bytes.saturating_sub(payload.cost);
+            self.give_back(payload.cost);
         }
         true
     }
@@ -230,6 +261,7 @@ impl Inner {
         while let Some(payload) = self.queue.pop_front() {
             self.terms.queued -= 1;
             self.terms.queued_bytes = self.terms.queued_bytes.saturating_sub(payload.cost);
+            self.give_back(payload.cost);
             self.terms.drop(reason);
         }
     }

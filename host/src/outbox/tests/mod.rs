@@ -1,6 +1,7 @@
 //! The outbox against real servers, sockets and files on this machine; nothing here waits for a fixed time.
 
 mod accounting;
+mod budget;
 mod credentials;
 mod faults;
 mod http;

@@ -12,7 +12,7 @@ use super::{check, definition};
 
 #[test]
 fn a_panic_costs_the_payload_that_was_being_delivered_and_no_other() {
-    let destination = Arc::new(Destination::new("d", definition("url = \"udp://127.0.0.1:9\"")));
+    let destination = Arc::new(Destination::new("d", definition("url = \"udp://127.0.0.1:9\""), None));
     for text in ["odd", "one", "two"] {
         let payload = text.as_bytes().to_vec();
         destination.reserve("t", payload.len(), cost(&payload)).expect("there is space");

@@ -118,10 +118,11 @@ impl Worker {
         if self.rank.is_slow.load(Ordering::Relaxed) { Lane::Slow } else { Lane::Fast }
     }
 
-    /// Among workers that are ready, the one with the least gets the next turn: those that have committed before those
-    /// that never have, then those that have used less CPU time.
-    pub(crate) fn precedence(&self) -> (bool, u64) {
-        (!self.rank.has_committed.load(Ordering::Relaxed), self.rank.debt.load(Ordering::Relaxed))
+    /// Among workers that are ready, the one with the least gets the next turn: the one that has used less CPU time; on the
+    /// fast lane those that have committed come before those that never have.
+    pub(crate) fn precedence(&self, lane: Lane) -> (bool, u64) {
+        let is_new = lane == Lane::Fast && !self.rank.has_committed.load(Ordering::Relaxed);
+        (is_new, self.rank.debt.load(Ordering::Relaxed))
     }
 
     /// One turn on a thread of the pool.

@@ -12,6 +12,7 @@ use crate::plain;
 use crate::plugin::books::{Book, Problem};
 use crate::plugin::breaker;
 use crate::plugin::generation::Generation;
+use crate::plugin::pool::Lane;
 use crate::plugin::remedy;
 use crate::plugin::share::{self, Share};
 use crate::rpc::Clock;
@@ -46,11 +47,14 @@ pub(crate) enum Takeover {
 }
 
 impl Runner {
-    /// Carries out what was ordered. Making instances takes CPU time, so a swap waits until the plugin has some.
-    pub(super) fn follow_orders(&mut self, worker: &Arc<Worker>, may_run: bool) {
+    /// Carries out what was ordered. A swap makes an instance, which takes CPU time: it waits until the plugin has some, and
+    /// for a thread on which it delays no other plugin.
+    pub(super) fn follow_orders(&mut self, worker: &Arc<Worker>, may_run: bool, lane: Lane) {
         loop {
             let mut orders = lock(&worker.orders);
-            if !may_run && matches!(orders.front(), Some(Order::Swap(..))) && !orders.iter().any(is_stop) {
+            let is_swap = matches!(orders.front(), Some(Order::Swap(..)));
+            self.swap_waits = is_swap && !(may_run && lane == Lane::Slow) && !orders.iter().any(is_stop);
+            if self.swap_waits {
                 return;
             }
             let Some(order) = orders.pop_front() else { return };

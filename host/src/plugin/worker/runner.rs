@@ -48,6 +48,8 @@ pub(super) struct Runner {
     /// The time of the last commit, or of the beginning.
     pub(super) flushed: Instant,
     pub(super) share: Share,
+    /// A swap was ordered, and has to wait.
+    pub(super) swap_waits: bool,
     /// No instance is made before this.
     pub(super) not_before: Option<Instant>,
     pub(super) slow_until: Option<Instant>,
@@ -96,6 +98,7 @@ impl Runner {
             error: Reason { message: String::new(), what_to_do: String::new() },
             flushed: now,
             share: Share::new(now, share::OF_PLUGIN),
+            swap_waits: false,
             not_before: None,
             slow_until: None,
             is_paused: false,
@@ -111,7 +114,7 @@ impl Runner {
     pub(super) fn turn(&mut self, worker: &Arc<Worker>, lane: Lane) -> Option<Instant> {
         let (began, cpu) = (Instant::now(), thread_cpu_time());
         let may_run = self.share.may_run(began);
-        self.follow_orders(worker, may_run);
+        self.follow_orders(worker, may_run, lane);
         if self.ended {
             return None;
         }
@@ -121,7 +124,8 @@ impl Runner {
             () => Overflow::Full,
         });
         let mut is_done = false;
-        if may_run || self.stopping.is_some() {
+        // When the host ends, each has all the time that is left; a plugin that is removed has its share.
+        if may_run || (self.stopping.is_some() && worker.pool.is_hurried()) {
             while began.elapsed() < TURN && (lane == Lane::Slow || self.lane() == Lane::Fast) && !is_done {
                 is_done = !self.step(worker);
             }
@@ -158,14 +162,19 @@ impl Runner {
         worker.rank.is_slow.store(self.lane() == Lane::Slow, Ordering::Relaxed);
         worker.rank.has_committed.store(self.has_committed, Ordering::Relaxed);
         worker.rank.debt.store(self.share.debt(), Ordering::Relaxed);
+        if self.swap_waits && !self.ended {
+            return Some(self.share.next_run(now).unwrap_or(now));
+        }
         if self.ended || (self.given_up && self.stopping.is_none()) {
             return None;
         }
         if self.is_paused && self.stopping.is_none() && self.recovery.is_none() && self.has_nothing(worker) {
             return None;
         }
-        if self.stopping.is_some() {
-            return Some(self.not_before.unwrap_or(now).min(now + TURN));
+        if let Some(stopping) = &self.stopping {
+            let next = self.not_before.unwrap_or(now).min(now + TURN);
+            let share = self.share.next_run(now).filter(|_| !worker.pool.is_hurried());
+            return Some(share.unwrap_or(next).min(stopping.until));
         }
         let has_work = self.recovery.is_some()
             || self.guest.is_none()
@@ -180,6 +189,7 @@ impl Runner {
     fn lane(&self) -> Lane {
         let is_slow = self.recovery.is_some()
             || self.guest.is_none()
+            || self.swap_waits
             || self.slow_until.is_some_and(|until| Instant::now() < until)
             || self.generation.next_fill().is_some_and(|at| at <= Instant::now());
         if is_slow { Lane::Slow } else { Lane::Fast }
