@@ -12,6 +12,10 @@ use crate::{guests, peers};
 pub(crate) const FEATURES: &str =
     "hottap/tonic,hottap/axum,hottap/cli,hottap/server,hottap/client,hottap/reqwest,hottap/otel";
 
+/// Tests at a time. Most wait for files to rest, periods and grace to pass: with as many as there are cores, two on small
+/// machines, the tests of plugins take three times as long.
+const THREADS: usize = 6;
+
 /// Runs the tests whose names contain one of `filters`; all if there is none.
 ///
 /// # Errors
@@ -26,6 +30,9 @@ pub(crate) fn command(workspace: &Workspace, real: bool, filters: &[String]) -> 
         .args(filters)
         .env("HOTTAP_TEST_GUESTS", guests.folder())
         .envs(peers.env);
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        cargo.env("RUST_TEST_THREADS", THREADS.to_string());
+    }
     if real {
         cargo.env("HOTTAP_TEST_REAL", "1");
     }

@@ -11,9 +11,14 @@ const MAX_KEY_BYTES: usize = 128;
 /// Bytes shown of a path of keys, of which those before the last can be somebody's own.
 const MAX_PATH_BYTES: usize = 512;
 
+/// A key as one plain line.
+fn shown(key: &str) -> String {
+    plain(key, MAX_PATH_BYTES)
+}
+
 /// A key that nobody knows: a misspelt setting must not be silently without effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("has the unknown key `{}`; did you mean `{}`?", plain(key, MAX_PATH_BYTES), plain(nearest, MAX_PATH_BYTES))]
+#[error("has the unknown key `{}`; did you mean `{}`?", shown(key), shown(nearest))]
 pub(crate) struct UnknownKey {
     pub(crate) key: String,
     pub(crate) nearest: String,
