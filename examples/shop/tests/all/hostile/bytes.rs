@@ -108,7 +108,7 @@ pub(super) fn structures() -> Vec<Case> {
     let deep = |depth: usize| format!("(func {} {})", "(block ".repeat(depth), ")".repeat(depth));
     vec![
         big("many-functions", "(func)".repeat(20_000)),
-        refused("structures", "too-many-functions", functions(210_000), &["functions, at most"]),
+        refused("structures", "too-many-functions", functions(210_000), &["MiB of memory to compile, at most"]),
         big("many-types", (0..5_000).map(|at| format!("(type (func (param {})))", "i32 ".repeat(at % 40))).collect()),
         big("many-locals", format!("(func (local {}))", "i64 ".repeat(40_000))),
         big("large-body", format!("(func {})", "(drop (i32.const 1))".repeat(60_000))),
