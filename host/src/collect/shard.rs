@@ -33,7 +33,7 @@ const MAX_SPARE: usize = 512;
 /// kept; of full ones (half a megabyte) there are 32.
 const MAX_SPARE_BYTES: usize = 16 << 20;
 /// Buffers that are kept though none of them was needed for a second: a service has quieter and busier seconds.
-const LEAST_SPARE: usize = 8;
+const LEAST_SPARE: usize = 16;
 /// Buffers that grew beyond this (half a megabyte: 100,000 calls a second on one thread) are not kept.
 const MAX_SPARE_ROWS: usize = 2_048;
 const MAX_SPARE_ARENA: usize = 256 << 10;
@@ -289,11 +289,11 @@ impl Shards {
         buffer
     }
 
-    /// Gives back a quarter of the buffers that were not needed since the last call. To be called once a second: what was
-    /// kept for a plugin that did not keep up is given back within some seconds after it does.
+    /// Gives back the buffers that were not needed since the last call. To be called once a second: what was kept for a
+    /// plugin that did not keep up is given back within two seconds after it does.
     pub(crate) fn trim(&self) {
         let mut spare = lock(&self.spare);
-        let unused = spare.least.saturating_sub(LEAST_SPARE).div_ceil(4);
+        let unused = spare.least.saturating_sub(LEAST_SPARE);
         // The first ones: those that were used last stand at the end.
         let gone: Vec<Buffer> = spare.buffers.drain(..unused).collect();
         spare.bytes -= gone.iter().map(Buffer::touched).sum::<usize>();
