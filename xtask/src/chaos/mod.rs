@@ -17,7 +17,7 @@ use crate::demo::screen::Screen;
 use crate::guests;
 use crate::interrupt::Interrupt;
 use crate::shop::report::{COUNTED, Report};
-use crate::shop::{self, Lap, Run, Shop};
+use crate::shop::{self, Lap, Run, Shop, Tracer};
 use crate::workspace::Workspace;
 
 pub(crate) use figures::Figures;
@@ -269,11 +269,17 @@ impl<'a> Chaos<'a> {
         self.until_gone()
     }
 
+    /// A tracer that is deleted works off what waits for some seconds, and holds it until then.
     fn until_gone(&mut self) -> anyhow::Result<()> {
         let gone: Vec<&str> = [stage::SPIN, stage::VISITOR].into_iter().chain(plan::FICKLE).collect();
-        self.until("unload the tracers that were deleted", |watch| {
-            gone.iter().all(|name| watch.generation(name).is_empty())
-        })
+        let watch = &mut self.watch;
+        self.shop.wait(PATIENCE, "unload the tracers that were deleted", |shop| {
+            let tracers = shop.tracers()?;
+            watch.look(&tracers);
+            let is_there = |tracer: &&Tracer| gone.contains(&tracer.name.as_str()) && tracer.state != "removed";
+            Ok(tracers.iter().all(|tracer| !is_there(&tracer)).then_some(()))
+        })?;
+        Ok(())
     }
 
     /// Stops the load, and waits until the tracers have committed what they were handed.
