@@ -85,7 +85,7 @@ pub(crate) fn caught<R>(place: Place, run: impl FnOnce() -> R) -> Result<R, Pani
 }
 
 impl Panic {
-    /// Counts a panic that somebody else has caught, and logs it.
+    /// Counts a panic that the caller has caught, and logs it.
     pub(crate) fn note(place: Place, payload: &(dyn Any + Send)) -> Self {
         let text = payload.downcast_ref::<&str>().copied();
         let message = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
@@ -99,7 +99,7 @@ impl Panic {
     }
 }
 
-/// How often code of each place has panicked.
+/// The panics of each place.
 #[cfg(feature = "plugins")]
 pub(crate) fn counts() -> impl Iterator<Item = (&'static str, u64)> {
     Place::ALL.into_iter().zip(&COUNTS).map(|(place, count)| (place.as_str(), count.load(Ordering::Relaxed)))

@@ -27,14 +27,14 @@ pub(crate) enum Command {
     },
     /// Show a minute of Hottap.
     Demo {
-        /// How long the load runs.
+        /// The time for which the load runs.
         seconds: u64,
         /// End with one JSON object on stdout, and put everything else on stderr.
         json: bool,
     },
     /// Hold the shop under load against chaos.
     Chaos {
-        /// How long the load runs.
+        /// The time for which the load runs.
         seconds: u64,
         /// End with one JSON object on stdout, and put everything else on stderr.
         json: bool,
@@ -43,7 +43,7 @@ pub(crate) enum Command {
     },
     /// Hand the fuzz targets inputs that nobody thought of.
     Fuzz {
-        /// How long each target runs.
+        /// The time for which each target runs.
         seconds: u64,
         /// Only these targets; empty means all.
         names: Vec<String>,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use hottap::drive::{COMPILE_FAMILIES, compile_unbounded, compile_work};
 
-/// What ends a compile that is out of all bounds.
+/// The end of a compile that is out of all bounds.
 const LONGEST: Duration = Duration::from_secs(60);
 const MIB: f64 = 1_048_576.0;
 

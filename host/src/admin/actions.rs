@@ -312,7 +312,7 @@ mod tests {
     const LOCAL: &str = "127.0.0.1:50000";
     const REMOTE: &str = "192.0.2.7:50000";
 
-    /// Whether a request is let through, and by which proof.
+    /// Lets a request through by a proof, or refuses it.
     #[track_caller]
     fn check(
         (peer, token): (Option<&str>, Token),

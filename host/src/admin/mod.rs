@@ -50,7 +50,7 @@ pub(crate) trait Act: Send + Sync + 'static {
     fn refused(&self, verb: Verb, peer: Option<SocketAddr>, reason: &str);
 }
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Debug)]
 pub(crate) struct Acted {
     pub(crate) outcome: Outcome,

@@ -54,7 +54,7 @@ struct Shared {
     used: [AtomicU64; Kind::COUNT],
 }
 
-/// What a budget said no to, and how it stood then.
+/// The bytes that a budget refused, and its state then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "needs {} more of the memory that all plugins share, of which {} of {} are in use",

@@ -44,7 +44,7 @@ pub fn admin_requests(data: &[u8]) {
     }
 }
 
-/// What a future gives that need not wait.
+/// The output of a future that need not wait.
 fn now<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

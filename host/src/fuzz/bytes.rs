@@ -1,6 +1,6 @@
 //! Foreign bytes as numbers and pieces, taken one after the other; what is not there is 0 or empty.
 
-/// What is left of an input.
+/// The rest of an input.
 pub(super) struct Bytes<'d>(&'d [u8]);
 
 impl<'d> Bytes<'d> {

@@ -50,7 +50,7 @@ struct Guest {
     most: usize,
     /// Bits that say whether restarts, calls, flushes and probes fail beside; taken one after the other.
     failures: VecDeque<bool>,
-    /// Whether anything but poisoned rows failed.
+    /// True if anything but poisoned rows failed.
     is_fickle: bool,
     is_alive: bool,
     seen: usize,

@@ -87,7 +87,7 @@ impl Registry {
         }
     }
 
-    /// A registry whose series nobody reads: what is wrong with them is counted and not logged.
+    /// A registry whose series are not read: what is wrong with them is counted and not logged.
     pub(crate) fn unread() -> Self {
         Self { is_read: false, ..Self::new(RegistryLimits::default()) }
     }

@@ -1,4 +1,4 @@
-//! What the supervisor does when operators act through the admin API.
+//! Actions that operators take through the admin API, carried out by the supervisor.
 
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ impl Hold {
 /// would grow the memory.
 const MAX_HOLDS: usize = 1_000;
 
-/// What is under way for a tracer beside loads and ends.
+/// Work under way for a tracer, beside loads and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Busy {
     /// It works off what it has, to be paused.

@@ -12,7 +12,7 @@ use super::scan::{Found, Identity};
 /// removed. A single file that is removed counts after 200 ms (see `rest`).
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
-/// What was last seen of the plugin dir.
+/// The plugin dir as it was last seen.
 #[derive(Debug, Default)]
 pub(super) struct Grace {
     found: BTreeMap<Name, Found>,

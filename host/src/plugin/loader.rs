@@ -203,7 +203,7 @@ impl Loader {
         }
     }
 
-    /// What is there before anything is compiled.
+    /// Reads and checks the files before anything is compiled.
     fn check(&self, job: &Job) -> Result<Checked, Refusal> {
         let files = Files::read(&self.directory, &job.name, job.found.manifest.is_some())?;
         files.check_found(&job.found)?;

@@ -142,7 +142,7 @@ impl Operator {
         self.lock().config.tracers.get(tracer.as_str()).cloned().unwrap_or_default()
     }
 
-    /// What is said of actions over the admin API.
+    /// The state of actions over the admin API.
     pub(crate) fn admin(&self) -> AdminConfig {
         self.lock().config.admin.clone()
     }

@@ -37,10 +37,10 @@ impl Refusal {
     }
 }
 
-/// What to do where the memory that all plugins share is used up.
+/// The remedy where the memory that all plugins share is used up.
 const BUDGET: &str = "remove a tracer, or raise the budget by Builder::memory_budget; it is tried \
      again every ten seconds";
-/// What to do where the process gets no more memory from its system.
+/// The remedy where the process gets no more memory from its system.
 const MACHINE: &str = "raise `ulimit -v` or the container's limit, or remove a tracer; this is not the tracer's fault, and it \
      is tried again every ten seconds";
 

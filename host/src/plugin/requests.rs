@@ -24,7 +24,7 @@ const MAX_WAITING: usize = 64;
 /// The least time between two lines in the log about requests that were refused: a stranger can send as many as they like.
 const REFUSED_EVERY: Duration = Duration::from_secs(10);
 
-/// What came of the requests, for `/metrics`.
+/// The results of the requests, for `/metrics`.
 const RESULTS: [&str; 5] = ["done", "under_way", "conflict", "unknown", "refused"];
 const REFUSED: usize = 4;
 
@@ -218,7 +218,7 @@ pub(super) struct Requests(Vec<Waiting>);
 struct Waiting {
     request: Request,
     until: Instant,
-    /// What went wrong meanwhile.
+    /// The latest error meanwhile.
     failure: Option<Outcome>,
 }
 

@@ -121,7 +121,7 @@ impl Listing {
     }
 }
 
-/// What the name of an entry means.
+/// The meaning of an entry's name.
 #[derive(Debug, PartialEq, Eq)]
 enum Entry {
     Module(Name),

@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 const ADDRESSES: u64 = 3 << 30;
 /// Bytes of compiled code. A guest of 18 MiB has 50 MiB of it.
 const MAX_CODE: u64 = 512 << 20;
-/// How often it is looked whether the job was cancelled.
+/// The time between looks at whether the job was cancelled.
 const LOOK: Duration = Duration::from_millis(20);
 /// The first bytes of a good answer.
 const GOOD: &[u8; 8] = b"HTAPCODE";

@@ -50,7 +50,7 @@ pub(crate) enum EngineError {
     Thread(#[source] std::io::Error),
 }
 
-/// How much effort the compiler makes.
+/// The effort that the compiler makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effort {
     /// Every optimization.
@@ -208,7 +208,7 @@ fn is_address_space_limited() -> bool {
     rustix::process::getrlimit(rustix::process::Resource::As).current.is_some()
 }
 
-/// What the system said, if an error comes from a lack of memory or of addresses.
+/// The words of the system, if an error comes from a lack of memory or of addresses.
 pub(super) fn lack_of_memory(error: &wasmtime::Error) -> Option<String> {
     const NO_MEMORY: i32 = rustix::io::Errno::NOMEM.raw_os_error();
     let is_lack = |cause: &(dyn std::error::Error + 'static)| {

@@ -68,7 +68,7 @@ pub(crate) enum Pace {
     /// At most [`BRISK`], so that no other plugin on the thread waits longer. A call that needs more loses nothing: its
     /// rows are handed over again where it delays no other.
     Brisk,
-    /// What the plugin is granted.
+    /// The time that the plugin is granted.
     #[default]
     Granted,
     /// Four times that: what is handed over again after a failure shall not fail for want of time.
@@ -185,7 +185,7 @@ pub(crate) enum CallError {
     Machine {
         /// Which export.
         function: &'static str,
-        /// What the system said.
+        /// The words of the system.
         reason: String,
     },
     /// `init` said no.

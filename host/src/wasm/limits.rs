@@ -56,14 +56,14 @@ const MAX_MEMORIES: usize = 16;
 #[derive(Debug)]
 pub(super) struct Limiter {
     limits: Limits,
-    /// What it holds of the memory that all plugins share.
+    /// Its part of the memory that all plugins share.
     shared: Reservation,
     memory: usize,
     table_elements: usize,
     refused: Option<Refused>,
 }
 
-/// What was refused to an instance.
+/// A limit that refused memory to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// More than its own limit, of this.

@@ -47,13 +47,13 @@ pub(crate) enum LoadError {
     Compiler {
         /// The command.
         command: PathBuf,
-        /// How it ended.
+        /// The way in which it ended.
         reason: String,
     },
     /// The machine has no memory for it.
     #[error("the machine, its container or `ulimit -v` has no memory left for its code: {reason}")]
     Machine {
-        /// What the system said.
+        /// The words of the system.
         reason: String,
     },
     /// It has no tracer in it.

@@ -218,7 +218,7 @@ fn a_starter_within_its_fuel_that_is_slow_is_suspended_by_the_clock() {
     misses.is_suspended_soon("start");
 }
 
-/// What was measured once was each 32nd start: quick on those, it went on for ever.
+/// Only each 32nd start was once measured: a tracer that was quick on those went on for ever.
 #[test]
 fn a_starter_that_is_quick_on_each_32nd_start_is_suspended() {
     let sly = Starter {

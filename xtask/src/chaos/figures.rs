@@ -1,4 +1,4 @@
-//! What a run of chaos came to, and which bounds it missed. Pure.
+//! The figures of a run of chaos, and the bounds that it missed. Pure.
 
 use serde_json::{Value, json};
 

@@ -127,7 +127,7 @@ struct Chaos<'a> {
     swapping: Option<(Instant, String)>,
 }
 
-/// What a window of time is for.
+/// The purpose of a window of time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Window {
     /// Chaos by which queues, buffers and stacks grow to what they are bounded by.

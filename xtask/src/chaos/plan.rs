@@ -46,7 +46,7 @@ pub(crate) enum Act {
     },
 }
 
-/// How files are broken.
+/// The ways in which files are broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Breakage {
     /// The module ends in the middle.
@@ -65,7 +65,7 @@ pub(crate) enum Breakage {
     Digest,
 }
 
-/// How the destination answers.
+/// The ways in which the destination answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// It takes what comes.
@@ -112,7 +112,7 @@ pub(crate) struct Plan {
     random: Random,
     /// When each kind of act is due, in the order of [`Kind`].
     due: [(Kind, Duration); KINDS.len()],
-    /// Whether the spinning tracer, the visitor, the broken files are there.
+    /// True where the spinning tracer, the visitor, the broken files are there.
     spins: bool,
     visits: bool,
     broken: bool,
@@ -162,7 +162,7 @@ impl Plan {
         }
     }
 
-    /// What is due so long after the beginning of chaos.
+    /// The acts that are due so long after the beginning of chaos.
     pub(crate) fn due(&mut self, elapsed: Duration) -> Vec<Act> {
         let mut acts = Vec::new();
         for at in 0..self.due.len() {
@@ -177,7 +177,7 @@ impl Plan {
         acts
     }
 
-    /// What brings all that was broken back into order.
+    /// The acts that bring all that was broken back into order.
     pub(crate) fn calm(&mut self) -> Vec<Act> {
         let mut acts = vec![Act::Destination(Mood::Takes), Act::Configure { broken: false }];
         if std::mem::take(&mut self.spins) {

@@ -190,7 +190,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// A section that means nothing to anybody. Both lengths fit into a byte.
+/// A section without a meaning. Both lengths fit into a byte.
 fn custom_section(name: &[u8], data: &[u8]) -> Vec<u8> {
     [&[0, (1 + name.len() + data.len()) as u8, name.len() as u8], name, data].concat()
 }

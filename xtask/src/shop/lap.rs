@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde_json::Value;
 
-/// What the load generator measured between two moments.
+/// The measurements of the load generator between two moments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lap {
     /// Every RPC.

@@ -81,7 +81,7 @@ pub(crate) struct Shop {
     ended: Option<String>,
 }
 
-/// How the shop runs.
+/// The way in which the shop runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run<'a> {
     /// How long it is needed; it ends by itself some minutes later.

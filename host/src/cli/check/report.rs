@@ -39,7 +39,7 @@ pub(super) struct Report {
     pub(super) log: Option<Vec<Logged>>,
 }
 
-/// Why a tracer would not go live, or why it would not get one of its metrics.
+/// The reason why a tracer would not go live, or would not get one of its metrics.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
     pub(super) message: String,

@@ -71,7 +71,7 @@ enum Standing {
 }
 
 impl Destination {
-    /// What waits in it counts for the budget, if there is one.
+    /// Payloads that wait in it count for the budget, if there is one.
     pub(super) fn new(name: &str, definition: Definition, budget: Option<&Budget>) -> Self {
         Self {
             name: name.into(),

@@ -17,7 +17,7 @@ use crate::rpc::MAX_STARTERS;
 use crate::tracer::{MAX_PLUGINS, Rule};
 use crate::wasm::CallError;
 
-/// How long a removed plugin may take to work off what waits.
+/// The time in which a removed plugin works off what waits.
 const LAST_TURN: Duration = Duration::from_secs(5);
 
 impl Supervisor {
@@ -79,7 +79,7 @@ impl Supervisor {
         facts::tell_level(name, &book, &self.operator);
     }
 
-    /// How many live plugins may act at the start of calls, if one more would be too many.
+    /// The number of live plugins that may act at the start of calls, if one more would be too many.
     pub(super) fn too_many_starts(&self, name: &Name, generation: &Generation) -> Option<usize> {
         (generation.starts.is_some() && self.starters(Some(name)) >= MAX_STARTERS).then_some(MAX_STARTERS)
     }

@@ -12,7 +12,7 @@ use crate::rpc::MAX_STARTERS;
 use crate::tracer::MAX_PLUGINS;
 use crate::wasm::Cancel;
 
-/// How long after a tracer found no memory left it is tried again.
+/// The time after which a tracer is tried again that found no memory left.
 const ROOM: Duration = Duration::from_secs(10);
 
 impl Supervisor {

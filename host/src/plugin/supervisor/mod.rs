@@ -34,11 +34,11 @@ use crate::rpc::Level;
 use crate::tracer::{Core, Rule};
 use crate::wasm::Cancel;
 
-/// How often the directory is looked at without a hint: network file systems and replaced parents give none.
+/// The time between looks without a hint: network file systems and replaced parents give none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The shortest time to wait for more hints after one: one copy makes several.
 const GATHER: Duration = Duration::from_millis(10);
-/// What happens to the supervisor.
+/// An event that the supervisor handles.
 pub(crate) enum Event {
     /// The directory may have changed.
     Look,

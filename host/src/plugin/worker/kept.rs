@@ -64,7 +64,7 @@ impl Kept {
         self.pieces.iter().map(|piece| Segment { piece: piece.number, rows: 0..piece.work.len() })
     }
 
-    /// What a segment stands for. None if it was not kept.
+    /// The work that a segment stands for. None if it was not kept.
     pub(super) fn get(&self, segment: &Segment) -> Option<Work> {
         Some(self.piece(segment)?.slice(segment.rows.clone()))
     }

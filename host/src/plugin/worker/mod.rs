@@ -23,7 +23,7 @@ pub(crate) use orders::{Order, Takeover};
 pub(crate) use recovery::{Fault, Recovery, Segment, Step};
 use runner::Runner;
 
-/// Whether a worker is waiting for a thread, and whether something came while it had one.
+/// The phases of a worker: it waits for a thread, has one, or got something new while it had one.
 mod phase {
     pub(super) const IDLE: u8 = 0;
     pub(super) const QUEUED: u8 = 1;

@@ -129,7 +129,7 @@ impl Runner {
         Ok(was_good.then_some(old))
     }
 
-    /// What a generation did wrong is not held against the next.
+    /// Forgets the faults of the generation before.
     fn begin_anew(&mut self) {
         (self.strikes, self.dead) = (Strikes::default(), DeadRate::default());
         (self.not_before, self.slow_until) = (None, None);

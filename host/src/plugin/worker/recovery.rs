@@ -86,7 +86,7 @@ impl Fault {
     }
 }
 
-/// What the current window of leading segments is run for.
+/// The purpose of the current window of leading segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// Several pieces; a failure finds the bad one.
@@ -112,7 +112,7 @@ enum At {
 #[derive(Debug)]
 pub(crate) struct Recovery {
     left: VecDeque<Segment>,
-    /// How many leading segments are handed over before the next flush.
+    /// The number of leading segments that are handed over before the next flush.
     window: usize,
     purpose: Purpose,
     /// Leading segments that are parts of the bad piece.

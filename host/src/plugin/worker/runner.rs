@@ -31,7 +31,7 @@ pub(super) struct Runner {
     pub(super) registry: Arc<Registry>,
     pub(super) generation: Box<Generation>,
     pub(super) guest: Option<Box<dyn Guest>>,
-    /// What the instance was handed since the last commit.
+    /// The work that the instance was handed since the last commit.
     pub(super) kept: Kept,
     /// The way back to a working instance, after a call failed.
     pub(super) recovery: Option<Recovery>,

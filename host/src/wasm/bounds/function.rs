@@ -228,7 +228,7 @@ impl Class {
     }
 }
 
-/// What the arity of an operator depends on.
+/// The types on which the arity of an operator depends.
 struct Arities<'a> {
     signatures: &'a Signatures,
     frames: &'a [Frame],

@@ -86,7 +86,7 @@ const CODE_OF_COSTLY: u64 = 40;
 /// The file, the component made of it, and the artifact, some of them twice.
 const COPIES_OF_FILE: u64 = 5;
 
-/// What compiling takes, added up.
+/// The time and memory that compiling takes, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Work {
     /// Nanoseconds with linear algorithms, and with every optimization.

@@ -4,7 +4,7 @@ use wasm_encoder::{Component, ComponentInstanceSection, ComponentSectionId, Cons
 
 use super::module::{OWN_FUNCTIONS, Parts, function};
 
-/// Functions that do nothing, with locals that nobody reads.
+/// Functions that do nothing, with locals that are never read.
 pub(super) fn functions(count: u32, locals: u32, in_table: bool) -> Vec<u8> {
     let mut parts = Parts { types: vec![(vec![], vec![])], ..Parts::default() };
     parts.functions = (0..count).map(|_| (0, function(locals, |_| {}))).collect();

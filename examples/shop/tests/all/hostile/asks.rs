@@ -5,7 +5,7 @@ use super::case::Case;
 use super::code::{CALLS_AND_BREAKER, INIT, case};
 use super::guest::{Guest, QUIET, imports};
 
-/// More of everything than anybody needs.
+/// More of everything than a tracer needs.
 pub(super) fn floods() -> Vec<Case> {
     // So many times in each batch.
     macro_rules! times {

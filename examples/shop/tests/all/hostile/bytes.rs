@@ -210,7 +210,7 @@ pub(super) fn manifests() -> Vec<Case> {
     ]
 }
 
-/// What lies in the plugin dir and is no module.
+/// Entries of the plugin dir that are no modules.
 pub(super) fn files() -> Vec<Case> {
     let odd = |name: &str, odd, becomes| Case::new("files", name, Put::OddModule(odd), becomes).known_after(SETTLE);
     vec![

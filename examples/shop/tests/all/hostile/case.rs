@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-/// What is put into the plugin dir under the case's name.
+/// The files that are put into the plugin dir under the case's name.
 pub(super) enum Put {
     /// A module.
     Module(Vec<u8>),
@@ -33,7 +33,7 @@ pub(super) enum Odd {
     Link(&'static str),
 }
 
-/// What becomes of it.
+/// The expected end of the case.
 #[derive(Clone, Copy)]
 pub(super) enum Becomes {
     /// It is not loaded, and the error has one of these words.

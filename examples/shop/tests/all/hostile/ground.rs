@@ -19,7 +19,7 @@ const NEIGHBOUR: &str = "neighbour";
 const SCOPE: &str = "[scope]\nsides = [\"client\"]\nmethods = [\"shop.v1.Checkout/*\"]\n";
 /// The time within which a cause is named once it can be known.
 const NAMED: Duration = Duration::from_secs(1);
-/// What the whole is given up after: nothing waits longer than it must.
+/// The time after which a wait fails: nothing waits longer than it must.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Memory that may be left after the inputs of a kind, beyond what the service had at the beginning: the allocator keeps
 /// what the largest compile took. An input that leaks in proportion to calls or loads is far beyond this.

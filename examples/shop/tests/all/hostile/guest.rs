@@ -6,15 +6,15 @@ pub(super) struct Guest {
     pub(super) imports: &'static str,
     pub(super) items: &'static str,
     pub(super) init: &'static str,
-    /// What it does with each batch after the canary's.
+    /// The body of `finish` for each batch after the canary's.
     pub(super) finish: &'static str,
-    /// What it does in each flush after the canary's.
+    /// The body of each `flush` after the canary's.
     pub(super) flush: &'static str,
     /// What it does at the start of calls; "" is a guest without a starter.
     pub(super) start: &'static str,
-    /// What it does with the messages of streams after the canary's; "" is a guest that does not follow them.
+    /// The body of `progress` after the canary's; "" is a guest that does not follow streams.
     pub(super) progress: &'static str,
-    /// What `cabi_realloc` answers, where `$place` is well.
+    /// The answer of `cabi_realloc`; `$place` is the right one.
     pub(super) realloc: &'static str,
 }
 
