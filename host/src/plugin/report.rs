@@ -168,8 +168,8 @@ impl Report for Reporter {
     }
 
     fn dead(&self, tracer: &str) -> Option<serde_json::Value> {
-        let books = &self.plugins.as_ref()?.books;
-        let (name, book) = books.all().into_iter().find(|(name, _)| name.as_str() == tracer)?;
+        let name = Name::new(tracer)?;
+        let book = self.plugins.as_ref()?.books.get(&name)?;
         let letters = book.dead().to_json();
         let dead = book.account.terms().dead;
         let mut page = serde_json::json!({ "tracer": name.as_str(), "dead": dead, "letters": letters });

@@ -110,9 +110,7 @@ impl Runner {
         self.book.succeed(Some(self.generation.id), generation.id);
         go_live(&generation, &self.book, Arc::downgrade(worker));
         *lock(&worker.shown) = generation.shown();
-        if let Some(recovery) = self.recovery.take() {
-            self.kept.keep_only(recovery.left());
-        }
+        self.end_recovery();
         if !generation.follows_streams() {
             self.book.account.drop_pending_moments(DropReason::Swap, self.kept.take_moments());
         }

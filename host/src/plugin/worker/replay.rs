@@ -172,12 +172,17 @@ impl Runner {
         self.stopping.as_ref().map(|_| Instant::now())
     }
 
-    /// The generation is at fault. What is not committed is kept for its next try or for another generation.
-    pub(super) fn give_up(&mut self, fault: Fault) {
-        self.guest = None;
+    /// Ends the recovery where it is: rows that are neither committed nor dead stay kept.
+    pub(super) fn end_recovery(&mut self) {
         if let Some(recovery) = self.recovery.take() {
             self.kept.keep_only(recovery.left());
         }
+    }
+
+    /// The generation is at fault. What is not committed is kept for its next try or for another generation.
+    pub(super) fn give_up(&mut self, fault: Fault) {
+        self.guest = None;
+        self.end_recovery();
         self.given_up = true;
         self.is_retried = false;
         let Reason { message, what_to_do } = &self.error;

@@ -340,9 +340,7 @@ impl Runner {
     fn end(&mut self, worker: &Worker) {
         self.guest = None;
         self.tell_paused();
-        if let Some(recovery) = self.recovery.take() {
-            self.kept.keep_only(recovery.left());
-        }
+        self.end_recovery();
         let mut lost = self.kept.total();
         self.kept.clear();
         while let Some(work) = worker.queue.pop() {
