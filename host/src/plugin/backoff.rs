@@ -1,4 +1,4 @@
-//! The pause between two tries of what failed. Pure: it is given the time.
+//! The pauses between tries of what failed. Pure: they are given the time.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ impl Backoff {
 
     /// It failed: each pause is twice as long as the one before.
     pub(crate) fn failed(&mut self, now: Instant) {
-        let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        let pause = pause(FIRST, LONGEST, self.failures);
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + pause);
     }
@@ -31,6 +31,11 @@ impl Backoff {
     pub(crate) fn succeeded(&mut self) {
         *self = Self::default();
     }
+}
+
+/// Returns the pause after so many failures before this one: twice as long as the one before, from `first` to `longest`.
+pub(super) fn pause(first: Duration, longest: Duration, failures: u32) -> Duration {
+    first.saturating_mul(1 << failures.min(16)).min(longest)
 }
 
 #[cfg(test)]

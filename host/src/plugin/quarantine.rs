@@ -1,9 +1,9 @@
-//! What the supervisor does about a generation that was given up: the one before it goes live again, or else it is tried
-//! again later.
+//! A generation that was given up: the supervisor makes the one before it live again, or else tries it again later.
 
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use super::backoff;
 use super::books::Problem;
 use super::facts::{Facts, Swapped};
 use super::generation::Generation;
@@ -34,7 +34,7 @@ impl Quarantine {
         if self.recovered.take().is_some_and(|at| now.saturating_duration_since(at) >= GOOD_FOR) {
             self.tries = 0;
         }
-        let wait = FIRST_WAIT.saturating_mul(1 << self.tries.min(16)).min(MAX_WAIT);
+        let wait = backoff::pause(FIRST_WAIT, MAX_WAIT, self.tries);
         self.tries += 1;
         self.due = Some(now + wait);
         wait

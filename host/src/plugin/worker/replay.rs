@@ -7,12 +7,15 @@ use super::runner::Runner;
 use super::{Change, Reason};
 use crate::collect::{DropReason, Work};
 use crate::panics::{Panic, Place, caught};
+use crate::plugin::backoff;
 use crate::plugin::books::Usage;
 use crate::plugin::dead::DeadLetter;
 use crate::wasm::{CallError, Cause, Pace};
 
 /// The time before the second try of making an instance; doubled before each later one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest of these times. The generation is given up before they grow so long.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The time before an instance is tried again that the memory of the machine or the host's budget was too small for.
 const LACK_WAIT: Duration = Duration::from_secs(1);
 /// CPU time that a failed call counts as if it did not run out of time.
@@ -117,7 +120,7 @@ impl Runner {
         if error.is_lack_of_memory() {
             self.not_before = Some(Instant::now() + LACK_WAIT);
         } else if let Some(recovery) = &mut self.recovery {
-            let wait = FIRST_WAIT.saturating_mul(1 << recovery.restarts().min(10));
+            let wait = backoff::pause(FIRST_WAIT, LONGEST_WAIT, recovery.restarts());
             self.not_before = Some(Instant::now() + wait);
             recovery.failed();
         }
