@@ -1,9 +1,9 @@
 //! Foreign text made fit for one line of a log, a terminal or the admin API. Pure.
 //!
-//! Guests, peers, files and servers choose texts that operators read. A line end in one makes a second line of a log, which
-//! then says what nobody has logged; an escape character drives a terminal; a mark of direction or a character without a
-//! width makes a text look like another one. Here all of them become visible as `\n` or `\u{1b}`. A text is escaped first
-//! and cut then, so that a bound holds for what is written and no escape is cut in its middle.
+//! Guests, peers, files and servers choose texts that operators read. A line end in one makes a second line of a log,
+//! which then says what was never logged; an escape character drives a terminal; a mark of direction or a character
+//! without a width makes a text look like another one. Here all of them become visible as `\n` or `\u{1b}`. A text is
+//! escaped first and cut then, so that a bound holds for what is written and no escape is cut in its middle.
 //!
 //! A backslash stays as it is. So a text that is plain already stays the same, and may pass here more than once: at its
 //! source, where its own bound is known, and where it leaves the process.
@@ -11,8 +11,8 @@
 #[cfg(feature = "plugins")]
 use std::path::Path;
 
-/// Bytes of one message to the operator. The longest that is meant has a path in it, of 4 KiB at most, and a guest's last
-/// words. With less room the advice at the end of a message would be cut off; more room has no use.
+/// Bytes of one message to the operator. The longest that is meant has a path in it, of 4 KiB at most, and a guest's
+/// last words. With less room the advice at the end of a message would be cut off; more room has no use.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 8 << 10;
 
 /// Stands where a text was cut.
@@ -68,8 +68,8 @@ pub(crate) fn json(value: &mut serde_json::Value) {
 /// Returns true if a character stands for itself in a plain line.
 ///
 /// Excluded are control characters (C0, DEL, C1), the separators of lines and paragraphs, the marks and overrides of
-/// direction, characters without a width, which can hide in a word, and the tag characters, which can hide a whole text.
-/// Joiners are among them: a family of emoji falls apart, which harms less than two names that look the same.
+/// direction, characters without a width, which can hide in a word, and the tag characters, which can hide a whole
+/// text. Joiners are among them: a family of emoji falls apart, which harms less than two names that look the same.
 pub(crate) fn is_plain(c: char) -> bool {
     !c.is_control()
         && !matches!(

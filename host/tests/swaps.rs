@@ -82,7 +82,7 @@ impl House {
         }
     }
 
-    /// What is live when all is committed: bytes and mappings.
+    /// Bytes and mappings that are live when all is committed.
     #[track_caller]
     fn live(&self, finished: u64) -> (i64, i64) {
         self.until(|tracer| tracer["finished"] == finished && tracer["pending"] == 0);

@@ -41,7 +41,7 @@ pub(crate) enum Command {
         /// The acts of an earlier run; none takes others.
         seed: Option<u64>,
     },
-    /// Hand the fuzz targets inputs that nobody thought of.
+    /// Hand the fuzz targets made-up inputs.
     Fuzz {
         /// The time for which each target runs.
         seconds: u64,
@@ -66,12 +66,12 @@ const DEMO_SECONDS_MIN: u64 = 8;
 /// An hour; a demo left running overnight is a forgotten one.
 const DEMO_SECONDS_MAX: u64 = 3_600;
 
-/// How long chaos lasts unless told: the length for which its bounds are meant.
+/// The length of chaos unless told otherwise: the one for which its bounds are meant.
 const CHAOS_SECONDS: u64 = 120;
 /// Below this a window has too few RPCs for a quantile.
 const CHAOS_SECONDS_MIN: u64 = 10;
 
-/// How long each fuzz target runs unless told: all ten are over in five minutes.
+/// The length of each fuzz target's run unless told otherwise: all ten are over in five minutes.
 const FUZZ_SECONDS: u64 = 30;
 /// A day, for machines that have nothing else to do.
 const FUZZ_SECONDS_MAX: u64 = 86_400;
@@ -83,7 +83,7 @@ cargo xtask COMMAND
   demo  [--seconds N] [--json]   a running service, and tracers that come, change and misbehave; start here
   test  [--real] [FILTER…]       build the guests, run all tests, list what was skipped
   chaos [--seconds N] [--json]   the same service while tracers trap, spin, break and vanish; bounds on what it may cost
-  fuzz [--seconds N] [TARGET…]   inputs that nobody thought of, for all that reads foreign bytes
+  fuzz [--seconds N] [TARGET…]   made-up inputs, for all that reads foreign bytes
   bench [--json] [NAME…]         what a call costs, beside what users have today
   guests [--out DIR] [NAME…]     build the wasm tracers and say where they are
   ci                             all that .ci/run does, with the time of each step

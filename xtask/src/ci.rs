@@ -39,7 +39,7 @@ const WITH_PLUGINS: &[&[&str]] =
 /// Members whose own needs of crate hottap would be added to each.
 const USERS: &[&str] = &["shop", "kitex-tracer", "tonic-example", "axum-example", "go-kit", "readme"];
 
-/// How long chaos lasts in CI: two windows of it, each between quiet ones.
+/// The length of chaos in CI: two windows of it, each between quiet ones.
 const CHAOS_SECONDS: u64 = 30;
 
 type Step = (&'static str, fn(&Workspace, &Interrupt) -> anyhow::Result<()>);

@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::step;
 use crate::workspace::Workspace;
 
-/// What makes the compiler count edges and comparisons, as cargo-fuzz has it.
+/// Flags that make the compiler count edges and comparisons, as cargo-fuzz has them.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";

@@ -60,7 +60,7 @@ impl Screen {
         let _ = writeln!(std::io::stderr().lock(), "{} {}", self.paint(tone, word), plain_lines(text));
     }
 
-    /// Writes to standard error what somebody should know.
+    /// Writes a remark to standard error.
     pub(super) fn note(self, text: &str) {
         self.say_with(Tone::Note, "note:", text);
     }

@@ -1,5 +1,5 @@
-//! The collector: one thread of Hottap's own that turns rows into batches, puts the messages of open streams in order, and
-//! hands both to the plugins' queues.
+//! The collector: one thread of Hottap's own that turns rows into batches, puts the messages of open streams in order,
+//! and hands both to the plugins' queues.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,7 +59,7 @@ impl Collector {
             move || {
                 core.shards.collect_on_this_thread();
                 let _ = ready.send(());
-                // A panic outside of a delivery: whoever waits at a barrier is let go, and the next round begins.
+                // A panic outside of a delivery: callers that wait at a barrier are let go, and the next round begins.
                 while caught(Place::Collector, || run(&core, &shared, max_delay)).is_err() {}
             }
         })?;

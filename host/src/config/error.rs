@@ -3,11 +3,12 @@
 use super::UnknownKey;
 use crate::plain::plain;
 
-/// Bytes shown of a path of keys, and of what the parser says. Known keys with the longest names between them have fewer; a
-/// key that somebody made up can be as long as its file.
+/// Bytes shown of a path of keys, and of what the parser says. Known keys with the longest names between them have
+/// fewer; a key that is made up can be as long as its file.
 const MAX_TEXT_BYTES: usize = 512;
 
-/// Why the operator's configuration, or a definition in a manifest, is not taken. Display goes on after the file's name.
+/// Why the operator's configuration, or a definition in a manifest, is not taken. Display goes on after the file's
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("is not UTF-8")]

@@ -4,11 +4,11 @@ use toml::Table;
 
 use crate::plain::plain;
 
-/// Bytes of an unknown key that are shown and compared. A key can be as long as its file, and comparing takes memory for
-/// each of its bytes with each of the known key's.
+/// Bytes of an unknown key that are shown and compared. A key can be as long as its file, and comparing takes memory
+/// for each of its bytes with each of the known key's.
 const MAX_KEY_BYTES: usize = 128;
 
-/// Bytes shown of a path of keys, of which those before the last can be somebody's own.
+/// Bytes shown of a path of keys, of which those before the last can be names that users chose.
 const MAX_PATH_BYTES: usize = 512;
 
 /// A key as one plain line.

@@ -1,4 +1,4 @@
-//! What a guest hands to the host: a puppet calls every import with what the input says.
+//! Values that a guest hands to the host: a puppet calls every import with what the input says.
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,8 +21,8 @@ const MOST: usize = 16 << 10;
 /// Rows of the batch that it is shown.
 const ROWS: usize = 5;
 
-/// Whatever a guest hands over, the host goes on; its metrics make a page that can be read, its log lines and its errors
-/// are one line each.
+/// Whatever a guest hands over, the host goes on; its metrics make a page that can be read, its log lines and its
+/// errors are one line each.
 pub fn guest_outputs(data: &[u8]) {
     assert_page(&play(data));
 }

@@ -13,7 +13,7 @@ pub(super) fn engines() -> &'static Engines {
     ENGINES.get_or_init(|| Engines::new(&crate::budget::Budget::unlimited()).expect("the engine starts"))
 }
 
-/// What an instance finds around it, with this as what was saved before.
+/// The surroundings of an instance, with this as its saved state.
 pub(super) fn surroundings(saved: Option<&[u8]>) -> Surroundings {
     let state = State::default();
     if let Some(saved) = saved {
@@ -45,7 +45,8 @@ pub(super) fn binary(data: &[u8]) -> Option<Vec<u8>> {
     if is_text { wat::parse_bytes(data).ok().map(std::borrow::Cow::into_owned) } else { None }
 }
 
-/// Whatever bytes are loaded, they are refused in one line, or are a tracer that can be made and flushed, which may fail.
+/// Whatever bytes are loaded, they are refused in one line, or are a tracer that can be made and flushed, which may
+/// fail.
 pub fn module_load(data: &[u8]) {
     let text = binary(data);
     let bytes = text.as_deref().unwrap_or(data);

@@ -9,8 +9,8 @@ use super::supervisor::{Event, Live, Supervisor};
 use super::worker::Order;
 use crate::admin::{Acted, Outcome, Verb};
 
-/// The word of operators on one tracer. It stands over changes and removals of its files, until they take it back or the
-/// process ends.
+/// The word of operators on one tracer. It stands over changes and removals of its files, until they take it back or
+/// the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
     Paused,
@@ -26,8 +26,8 @@ impl Hold {
     }
 }
 
-/// Tracers that are held at most. Each name was in the plugin dir once; with more, a deploy that makes up a name each time
-/// would grow the memory.
+/// Tracers that are held at most. Each name was in the plugin dir once; with more, a deploy that makes up a name each
+/// time would grow the memory.
 const MAX_HOLDS: usize = 1_000;
 
 /// Work under way for a tracer, beside loads and ends.
@@ -69,8 +69,8 @@ impl Supervisor {
         }
     }
 
-    /// Answers the requests for which nothing is under way any more, and those that have waited long enough. Returns the
-    /// time at which the next has.
+    /// Answers the requests for which nothing is under way any more, and those that have waited long enough. Returns
+    /// the time at which the next has.
     pub(super) fn answer_requests(&mut self, now: Instant) -> Option<Instant> {
         let mut requests = std::mem::take(&mut self.requests);
         for (request, outcome) in requests.take_due(now, |request| self.is_under_way(request)) {
@@ -92,7 +92,7 @@ impl Supervisor {
         request.answer(Acted { outcome, state, generation });
     }
 
-    /// What a request has asked for, and has not come about yet.
+    /// Returns true if what a request has asked for has not come about yet.
     fn is_under_way(&self, request: &Request) -> bool {
         let Some(name) = &request.name else {
             return request.verb == Verb::PauseAll && self.busy.iter().any(|(_, busy)| *busy == Busy::Pausing);

@@ -1,4 +1,4 @@
-//! When a plugin's `start` is suspended, and for how long. Pure: it is given the times.
+//! The breaker that suspends a plugin's `start` for some time. Pure: it is given the times.
 //!
 //! Each start is timed by the clock on the wall, which is cheap and never shows less than the CPU time that it took. As
 //! long as the starts of a place take no longer than the average that is allowed, nothing more has to be known. Beyond
@@ -13,17 +13,17 @@ use crate::tracer::BUDGET;
 /// Misses within [`WINDOW`] after which `start` is suspended. One may be chance; an RPC has waited for each.
 const MISSES: usize = 3;
 const WINDOW: Duration = Duration::from_secs(10);
-/// What `start` may take on average, in nanoseconds. An RPC is often over in a millisecond; more than a twentieth of that
-/// is too much.
+/// The time that `start` may take on average, in nanoseconds. An RPC is often over in a millisecond; more than a
+/// twentieth of that is too much.
 const AVERAGE: u64 = 50_000;
 /// Nanoseconds beyond the average after which the starts of one place look long. With less, one page fault would have
 /// the CPU's clock read for a while; with more, a start over budget would be measured later.
 const LOOKS_LONG: u64 = 4 * AVERAGE;
-/// What one start counts at most while only its time on the wall is known. It bounds for how many starts the CPU's clock
-/// is read after the machine stood still: 400. No guest runs for longer than twice that before it is interrupted.
+/// The most that one start counts while only its wall time is known. It bounds the starts whose CPU time is read after
+/// the machine stood still: 400. No guest runs for longer than twice that before it is interrupted.
 const MOST_WALL: u64 = 20_000_000;
-/// CPU time beyond the average, in nanoseconds, that suspends. One start may use the whole budget of a call, and so may a
-/// page fault or a stolen processor; two in a row may not. A start of 100 µs is suspended after 30.
+/// CPU time beyond the average, in nanoseconds, that suspends. One start may use the whole budget of a call, and so may
+/// a page fault or a stolen processor; two in a row may not. A start of 100 µs is suspended after 30.
 const OVER: u64 = 30 * AVERAGE;
 /// The first suspension; each further one without a good minute between takes twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ impl Pace {
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     misses: Vec<u64>,
-    /// What looks long and is not made up for by quick starts. As long as there is some, CPU time is read.
+    /// Time beyond the average that quick starts have not made up for. As long as there is some, CPU time is read.
     debt: u64,
     /// CPU time beyond the average. Never more than the debt.
     over: u64,
@@ -70,7 +70,7 @@ pub(crate) struct Breaker {
     suspensions: u32,
 }
 
-/// What follows from a start whose CPU time was read.
+/// The consequence of a start whose CPU time was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Verdict {
     /// Until when no other may come, and why.
@@ -171,8 +171,8 @@ mod tests {
         assert_eq!(until - now, nanos(LONGEST_PAUSE));
     }
 
-    /// Starts of one place as [`super::super::starts`] handles them: each takes its time on the wall and on the CPU. Gives
-    /// the number of the start after which it was suspended, if it was, and how many had their CPU time read.
+    /// Starts of one place as [`super::super::starts`] handles them: each takes its time on the wall and on the CPU.
+    /// Gives the number of the start after which it was suspended, if it was, and how many had their CPU time read.
     fn starts(times: impl Iterator<Item = (u64, u64)>) -> (Option<usize>, usize) {
         let (mut pace, mut breaker, mut measuring, mut read) = (Pace::default(), Breaker::default(), false, 0);
         for (i, (wall, cpu)) in times.enumerate() {

@@ -31,7 +31,7 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Keeps a letter. Unless `is_shown`, texts that can be of anybody's (peers, messages, tags) are blotted out first.
+    /// Keeps a letter. Unless `is_shown`, texts of callers (peers, messages, tags) are blotted out first.
     pub(crate) fn put(&mut self, mut letter: DeadLetter, is_shown: bool) {
         if !is_shown {
             letter.call = redacted(&letter.call);

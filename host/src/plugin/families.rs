@@ -1,5 +1,5 @@
-//! The host's own metrics: what it knows of plugins, of destinations and of itself. What is counted by reason has a sample
-//! for each reason from the start, so that a rate is known of the first one.
+//! The host's own metrics: what it knows of plugins, of destinations and of itself. What is counted by reason has a
+//! sample for each reason from the start, so that a rate is known of the first one.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ pub(super) fn plugin_dir(has_error: bool, writer: &mut impl Families) {
     error.sample([], f64::from(u8::from(has_error)));
 }
 
-/// What operators have had done over the admin API: for each action and result, how often.
+/// Writes the actions that operators took over the admin API, by action and result.
 pub(super) fn actions(
     is_paused: bool,
     counts: impl Iterator<Item = (&'static str, &'static str, u64)>,

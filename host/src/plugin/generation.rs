@@ -21,8 +21,8 @@ use crate::wasm::{
     Surroundings, thread_cpu_time,
 };
 
-/// How long the loader makes instances for the RPC's threads before the tracer goes live; those that are missing then are
-/// made in its worker's turns. At least one is made.
+/// The time for which the loader makes instances for the RPC's threads before the tracer goes live; those that are
+/// missing then are made in its worker's turns. At least one is made.
 const FIRST_FILL: Duration = Duration::from_millis(100);
 
 /// Names a generation: the SHA-256 of module and manifest, of which the first six bytes are shown.
@@ -85,10 +85,9 @@ pub(crate) struct Given {
 }
 
 impl Generation {
-    /// Tries a compiled module on throw-away instances: `init`, a made-up batch, `flush`, some starts if it has any, and
-    /// some messages if it follows streams.
-    /// Nothing of it is kept but what the tracer asked for; the instance that collected is handed over for those who
-    /// want to see what it did.
+    /// Tries a compiled module on throw-away instances: `init`, a made-up batch, `flush`, some starts if it has any,
+    /// and some messages if it follows streams. Nothing of it is kept but what the tracer asked for; the instance that
+    /// collected is handed over for those who want to see what it did.
     pub(crate) fn try_out(
         id: GenerationId,
         name: Name,
@@ -142,8 +141,8 @@ impl Generation {
         Ok((generation, canary))
     }
 
-    /// Hands an instance what a tracer must be able to digest: messages if it follows streams, calls of every kind, and a
-    /// flush.
+    /// Hands an instance what a tracer must be able to digest: messages if it follows streams, calls of every kind, and
+    /// a flush.
     fn feed(&self, canary: &mut dyn Guest, now: u64) -> Result<(), CallError> {
         if self.follows_streams()
             && let Some(moments) = sample_moments(now)
@@ -201,8 +200,8 @@ impl Generation {
         self.module.instance(self.name.shared(), self.limits, stage, &self.surroundings(now))
     }
 
-    /// Makes the instances for the RPC's threads that are not there, as many as are made until the given time; nothing if
-    /// the tracer has no starter. The first `init` was the canary's, so each of these has the time of a later one.
+    /// Makes the instances for the RPC's threads that are not there, as many as are made until the given time; nothing
+    /// if the tracer has no starter. The first `init` was the canary's, so each of these has the time of a later one.
     pub(crate) fn fill(&self, until: Instant, now: u64) -> Result<(), CallError> {
         match &self.starts {
             Some(starts) => starts.fill(until, || self.starter(now).transpose()),
@@ -210,7 +209,7 @@ impl Generation {
         }
     }
 
-    /// When there are instances for the RPC's threads to be made; none if all are there.
+    /// The time at which instances for the RPC's threads are to be made; none if all are there.
     pub(crate) fn next_fill(&self) -> Option<Instant> {
         self.starts.as_ref().and_then(|starts| starts.next_fill())
     }

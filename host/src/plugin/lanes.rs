@@ -1,4 +1,5 @@
-//! The threads that load plugins, two of them: a long load keeps one of them busy, and the other is free for short ones.
+//! The threads that load plugins, two of them: a long load keeps one of them busy, and the other is free for short
+//! ones.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -53,8 +54,8 @@ impl Lanes {
         self.0.changed.notify_all();
     }
 
-    /// Forgets the jobs that were cancelled. One that is being worked on ends by itself: its guest is stopped, its compiler
-    /// ended if that is a process of its own, and its result thrown away.
+    /// Forgets the jobs that were cancelled. One that is being worked on ends by itself: its guest is stopped, its
+    /// compiler ended if that is a process of its own, and its result thrown away.
     pub(crate) fn forget_cancelled(&self) {
         self.0.lock().turns.keep(|step| !step.job().cancel.is_cancelled());
     }
@@ -89,7 +90,7 @@ impl Shared {
             if let Outcome::Again(step, turn) = done {
                 state.turns.ask(*step, self.began.elapsed(), turn.expected, turn.length);
             } else if let Outcome::Done(result) = done {
-                // A result that nobody receives: the supervisor has ended.
+                // Without a receiver the supervisor has ended.
                 let _ = self.results.send(Event::Loaded(Box::new(job), result));
             }
             drop(state);
@@ -97,7 +98,8 @@ impl Shared {
         }
     }
 
-    /// Takes one step. A panic of the compiler or of this host is the job's failure, and the next job finds the thread alive.
+    /// Takes one step. A panic of the compiler or of this host is the job's failure, and the next job finds the thread
+    /// alive.
     fn step(&self, step: Step) -> Outcome {
         let path = self.loader.path(&step.job().name);
         or_refused(path, || self.loader.step(step), |refusal| Outcome::Done(Err(refusal)))

@@ -66,8 +66,8 @@ impl Refusal {
         }
     }
 
-    /// Returns true if what was found is not there any more: a file is gone, or another one. The next look finds what is
-    /// there then. A link that leads nowhere is there.
+    /// Returns true if what was found is not there any more: a file is gone, or another one. The next look finds what
+    /// is there then. A link that leads nowhere is there.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Changed { .. } => true,
@@ -85,8 +85,8 @@ impl Refusal {
 pub(crate) struct Job {
     pub(crate) name: Name,
     pub(crate) found: Found,
-    /// The generation that is live, and the one that it was rolled back from: nothing is compiled if the files are the same
-    /// again.
+    /// The generation that is live, and the one that it was rolled back from: nothing is compiled if the files are the
+    /// same again.
     pub(crate) known: Vec<GenerationId>,
     pub(crate) cancel: Cancel,
 }
@@ -103,8 +103,8 @@ pub(crate) enum Loaded {
 /// Modules that are compiled within this time, by the estimate, are compiled at once, between others.
 const SHORT_COMPILE: Duration = Duration::from_millis(500);
 /// The CPU time that a module may use in its trial, and how long others go before it. A module that needs more is tried
-/// again with the next one, when others have had their turns: with 64 modules that spin, another one waits for seconds and
-/// not for minutes. The last one is bounded by the limits of each call.
+/// again with the next one, when others have had their turns: with 64 modules that spin, another one waits for seconds
+/// and not for minutes. The last one is bounded by the limits of each call.
 const TRIALS: [(Duration, Duration); 3] = [
     (Duration::from_millis(25), Duration::ZERO),
     (Duration::from_millis(250), Duration::from_secs(1)),
@@ -194,7 +194,7 @@ impl Loader {
             );
         }
         let compiled = Module::compile(&self.engines, &files.module, checked, &job.cancel);
-        // Whoever waits for a trial keeps no bytes.
+        // A job that waits for a trial keeps no bytes.
         files.module = Vec::new();
         match compiled {
             _ if job.cancel.is_cancelled() => Outcome::Cancelled,
@@ -281,8 +281,8 @@ impl Files {
         Ok(Self { name: name.clone(), path, module, digest, manifest, manifest_bytes, read })
     }
 
-    /// What was read is what the look at the directory found. Else a file was being written, or the directory was replaced
-    /// in between, and the module may be read beside another one's manifest.
+    /// Checks that the files are those that the look at the directory found. Else a file was being written, or the
+    /// directory was replaced in between, and the module may be read beside another one's manifest.
     fn check_found(&self, found: &Found) -> Result<(), Refusal> {
         if self.read == *found { Ok(()) } else { Err(Refusal::Changed { path: self.path.clone() }) }
     }

@@ -15,8 +15,8 @@ use crate::plain;
 const MAX_LISTED: usize = 32;
 /// Entries that one line of the log names.
 const MAX_TOLD: usize = 4;
-/// The time between two lines of the log. Files come and go while they are copied, and whoever writes into the plugin dir
-/// can rename them without end.
+/// The time between two lines of the log. Files come and go while they are copied, and a process that writes into the
+/// plugin dir can rename them without end.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// The reason for which an entry is no plugin. Those that are meant as plugins come first.
@@ -126,7 +126,7 @@ impl PassedOver {
     }
 }
 
-/// What the log was last told of entries that are passed over.
+/// The entries passed over that the log was last told of.
 #[derive(Debug, Default)]
 pub(super) struct Told(Option<(Instant, String)>);
 

@@ -10,10 +10,11 @@ use super::name::Name;
 use super::passed_over::{PassedOver, Reason};
 use crate::config::Stamp;
 
-/// Entries of the directory that are looked at. Each costs part of a microsecond, every second; a directory with more is a
-/// mistake, not a plugin dir.
+/// Entries of the directory that are looked at. Each costs part of a microsecond, every second; a directory with more
+/// is a mistake, not a plugin dir.
 const MAX_ENTRIES: usize = 65_536;
-/// Plugins that are found. Books are kept for as many; of more, those that are known stay and the first by name are taken.
+/// Plugins that are found. Books are kept for as many; of more, those that are known stay and the first by name are
+/// taken.
 pub(crate) const MAX_PLUGINS_FOUND: usize = 1_000;
 /// Looks at a directory that is replaced at the same moment, before it is an error.
 const MAX_TRIES: usize = 3;
@@ -39,9 +40,9 @@ pub(crate) struct Look {
 
 /// Looks at the plugin dir.
 ///
-/// What cannot be read is not taken as removed. A link that leads nowhere is found with its own stamp, and so is what is no
-/// file, so that loading it says what is wrong. `known` are the plugins of the last look: where a directory has more entries
-/// or plugins than are looked at, these are found all the same.
+/// An entry that cannot be read is not taken as removed. A link that leads nowhere is found with its own stamp, and so
+/// is what is no file, so that loading it says what is wrong. `known` are the plugins of the last look: where a
+/// directory has more entries or plugins than are looked at, these are found all the same.
 ///
 /// # Errors
 /// The directory, or a part of it, cannot be looked at: then nothing is known of what is there.

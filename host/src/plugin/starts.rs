@@ -154,8 +154,7 @@ impl Starts {
         Ok(())
     }
 
-    /// When [`fill`](Self::fill) has something to do: at a time that is over, or at one that is to come. None if no place
-    /// is empty.
+    /// The time at which [`fill`](Self::fill) has something to do, which may be over. None if no place is empty.
     pub(crate) fn next_fill(&self) -> Option<Instant> {
         let now = Instant::now();
         self.lacking.load(Ordering::Acquire).then(|| lock(&self.filling).due(now).unwrap_or(now))

@@ -1,5 +1,5 @@
-//! The order in which jobs of the loader get their turns: those that take little first, and none is passed over for ever.
-//! Pure.
+//! The order in which jobs of the loader get their turns: those that take little first, and none is passed over for
+//! ever. Pure.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ pub(crate) struct Turns<T> {
 
 #[derive(Debug)]
 struct Turn<T> {
-    /// When it was asked for, and what it may take: who asks for less comes first, unless the other has waited as much
-    /// longer.
+    /// The time at which it was asked for, and what it may take: a shorter turn comes first, unless the longer one has
+    /// waited as much longer.
     due: Duration,
     length: Length,
     of: T,

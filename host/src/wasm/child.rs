@@ -1,5 +1,5 @@
-//! Compiling in a process of its own, the command `hottap`: its time and memory are limited by the kernel, and it is killed
-//! when its time is over or nobody wants its result any more.
+//! Compiling in a process of its own, the command `hottap`: its time and memory are limited by the kernel, and it is
+//! killed when its time is over or its result is not wanted any more.
 //!
 //! The module goes in by standard input, and the compiled code comes back by standard output. Nobody else can write to
 //! either, so what comes back is as trustworthy as the command itself.
@@ -45,11 +45,12 @@ pub enum Compile {
     #[cfg(feature = "compiler")]
     #[default]
     Here,
-    /// In a process of its own: the command `hottap` that `HOTTAP_COMPILER` names, or else the one in `PATH`. It has to be of
-    /// the service's own version (`cargo install hottap --features cli`).
+    /// In a process of its own: the command `hottap` that `HOTTAP_COMPILER` names, or else the one in `PATH`. It has to
+    /// be of the service's own version (`cargo install hottap --features cli`).
     ///
-    /// The kernel limits its memory and its CPU time, and it is killed when it takes too long or when the module's file is
-    /// deleted. Take this where strangers' modules are loaded. The default of a service without the feature `compiler`.
+    /// The kernel limits its memory and its CPU time, and it is killed when it takes too long or when the module's file
+    /// is deleted. Take this where strangers' modules are loaded. The default of a service without the feature
+    /// `compiler`.
     #[cfg_attr(not(feature = "compiler"), default)]
     Process,
     /// In a process of its own, by this command.

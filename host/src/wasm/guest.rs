@@ -177,7 +177,7 @@ pub(crate) enum CallError {
     OverBudget {
         /// Which export.
         function: &'static str,
-        /// What was left.
+        /// The budget's answer.
         over: OverBudget,
     },
     /// The machine or the process's own limits have no memory for it: no fault of the tracer's.

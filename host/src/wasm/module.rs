@@ -312,8 +312,8 @@ pub(super) fn artifacts(engines: &Engines, bytes: &[u8]) -> Result<Artifacts, Lo
 fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
     #[expect(clippy::disallowed_methods, reason = "not a file of the plugin dir")]
     #[expect(unsafe_code, reason = "the code comes by a pipe from the compiler that the operator has chosen")]
-    // SAFETY: the bytes are what `Component::serialize` made in the command `hottap`, which this process has started and
-    // of which nobody else holds the pipe. Code of another version or for other settings is refused by the engine.
+    // SAFETY: the bytes are what `Component::serialize` made in the command `hottap`, which this process has started
+    // and whose pipe no other process holds. Code of another version or for other settings is refused by the engine.
     let component = unsafe { Component::deserialize(engine.wasmtime(), code) };
     component.map_err(failed)
 }

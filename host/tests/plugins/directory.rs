@@ -46,7 +46,7 @@ fn stays_live(house: &House, name: &str, time: Duration) {
     }
 }
 
-/// How many tracers are in a state.
+/// Counts the tracers in a state.
 fn count(house: &House, state: &str) -> usize {
     let all = house.tap.tracers();
     all["tracers"].as_array().map_or(0, |list| list.iter().filter(|tracer| tracer["state"] == state).count())

@@ -85,7 +85,7 @@ fn in_child(run: impl FnOnce()) -> String {
     let mut ends = [0; 2];
     // SAFETY: the array has room for two.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-    // SAFETY: the two were just opened, and nobody else has them.
+    // SAFETY: the two were just opened, and are used nowhere else.
     let [read, write] = ends.map(|end| std::fs::File::from(unsafe { OwnedFd::from_raw_fd(end) }));
     let (mut read, mut write) = (read, write);
     // SAFETY: the child goes on with this thread alone, as a service that forks does, and ends below.

@@ -129,11 +129,11 @@ impl Wat {
     }
 }
 
-/// A second line that looks like one of the log, a terminal's colours, text turned round, Unicode's end of a line, C1's next
-/// line, and a character without a width.
+/// A second line that looks like one of the log, a terminal's colours, text turned round, Unicode's end of a line, C1's
+/// next line, and a character without a width.
 pub(crate) const HOSTILE: &str =
     "so\n2026-11-30T00:00:00Z INFO live tracer=\"forged\" \u{1b}[31mred\u{202e}\u{2028}\u{85}\u{200b}end";
-/// What becomes of its parts.
+/// The template of its parts.
 pub(crate) const PLAIN: &str =
     "so\\n2026-11-30T00:00:00Z INFO live tracer=\"forged\" \\u{1b}[31mred\\u{202e}\\u{2028}\\u{85}\\u{200b}end";
 

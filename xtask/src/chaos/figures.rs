@@ -8,9 +8,9 @@ const SWAPS: u64 = 200;
 const TRAPS: u64 = 100;
 /// The length for which [`SWAPS`] and [`TRAPS`] are meant; other lengths have their share of them.
 const FULL_SECONDS: u64 = 120;
-/// How much longer 99 % of the RPCs may take during chaos, in percent of the quiet time.
+/// The time that 99 % of the RPCs may take during chaos, in percent of the quiet time.
 const P99_PERCENT: u64 = 125;
-/// How much memory the shop may hold at the end, in percent of the beginning.
+/// The memory that the shop may hold at the end, in percent of the beginning.
 const RSS_PERCENT: u64 = 120;
 
 /// The figures of the last line.

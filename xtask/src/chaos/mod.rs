@@ -26,10 +26,10 @@ use plan::{Act, Plan};
 use stage::Stage;
 use watch::Watch;
 
-/// RPCs a second. In the dev profile one takes some 0.5 ms of CPU time over all its services; of two cores half is left,
-/// so that times tell of chaos and not of a queue.
+/// RPCs a second. In the dev profile one takes some 0.5 ms of CPU time over all its services; of two cores half is
+/// left, so that times tell of chaos and not of a queue.
 const RATE: u32 = 1_000;
-/// How long something may take that takes milliseconds on a machine that is not overloaded.
+/// The time after which a wait fails for something that takes milliseconds on a machine that is not overloaded.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two looks at the admin API and at what is due.
 const TICK: Duration = Duration::from_millis(100);
@@ -37,16 +37,16 @@ const TICK: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(1);
 /// The share of the time that is quiet, in percent.
 const QUIET_PERCENT: u32 = 25;
-/// The time before the first quiet window, at most and of a shorter run a fifth: chaos that is not compared with anything.
-/// In three seconds buffers and queues have not yet become as large as they become.
+/// The time before the first quiet window, at most and of a shorter run a fifth: chaos that is not compared with
+/// anything. In three seconds buffers and queues have not yet become as large as they become.
 const WARM: Duration = Duration::from_secs(12);
-/// How glibc's allocator gives memory back: at once, and from few arenas. Left alone it keeps most of what was ever
-/// allocated at a time, which hides what is not freed.
+/// Settings by which glibc's allocator gives memory back at once, and has few arenas. Left alone it keeps most of what
+/// was ever allocated at a time, which hides what is not freed.
 const GIVES_BACK: &[(&str, &str)] =
     &[("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 /// Seconds of the whole for which there is one more pair of windows: drift of the machine is in both alike.
 const SECONDS_PER_PAIR: u64 = 15;
-/// How long a swap may be on its way before the next one is made all the same.
+/// The time for which a swap may be on its way before the next one is made all the same.
 const SWAP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs it.
@@ -123,7 +123,7 @@ struct Chaos<'a> {
     began: Instant,
     line: Instant,
     rpcs: u64,
-    /// When the counted tracer was replaced last, and its generation before; none once the new one is live.
+    /// The last replacement of the counted tracer, and its generation before; none once the new one is live.
     swapping: Option<(Instant, String)>,
 }
 
@@ -196,8 +196,8 @@ impl<'a> Chaos<'a> {
         self.settle()
     }
 
-    /// Loads each module once and compiles one anew, without load: what the first compile and the first instance of each
-    /// kind cost for good is not taken for a leak. Nothing that happens here is counted.
+    /// Loads each module once and compiles one anew, without load: what the first compile and the first instance of
+    /// each kind cost for good is not taken for a leak. Nothing that happens here is counted.
     fn rehearse(&mut self) -> anyhow::Result<()> {
         let fresh = Some(u64::MAX);
         let visit = |fresh, starter| Act::AddVisitor { fresh, starter };
@@ -339,7 +339,7 @@ impl<'a> Chaos<'a> {
         Ok(())
     }
 
-    /// Writes what the service logged since the last time to a file, for whoever has to find out what went wrong.
+    /// Writes what the service logged since the last time to a file, in which a fault can be looked for.
     fn keep_log(&mut self) {
         for line in self.shop.log() {
             // A full disk is no reason to end the run.
@@ -371,7 +371,7 @@ impl<'a> Chaos<'a> {
         }
     }
 
-    /// What stays on the screen.
+    /// Writes what stays on the screen.
     fn tell(&mut self, report: &Report, figures: &Figures, early: bool) {
         if early {
             self.screen.event("\nended early");

@@ -13,7 +13,7 @@ use crate::demo::receiver::head;
 
 /// A destination has one connection; beyond so many another program is knocking.
 const MAX_CONNECTIONS: usize = 64;
-/// How often a silent connection looks whether the mood is over.
+/// The time between looks of a silent connection at whether the mood is over.
 const BLINK: Duration = Duration::from_millis(20);
 /// A peer that sends nothing for so long is given up, so that no thread waits for ever.
 const IDLE: Duration = Duration::from_secs(30);
@@ -98,7 +98,7 @@ fn serve(stream: &TcpStream, mood: &Mutex<Mood>) -> anyhow::Result<()> {
             Mood::Slams => return Ok(()),
             Mood::Babbles => "220 ready\r\n\u{1b}[31m\r\n",
         };
-        writer.write_all(answer.as_bytes()).context("nobody reads the answer")?;
+        writer.write_all(answer.as_bytes()).context("the answer cannot be written")?;
     }
     Ok(())
 }

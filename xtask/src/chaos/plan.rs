@@ -1,4 +1,4 @@
-//! What happens when during chaos. Pure: the same seed gives the same acts.
+//! The schedule of chaos. Pure: the same seed gives the same acts.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ const CONFIGURE_EVERY: Duration = Duration::from_millis(1_900);
 #[derive(Debug)]
 pub(crate) struct Plan {
     random: Random,
-    /// When each kind of act is due, in the order of [`Kind`].
+    /// The times at which each kind of act is due, in the order of [`Kind`].
     due: [(Kind, Duration); KINDS.len()],
     /// True where the spinning tracer, the visitor, the broken files are there.
     spins: bool,

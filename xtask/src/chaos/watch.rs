@@ -1,4 +1,4 @@
-//! What the admin API said over time: swaps that were seen, and calls that were nowhere at any look. Pure.
+//! The watch over the admin API's answers: swaps that were seen, and calls that were nowhere at any look. Pure.
 
 use std::collections::BTreeMap;
 

@@ -107,7 +107,7 @@ fn serve(stream: &TcpStream, received: &Mutex<Received>) -> anyhow::Result<()> {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).context("cut short")?;
         let status = lock(received).take(&path, &body);
-        write!(writer, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").context("nobody reads the answer")?;
+        write!(writer, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").context("the answer cannot be written")?;
     }
     Ok(())
 }

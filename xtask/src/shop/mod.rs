@@ -59,7 +59,7 @@ const UP: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Draining and the last flush.
 const DOWN: Duration = Duration::from_secs(30);
-/// How long a shop that got Ctrl-C may take to end by itself. It is as long as it takes to drain and to flush.
+/// The time in which a shop that got Ctrl-C ends by itself: it drains and flushes.
 const BY_ITSELF: Duration = Duration::from_secs(12);
 /// How often the admin API is asked while something is waited for.
 const POLL: Duration = Duration::from_millis(20);
@@ -84,7 +84,7 @@ pub(crate) struct Shop {
 /// The way in which the shop runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run<'a> {
-    /// How long it is needed; it ends by itself some minutes later.
+    /// The time for which it is needed; it ends by itself some minutes later.
     pub(crate) seconds: u64,
     /// RPCs a second; none is the shop's own choice.
     pub(crate) rate: Option<u32>,
@@ -252,7 +252,7 @@ impl Shop {
 
     /// Ends it in order, as a supervisor would, and returns its report. What it logs meanwhile is for [`Self::log`].
     ///
-    /// `interrupted` says that somebody has pressed Ctrl-C: at a terminal the shop has got it too, and a second signal
+    /// `interrupted` says that Ctrl-C was pressed: at a terminal the shop has got it too, and a second signal
     /// would end it without a report. So it is told only if it does not end by itself.
     ///
     /// # Errors

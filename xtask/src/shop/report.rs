@@ -1,4 +1,4 @@
-//! What a run of the shop came to, and whether the counts add up; it reads and judges values, and runs nothing.
+//! The report of a run of the shop, and whether its counts add up. Reads and judges values, and runs nothing.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,8 @@ pub(crate) struct Counts {
     pub(crate) dead: u64,
 }
 
-/// Where the payloads for a destination are: `accepted` is what the other terms have to add up to, each counted by itself.
+/// Where the payloads for a destination are: `accepted` is what the other terms have to add up to, each counted by
+/// itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Payloads {
     pub(crate) accepted: u64,

@@ -10,8 +10,8 @@ use crate::metrics::Defined;
 use crate::plain;
 use crate::plugin::Access;
 
-/// What was found out of one file. Every text in it is one plain line. The keys are a promise to scripts: they are always there, null where nothing is
-/// known, and none changes its meaning.
+/// The findings on one file. Every text in it is one plain line. The keys are a promise to scripts: they are always
+/// there, null where nothing is known, and none changes its meaning.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) path: String,

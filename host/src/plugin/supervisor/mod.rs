@@ -229,7 +229,7 @@ impl Supervisor {
         })
     }
 
-    /// What was done for a tracer was not done to its end: it is said so, and the next change of its file is looked at.
+    /// Names a tracer for which something was not done to its end. The next change of its file is looked at.
     fn panicked(&mut self, name: &Name, panic: Panic) {
         self.loading.remove(name);
         let path = self.module_of(name);
@@ -315,8 +315,8 @@ impl Supervisor {
     }
 }
 
-/// Returns how long to wait for more hints after one, if a look takes this long: looks at a large directory in which files
-/// change without end take a tenth of the thread's time.
+/// Returns how long to wait for more hints after one, if a look takes this long: looks at a large directory in which
+/// files change without end take a tenth of the thread's time.
 fn gather(look: Duration) -> Duration {
     (look * 10).clamp(GATHER, LOOK_EVERY)
 }

@@ -1,7 +1,7 @@
 //! The time and memory that compiling a file takes, estimated from counts. Pure.
 //!
-//! Each weight is what its worst family of modules took on the machine of docs/decisions/0190, rounded up: the estimate is
-//! an upper bound, and real guests take a half of it or less.
+//! Each weight is what its worst family of modules took on the machine of docs/decisions/0190, rounded up: the estimate
+//! is an upper bound, and real guests take a half of it or less.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::function::FunctionWork;
 pub(super) const MAX_NANOS: u64 = 10_000_000_000;
 /// Bytes of the largest compile: what is left of 1 GiB when this process and the file's own bytes are there.
 pub(super) const MAX_BYTES: u64 = 900 << 20;
-/// Modules up to this estimate are compiled with every optimization: those of Rust and C. The effort grows faster than the
-/// functions do, so a larger module is compiled by algorithms that are linear, and its code is slower.
+/// Modules up to this estimate are compiled with every optimization: those of Rust and C. The effort grows faster than
+/// the functions do, so a larger module is compiled by algorithms that are linear, and its code is slower.
 const MAX_OPTIMIZED_NANOS: u64 = 3_000_000_000;
 
 /// Weights in nanoseconds.
@@ -25,7 +25,8 @@ struct Weights {
     value: u64,
     local: u64,
     carried: u64,
-    /// What each carried value takes more in a function that carries [`MANY`], and proportionally less in others.
+    /// The cost of each carried value beyond that in a function that carries [`MANY`], and proportionally less in
+    /// others.
     carried_in_many: u64,
     spilled: u64,
 }

@@ -212,7 +212,7 @@ pub(super) fn show_log(shop: &Shop, screen: &mut Screen) {
     }
 }
 
-/// What stays on the screen.
+/// Writes what stays on the screen.
 pub(super) fn epilogue(screen: &mut Screen, report: &Report) {
     counts(screen, report);
     if !report.swaps.is_empty() {

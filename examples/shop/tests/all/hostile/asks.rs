@@ -144,7 +144,7 @@ pub(super) fn starters() -> Vec<Case> {
     ]
 }
 
-/// Texts that try to be more than one line, and metrics that try to be somebody else's.
+/// Texts that try to be more than one line, and metrics that try to be another tracer's.
 pub(super) fn texts() -> Vec<Case> {
     let lives = |name: &str, imports: &'static str, items: &'static str, finish: &'static str| {
         case("texts", name, Guest { imports, items, finish, ..QUIET }, Lives)
