@@ -168,6 +168,9 @@ impl Report for Reporter {
     }
 
     fn dead(&self, tracer: &str) -> Option<serde_json::Value> {
+        if self.core.live.is_forked() {
+            return None;
+        }
         let name = Name::new(tracer)?;
         let book = self.plugins.as_ref()?.books.get(&name)?;
         let letters = book.dead().to_json();
