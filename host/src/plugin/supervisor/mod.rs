@@ -193,7 +193,8 @@ impl Supervisor {
             let _ = caught(Place::Supervisor, || self.look());
             let _ = caught(Place::Supervisor, || self.startup.changed());
             let now = Instant::now();
-            let (gather, retry) = (gather(now - began), self.retry(now));
+            let gather = gather(now - began);
+            let retry = caught(Place::Supervisor, || self.retry(now)).unwrap_or_default();
             let answer = caught(Place::Supervisor, || self.answer_requests(now)).unwrap_or_default();
             let due = self.unsettled.values().copied().chain(self.rest.due()).chain(retry).chain(answer).min();
             let due = due.map(|at| at.saturating_duration_since(now));
@@ -306,7 +307,7 @@ impl Supervisor {
         self.startup.found(|| Ok(found.into_keys().collect()));
     }
 
-    fn module_of(&self, name: &Name) -> PathBuf {
+    pub(super) fn module_of(&self, name: &Name) -> PathBuf {
         self.directory.path().join(format!("{name}.wasm"))
     }
 

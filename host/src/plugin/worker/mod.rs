@@ -135,7 +135,9 @@ impl Worker {
     /// The end of a turn in which the host panicked: the tracer is named, and its generation given up.
     pub(crate) fn panicked(self: &Arc<Self>, panic: Panic) {
         let next = caught(Place::Worker, || lock(&self.runner).panicked(panic));
-        self.rest(next.ok().flatten());
+        // Orders that it had not come to are carried out all the same.
+        let waits = || (!lock(&self.orders).is_empty()).then(Instant::now);
+        self.rest(next.ok().flatten().or_else(waits));
     }
 
     /// Ends a turn; the next one is asked for at `next`, if not before.

@@ -70,10 +70,8 @@ impl Runner {
                         }
                     }
                 }
-                Order::Pause(answer) => {
-                    self.tell_paused();
-                    (self.is_paused, self.on_pause) = (true, Some(answer));
-                }
+                // One answer is enough: it says the same of both.
+                Order::Pause(answer) => (self.is_paused, self.on_pause) = (true, Some(answer)),
                 Order::Resume => {
                     self.tell_paused();
                     self.is_paused = false;
@@ -131,6 +129,7 @@ impl Runner {
     fn begin_anew(&mut self) {
         (self.strikes, self.dead) = (Strikes::default(), DeadRate::default());
         (self.not_before, self.slow_until) = (None, None);
+        (self.is_retried, self.is_late) = (false, false);
         self.share = Share::new(Instant::now(), share::OF_PLUGIN);
     }
 

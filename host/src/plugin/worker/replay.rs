@@ -172,6 +172,7 @@ impl Runner {
         let _ = caught(Place::Worker, || drop(guest));
         self.report(&CallError::Panicked(panic), "its calls wait until it is tried again or replaced");
         self.give_up(Fault::Panicked);
+        self.tell_paused();
         self.stopping.as_ref().map(|_| Instant::now())
     }
 
