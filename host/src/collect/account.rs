@@ -144,12 +144,13 @@ impl Account {
 
     /// The host ends: what is pending is lost, and whatever a worker does after this comes too late to count.
     pub(crate) fn close(&self) {
-        self.book(|terms| {
+        let mut entries = self.lock();
+        let Entries { terms, is_closed } = &mut *entries;
+        if !std::mem::replace(is_closed, true) {
             let (calls, moments) = (std::mem::take(&mut terms.pending), std::mem::take(&mut terms.moments.pending));
             terms.dropped.add(DropReason::Shutdown, calls);
             terms.moments.dropped.add(DropReason::Shutdown, moments);
-        });
-        self.lock().is_closed = true;
+        }
     }
 
     /// Moves pending calls and moments to the committed ones.
