@@ -133,25 +133,34 @@ impl Reservation {
     /// # Errors
     /// There are fewer left; what was reserved stays so.
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), OverBudget> {
-        let Shared { limit, total, used } = &*self.budget.0;
+        let Shared { limit, total, .. } = &*self.budget.0;
         let after = |total: u64| total.checked_add(bytes).filter(|after| after <= limit);
         total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).map_err(|used| OverBudget {
             needed: bytes,
             used,
             limit: *limit,
         })?;
-        if let Some(used) = used.get(self.kind as usize) {
-            used.fetch_add(bytes, Ordering::Relaxed);
-        }
-        self.bytes += bytes;
+        self.count(bytes);
         Ok(())
+    }
+
+    /// Takes more bytes; those that are guaranteed, whatever is left. Returns false if there are fewer left.
+    pub(crate) fn take(&mut self, bytes: u64, is_guaranteed: bool) -> bool {
+        if is_guaranteed {
+            self.grow_anyway(bytes);
+        }
+        is_guaranteed || self.grow(bytes).is_ok()
     }
 
     /// Takes more bytes, whatever is left: for what is bounded by itself, and is a plugin's by right whatever others use.
     pub(crate) fn grow_anyway(&mut self, bytes: u64) {
-        let Shared { total, used, .. } = &*self.budget.0;
-        total.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(used) = used.get(self.kind as usize) {
+        self.budget.0.total.fetch_add(bytes, Ordering::Relaxed);
+        self.count(bytes);
+    }
+
+    /// Counts bytes that the total has already.
+    fn count(&mut self, bytes: u64) {
+        if let Some(used) = self.budget.0.used.get(self.kind as usize) {
             used.fetch_add(bytes, Ordering::Relaxed);
         }
         self.bytes += bytes;
@@ -173,7 +182,7 @@ impl Reservation {
         self.bytes -= bytes;
     }
 
-    #[cfg(test)]
+    /// Bytes that are reserved.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

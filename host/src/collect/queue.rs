@@ -90,16 +90,6 @@ struct State {
     calls: u64,
 }
 
-impl State {
-    /// Takes a part of the memory that all plugins share. Returns false if there is none.
-    fn reserve(&mut self, bytes: usize, is_guaranteed: bool) -> bool {
-        if is_guaranteed {
-            self.shared.grow_anyway(bytes as u64);
-        }
-        is_guaranteed || self.shared.grow(bytes as u64).is_ok()
-    }
-}
-
 impl Queue {
     pub(crate) fn new(account: Arc<Account>, budget: &Budget) -> Self {
         let shared = budget.none(Kind::Queues);
@@ -117,7 +107,7 @@ impl Queue {
         let mut state = self.lock();
         let fits = state.bytes + bytes <= MAX_BYTES || state.calls == 0;
         let is_guaranteed = state.bytes + bytes <= GUARANTEED_BYTES;
-        if fits && state.reserve(bytes, is_guaranteed) {
+        if fits && state.shared.take(bytes as u64, is_guaranteed) {
             state.bytes += bytes;
             state.calls += calls;
             state.work.push_back(Work::Calls(view));
@@ -132,7 +122,7 @@ impl Queue {
         let bytes = moments.bytes() + PIECE_BYTES;
         let mut state = self.lock();
         let is_guaranteed = state.moment_bytes + bytes <= GUARANTEED_MOMENT_BYTES;
-        if state.moment_bytes + bytes <= MAX_MOMENT_BYTES && state.reserve(bytes, is_guaranteed) {
+        if state.moment_bytes + bytes <= MAX_MOMENT_BYTES && state.shared.take(bytes as u64, is_guaranteed) {
             state.moment_bytes += bytes;
             state.work.push_back(Work::Moments(moments));
             return;
@@ -155,16 +145,14 @@ impl Queue {
     pub(crate) fn pop(&self) -> Option<Work> {
         let mut state = self.lock();
         let work = state.work.pop_front()?;
+        let bytes = work.bytes();
+        state.shared.shrink(bytes as u64);
         match &work {
             Work::Calls(view) => {
-                state.shared.shrink(work.bytes() as u64);
-                state.bytes = state.bytes.saturating_sub(work.bytes());
+                state.bytes = state.bytes.saturating_sub(bytes);
                 state.calls = state.calls.saturating_sub(view.len() as u64);
             }
-            Work::Moments(_) => {
-                state.shared.shrink(work.bytes() as u64);
-                state.moment_bytes = state.moment_bytes.saturating_sub(work.bytes());
-            }
+            Work::Moments(_) => state.moment_bytes = state.moment_bytes.saturating_sub(bytes),
         }
         Some(work)
     }

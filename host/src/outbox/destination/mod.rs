@@ -231,11 +231,7 @@ impl Destination {
 impl Inner {
     /// Takes a part of the memory that all plugins share. Returns false if there is none.
     fn share(&mut self, cost: usize, is_guaranteed: bool) -> bool {
-        let Some(shared) = &mut self.shared else { return true };
-        if is_guaranteed {
-            shared.grow_anyway(cost as u64);
-        }
-        is_guaranteed || shared.grow(cost as u64).is_ok()
+        self.shared.as_mut().is_none_or(|shared| shared.take(cost as u64, is_guaranteed))
     }
 
     fn give_back(&mut self, cost: usize) {
@@ -249,19 +245,20 @@ impl Inner {
         if self.queue.front().is_none_or(|payload| payload.id != id) {
             return false;
         }
-        if let Some(payload) = self.queue.pop_front() {
-            self.terms.queued -= 1;
-            self.terms.queued_bytes = self.terms.queued_bytes.saturating_sub(payload.cost);
-            self.give_back(payload.cost);
-        }
-        true
+        self.pop().is_some()
+    }
+
+    /// Takes the first payload out of the queue and of what it counts for.
+    fn pop(&mut self) -> Option<Payload> {
+        let payload = self.queue.pop_front()?;
+        self.terms.queued -= 1;
+        self.terms.queued_bytes = self.terms.queued_bytes.saturating_sub(payload.cost);
+        self.give_back(payload.cost);
+        Some(payload)
     }
 
     fn give_up(&mut self, reason: DropReason) {
-        while let Some(payload) = self.queue.pop_front() {
-            self.terms.queued -= 1;
-            self.terms.queued_bytes = self.terms.queued_bytes.saturating_sub(payload.cost);
-            self.give_back(payload.cost);
+        while self.pop().is_some() {
             self.terms.drop(reason);
         }
     }

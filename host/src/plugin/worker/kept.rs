@@ -7,12 +7,12 @@ use crate::budget::{Budget, Kind, Reservation};
 use crate::collect::Work;
 
 /// Bytes that are kept at most, and handed over again after a failure.
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 /// Bytes at which an early flush comes, so that there is room for what comes while it fails.
-const EARLY_BYTES: usize = MAX_BYTES / 2;
+const EARLY_BYTES: u64 = MAX_BYTES / 2;
 
 /// Bytes at which an early flush comes if the memory that all plugins share is used up.
-const EARLY_BYTES_IN_NEED: usize = 1 << 20;
+const EARLY_BYTES_IN_NEED: u64 = 1 << 20;
 
 /// Work in the order in which it was handed over. The batches behind it are shared with the other plugins; keeping them
 /// copies no row.
@@ -20,7 +20,6 @@ pub(super) struct Kept {
     pieces: VecDeque<Piece>,
     /// The number of the next piece.
     next: u64,
-    bytes: usize,
     /// Its part of the memory that all plugins share. The plugin's own bounds hold it down.
     shared: Reservation,
 }
@@ -48,12 +47,11 @@ impl Tally {
 
 impl Kept {
     pub(super) fn new(budget: &Budget) -> Self {
-        Self { pieces: VecDeque::new(), next: 0, bytes: 0, shared: budget.none(Kind::Kept) }
+        Self { pieces: VecDeque::new(), next: 0, shared: budget.none(Kind::Kept) }
     }
 
     /// Keeps what is about to be handed over.
     pub(super) fn push(&mut self, work: Work) {
-        self.bytes += work.bytes();
         self.shared.grow_anyway(work.bytes() as u64);
         self.pieces.push_back(Piece { number: self.next, work });
         self.next += 1;
@@ -97,7 +95,6 @@ impl Kept {
     pub(super) fn forget_before(&mut self, first: Option<&Segment>) {
         let first = first.map_or(u64::MAX, |segment| segment.piece);
         while let Some(piece) = self.pieces.pop_front_if(|piece| piece.number < first) {
-            self.bytes = self.bytes.saturating_sub(piece.work.bytes());
             self.shared.shrink(piece.work.bytes() as u64);
         }
     }
@@ -125,12 +122,12 @@ impl Kept {
 
     /// True if it is time for an early flush.
     pub(super) fn is_half_full(&self) -> bool {
-        self.bytes >= EARLY_BYTES || (self.bytes >= EARLY_BYTES_IN_NEED && self.shared.is_exhausted())
+        let bytes = self.shared.bytes();
+        bytes >= EARLY_BYTES || (bytes >= EARLY_BYTES_IN_NEED && self.shared.is_exhausted())
     }
 
     pub(super) fn clear(&mut self) {
         self.pieces.clear();
-        self.bytes = 0;
         self.shared.shrink(u64::MAX);
     }
 }
