@@ -8,8 +8,8 @@ use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::{Resolve, WorldId, WorldKey};
 
-use super::module::{LoadError, Name};
-use super::{v0_1_draft, wasi};
+use super::module::{LoadError, Name, World};
+use super::v0_1_draft;
 
 /// The names of the custom sections that describe a module as a component begin with this.
 const COMPONENT_TYPE: &str = "component-type";
@@ -23,7 +23,7 @@ const ENCODING: &str = "wit-component-encoding";
 /// functions have other types than the contract says.
 pub(super) fn componentize(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     let core = Core::read(bytes)?;
-    let world = core.world()?;
+    let world = World::of(core.exports.iter().copied(), core.imports.iter().copied(), false)?;
     let mut module = core.module;
     let (resolve, world) = world.of_contract()?;
     wit_component::embed_component_metadata(&mut module, &resolve, world, core.encoding)
@@ -78,43 +78,6 @@ impl<'m> Core<'m> {
         }
         Ok(Self { module: module.finish(), encoding, imports, exports })
     }
-
-    /// Chooses the world, and names what does not fit.
-    fn world(&self) -> Result<World, LoadError> {
-        let mut world = World::default();
-        let mut has_tracer = false;
-        for Name { interface, version } in &self.exports {
-            if *version != v0_1_draft::VERSION {
-                return Err(LoadError::Version { needs: (*version).to_owned() });
-            }
-            match *interface {
-                "tracer" => has_tracer = true,
-                "starter" => world.starter = true,
-                "streams" => world.streams = true,
-                _ => {}
-            }
-        }
-        for import in &self.imports {
-            match Name::parse(import) {
-                Some(name) if name.version != v0_1_draft::VERSION => {
-                    return Err(LoadError::Version { needs: name.version.to_owned() });
-                }
-                Some(name) if v0_1_draft::IMPORTS.contains(&name.interface) => {}
-                _ if world.starter && wasi::offers(import) => {
-                    return Err(LoadError::StarterWithWasi((*import).to_owned()));
-                }
-                _ => return Err(LoadError::Import(crate::plain::plain(import, 256))),
-            }
-        }
-        if has_tracer { Ok(world) } else { Err(LoadError::NoTracer) }
-    }
-}
-
-/// The optional exports of a module, which tell the worlds of the contract apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct World {
-    starter: bool,
-    streams: bool,
 }
 
 impl World {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use crate::budget::{Budget, Kind, OverBudget, Reservation};
+use crate::budget::{self, Budget, OverBudget, Reservation};
 use crate::tracer::BUDGET;
 
 /// Limits of one plugin.
@@ -72,21 +72,28 @@ pub(super) enum Refused {
     Shared(OverBudget),
 }
 
+/// The kinds of memory that an instance holds.
+#[derive(Clone, Copy)]
+enum Kind {
+    Memory,
+    Table,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Table => "table elements",
+        }
+    }
+}
+
 /// Bytes of a table's element.
 const ELEMENT_BYTES: u64 = 16;
 
 impl Limiter {
     pub(super) fn new(limits: Limits, budget: &Budget) -> Self {
-        Self { limits, shared: budget.none(Kind::Instances), memory: 0, table_elements: 0, refused: None }
-    }
-
-    /// Takes bytes of the memory that all plugins share.
-    fn share(&mut self, bytes: u64) -> bool {
-        let taken = self.shared.grow(bytes);
-        if let Err(over) = taken {
-            self.refused = Some(Refused::Shared(over));
-        }
-        taken.is_ok()
+        Self { limits, shared: budget.none(budget::Kind::Instances), memory: 0, table_elements: 0, refused: None }
     }
 
     /// Bytes of linear memory.
@@ -99,40 +106,35 @@ impl Limiter {
         self.refused
     }
 
-    fn grow(held: &mut usize, current: usize, desired: usize, limit: usize) -> bool {
-        let after = held.saturating_sub(current).saturating_add(desired);
-        let allowed = after <= limit;
-        if allowed {
-            *held = held.saturating_add(desired.saturating_sub(current));
+    /// Lets one kind grow by so many units, if neither its own limit nor what all plugins share is exceeded.
+    fn grow(&mut self, kind: Kind, by: usize) -> bool {
+        let Self { limits, shared, memory, table_elements, refused } = self;
+        let (held, limit, unit) = match kind {
+            Kind::Memory => (memory, limits.memory, 1),
+            Kind::Table => (table_elements, limits.table_elements, ELEMENT_BYTES),
+        };
+        let (bytes, after) = ((by as u64).saturating_mul(unit), held.saturating_add(by));
+        if let Err(over) = shared.grow(bytes) {
+            *refused = Some(Refused::Shared(over));
+            return false;
         }
-        allowed
+        if after > limit {
+            shared.shrink(bytes);
+            *refused = Some(Refused::Own(kind.as_str()));
+            return false;
+        }
+        *held = after;
+        true
     }
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if !self.share(desired.saturating_sub(current) as u64) {
-            return Ok(false);
-        }
-        let allowed = Self::grow(&mut self.memory, current, desired, self.limits.memory);
-        if !allowed {
-            self.shared.shrink(desired.saturating_sub(current) as u64);
-            self.refused = Some(Refused::Own("memory"));
-        }
-        Ok(allowed)
+        Ok(self.grow(Kind::Memory, desired.saturating_sub(current)))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let bytes = (desired.saturating_sub(current) as u64).saturating_mul(ELEMENT_BYTES);
-        if !self.share(bytes) {
-            return Ok(false);
-        }
-        let allowed = Self::grow(&mut self.table_elements, current, desired, self.limits.table_elements);
-        if !allowed {
-            self.shared.shrink(bytes);
-            self.refused = Some(Refused::Own("table elements"));
-        }
-        Ok(allowed)
+        Ok(self.grow(Kind::Table, desired.saturating_sub(current)))
     }
 
     fn instances(&self) -> usize {

@@ -1,5 +1,7 @@
 //! From the bytes of a file to a component that can be instantiated, or to the reason why not.
 
+#[cfg(feature = "compiler")]
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use super::v0_1_draft::Make;
 use super::{v0_1_draft, wasi};
 use crate::budget::{Budget, Kind as Resource, OverBudget, Reservation};
 use crate::metrics::Stage;
+use crate::plain::plain;
 
 /// The package that the contract with guests stands in.
 const PACKAGE: &str = "hottap:tracer";
@@ -66,7 +69,7 @@ pub(crate) enum LoadError {
     #[error(
         "it needs {PACKAGE} {needs}, this host has {}; build it with the SDK of this version",
         v0_1_draft::VERSION,
-        needs = crate::plain::plain(needs, 64)
+        needs = plain(needs, 64)
     )]
     Version {
         /// The version that it was built against.
@@ -206,14 +209,7 @@ impl Module {
 
     #[cfg(feature = "compiler")]
     fn compile_unheard(engines: &Pair, bytes: &[u8], kind: Kind) -> Result<Self, LoadError> {
-        let encoded;
-        let bytes = match kind {
-            Kind::Component => bytes,
-            Kind::Core => {
-                encoded = componentize(bytes)?;
-                &encoded
-            }
-        };
+        let bytes = &*as_component(bytes, kind)?;
         let collect = component(&engines.collect, bytes)?;
         Self::of_components(engines, collect, || component(&engines.start, bytes).map(Some))
     }
@@ -224,9 +220,10 @@ impl Module {
         component: Component,
         start: impl FnOnce() -> Result<Option<Component>, LoadError>,
     ) -> Result<Self, LoadError> {
+        let world = World::of_component(&engines.collect, &component)?;
         let ready = ready(&engines.collect, &component)?;
         let progress = v0_1_draft::progress_export(&component);
-        if progress.is_none() && v0_1_draft::exports_streams(&component) {
+        if progress.is_none() && world.streams {
             return Err(LoadError::Contract { reason: "its streams have no function progress".to_owned() });
         }
         let mut code = engines.collect.budget().reserve(Resource::Code, code_bytes(&component))?;
@@ -293,14 +290,7 @@ fn code_bytes(component: &Component) -> u64 {
 pub(super) fn artifacts(engines: &Engines, bytes: &[u8]) -> Result<Artifacts, LoadError> {
     let checked = bounds::check(bytes)?;
     let pair = engines.for_work(checked.work);
-    let encoded;
-    let bytes = match checked.kind {
-        Kind::Component => bytes,
-        Kind::Core => {
-            encoded = componentize(bytes)?;
-            &encoded
-        }
-    };
+    let bytes = &*as_component(bytes, checked.kind)?;
     let code = |component: &Component| component.serialize().map_err(|error| LoadError::Compile(message(&error)));
     let collect = component(&pair.collect, bytes)?;
     let starts = v0_1_draft::start_export(&collect).is_some();
@@ -318,6 +308,15 @@ fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component, LoadError> {
     component.map_err(failed)
 }
 
+/// Makes a component of a core module; a component is one already.
+#[cfg(feature = "compiler")]
+fn as_component(bytes: &[u8], kind: Kind) -> Result<Cow<'_, [u8]>, LoadError> {
+    match kind {
+        Kind::Component => Ok(Cow::Borrowed(bytes)),
+        Kind::Core => componentize(bytes).map(Cow::Owned),
+    }
+}
+
 /// Compiles a component for an engine.
 #[cfg(feature = "compiler")]
 fn component(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
@@ -333,7 +332,6 @@ fn failed(error: wasmtime::Error) -> LoadError {
 
 /// Finds everything that a component imports.
 fn ready(engine: &Engine, component: &Component) -> Result<v0_1_draft::Ready, LoadError> {
-    check_names(engine, component)?;
     let mut linker = Linker::<Host>::new(engine.wasmtime());
     let contract = |error: wasmtime::Error| LoadError::Contract { reason: message(&error) };
     v0_1_draft::add_to_linker(&mut linker).map_err(contract)?;
@@ -343,38 +341,65 @@ fn ready(engine: &Engine, component: &Component) -> Result<v0_1_draft::Ready, Lo
 }
 
 fn message(error: &wasmtime::Error) -> String {
-    crate::plain::plain(&format!("{error:#}"), 2_000)
+    plain(&format!("{error:#}"), 2_000)
 }
 
-/// Says by name what does not fit, before the linker says it by type.
-fn check_names(engine: &Engine, component: &Component) -> Result<(), LoadError> {
-    let types = component.component_type();
-    let (mut tracer, mut starter) = (false, false);
-    for (name, _) in types.exports(engine.wasmtime()) {
-        match Name::parse(name) {
-            Some(name) if name.version != v0_1_draft::VERSION => {
-                return Err(LoadError::Version { needs: name.version.to_owned() });
-            }
-            Some(name) if name.interface == "tracer" => tracer = true,
-            Some(name) if name.interface == "starter" => starter = true,
-            _ => {}
-        }
-    }
-    for (name, _) in types.imports(engine.wasmtime()) {
-        match Name::parse(name) {
-            Some(name) if name.version != v0_1_draft::VERSION => {
-                return Err(LoadError::Version { needs: name.version.to_owned() });
-            }
-            Some(Name { interface, .. }) if v0_1_draft::IMPORTS.contains(&interface) => {}
-            None if wasi::offers(name) && starter => return Err(LoadError::StarterWithWasi(name.to_owned())),
-            None if wasi::offers(name) => {}
-            _ => return Err(LoadError::Import(name.to_owned())),
-        }
-    }
-    if tracer { Ok(()) } else { Err(LoadError::NoTracer) }
+/// The optional exports of a tracer, which tell the worlds of the contract apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct World {
+    pub(super) starter: bool,
+    pub(super) streams: bool,
 }
+
+impl World {
+    /// Chooses the world by the names of exports and imports, and names what does not fit before others say it by type.
+    /// Core modules are not given WASI.
+    pub(super) fn of<'n>(
+        exports: impl Iterator<Item = Name<'n>>,
+        imports: impl Iterator<Item = &'n str>,
+        has_wasi: bool,
+    ) -> Result<Self, LoadError> {
+        let (mut world, mut has_tracer) = (Self::default(), false);
+        for Name { interface, version } in exports {
+            if version != v0_1_draft::VERSION {
+                return Err(LoadError::Version { needs: version.to_owned() });
+            }
+            match interface {
+                "tracer" => has_tracer = true,
+                "starter" => world.starter = true,
+                "streams" => world.streams = true,
+                _ => {}
+            }
+        }
+        let shown = |import: &str| plain(import, MAX_IMPORT_BYTES);
+        for import in imports {
+            match Name::parse(import) {
+                Some(name) if name.version != v0_1_draft::VERSION => {
+                    return Err(LoadError::Version { needs: name.version.to_owned() });
+                }
+                Some(name) if v0_1_draft::IMPORTS.contains(&name.interface) => {}
+                None if world.starter && wasi::offers(import) => {
+                    return Err(LoadError::StarterWithWasi(shown(import)));
+                }
+                None if has_wasi && wasi::offers(import) => {}
+                _ => return Err(LoadError::Import(shown(import))),
+            }
+        }
+        if has_tracer { Ok(world) } else { Err(LoadError::NoTracer) }
+    }
+
+    fn of_component(engine: &Engine, component: &Component) -> Result<Self, LoadError> {
+        let types = component.component_type();
+        let exports = types.exports(engine.wasmtime()).filter_map(|(name, _)| Name::parse(name));
+        Self::of(exports, types.imports(engine.wasmtime()).map(|(name, _)| name), true)
+    }
+}
+
+/// Bytes shown of the name of an import.
+const MAX_IMPORT_BYTES: usize = 256;
 
 /// The name of an interface of our package: `hottap:tracer/rpc@0.1.0`.
+#[derive(Clone, Copy)]
 pub(super) struct Name<'n> {
     pub(super) interface: &'n str,
     pub(super) version: &'n str,

@@ -1,8 +1,10 @@
-//! Which interfaces a file imports and exports, by name, read without compiling it; whether they fit is not said here.
+//! The interfaces that a file imports and exports, by name, read without compiling it and without a judgement.
 
 use std::collections::BTreeSet;
 
 use wasmparser::{Parser, Payload};
+
+use super::module::Name;
 
 /// Names that are kept of each list. No tracer has as many; what a broken file says is bounded.
 const MAX_NAMES: usize = 256;
@@ -54,12 +56,9 @@ impl Interfaces {
         interfaces
     }
 
-    /// Whether it exports an interface of the contract: `tracer`, `starter`, …
+    /// Returns true if it exports an interface of the contract: `tracer`, `starter`, …
     pub(crate) fn exports_of_contract(&self, interface: &str) -> bool {
-        self.exports.iter().any(|name| {
-            let rest = name.strip_prefix("hottap:tracer/");
-            rest.is_some_and(|rest| rest.split('@').next() == Some(interface))
-        })
+        self.exports.iter().any(|name| Name::parse(name).is_some_and(|name| name.interface == interface))
     }
 }
 

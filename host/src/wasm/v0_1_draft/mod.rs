@@ -21,7 +21,7 @@ use crate::plain::plain;
 use start::Starting;
 pub(super) use start::start_export;
 use streams::Progress;
-pub(super) use streams::{exports_streams, progress_export};
+pub(super) use streams::progress_export;
 
 mod bindings {
     wasmtime::component::bindgen!({

@@ -41,11 +41,6 @@ fn column<T>(store: StoreContextMut<'_, Host>, value: impl Fn(&Moment) -> T) -> 
     Ok((store.data().moments()?.map(value),))
 }
 
-/// Whether a component exports the interface.
-pub(in super::super) fn exports_streams(component: &Component) -> bool {
-    component.get_export_index(None, STREAMS).is_some()
-}
-
 /// Where a component exports `progress`, if it does.
 pub(in super::super) fn progress_export(component: &Component) -> Option<ComponentExportIndex> {
     let interface = component.get_export_index(None, STREAMS)?;
