@@ -85,8 +85,7 @@ impl Supervisor {
         let (mut state, mut generation) = (None, None);
         if let Some(book) = book {
             let current = book.current();
-            let is_paused = current.state == State::Live && self.core.live.is_paused();
-            state = Some(if is_paused { State::Paused } else { current.state }.as_str());
+            state = Some(current.state.shown(self.core.live.is_paused()).as_str());
             generation = current.generation.map(|id| id.to_string());
         }
         request.answer(Acted { outcome, state, generation });
@@ -219,7 +218,7 @@ impl Supervisor {
             Some(Hold::Disabled) => self.release(name),
             Some(Hold::Paused) => return conflict("it is paused, not disabled", "resume it"),
             None if self.books.open(name).current().state == State::Disabled => {
-                let manifest = self.directory.path().join(format!("{name}.toml"));
+                let manifest = self.module_of(name).with_extension("toml");
                 let what_to_do = format!("write enabled = true in {}", manifest.display());
                 return conflict("its manifest disables it", what_to_do);
             }

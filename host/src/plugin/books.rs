@@ -50,6 +50,11 @@ impl State {
         !matches!(self, Self::Ending | Self::Removed)
     }
 
+    /// The state as operators see it, who may have paused all tracers.
+    pub(crate) fn shown(self, paused_all: bool) -> Self {
+        if paused_all && self == Self::Live { Self::Paused } else { self }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Loading => "loading",

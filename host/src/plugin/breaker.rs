@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use super::backoff;
 use crate::tracer::BUDGET;
 
 /// Misses within [`WINDOW`] after which `start` is suspended. One may be chance; an RPC has waited for each.
@@ -118,7 +119,7 @@ impl Breaker {
         if now.saturating_sub(self.resumes) > nanos(GOOD_BEHAVIOUR) {
             self.suspensions = 0;
         }
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.suspensions.min(16)).min(LONGEST_PAUSE);
+        let pause = backoff::pause(FIRST_PAUSE, LONGEST_PAUSE, self.suspensions);
         self.suspensions += 1;
         self.resumes = now + nanos(pause);
         self.misses.clear();

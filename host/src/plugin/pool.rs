@@ -210,8 +210,8 @@ impl Shared {
             let due = later.extract_if(.., |(at, _)| *at <= now).map(|(_, worker)| worker);
             ready.extend(due.filter(|worker| worker.is_wanted()).map(|worker| (now, worker)));
             let resting = queue.share.as_mut().and_then(|share| {
-                let may_run = share.may_run(now);
-                share.next_run(now).filter(|_| !may_run)
+                share.may_run(now);
+                share.next_run(now)
             });
             if resting.is_none()
                 && let Some(worker) = queue.first(self.lane, now)
@@ -222,10 +222,7 @@ impl Shared {
                 queue.later.clear();
                 return None;
             }
-            let until = match resting {
-                Some(until) => Some(until),
-                None => queue.due(),
-            };
+            let until = resting.or_else(|| queue.due());
             queue = match until.map(|until| until.saturating_duration_since(now)) {
                 Some(wait) => self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),

@@ -156,8 +156,10 @@ impl Starts {
 
     /// The time at which [`fill`](Self::fill) has something to do, which may be over. None if no place is empty.
     pub(crate) fn next_fill(&self) -> Option<Instant> {
-        let now = Instant::now();
-        self.lacking.load(Ordering::Acquire).then(|| lock(&self.filling).due(now).unwrap_or(now))
+        self.lacking.load(Ordering::Acquire).then(|| {
+            let now = Instant::now();
+            lock(&self.filling).due(now).unwrap_or(now)
+        })
     }
 
     /// What the admin API shows.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use super::actions::Hold;
-use super::books::{Book, Current, State, Usage};
+use super::books::{Book, State, Usage};
 use super::name::Name;
 use super::notice::{Notice, Notices};
 use super::operator::{Access, Operator};
@@ -111,12 +111,12 @@ pub(super) struct Sources<'s> {
 const FAILING_AFTER_MILLIS: u64 = 5_000;
 
 /// Returns true if a live tracer has had calls for some time, and commits nothing.
-fn is_failing(current: &Current, usage: &Usage) -> bool {
+fn is_failing(usage: &Usage) -> bool {
     let since = usage.waiting_since.load(Ordering::Relaxed);
     let patience = FAILING_AFTER_MILLIS.max(2 * usage.period_millis.load(Ordering::Relaxed));
     let clock = Clock::get();
     let now = clock.unix(clock.now()) / 1_000_000;
-    current.state == State::Live && since > 0 && now.saturating_sub(since) > patience
+    since > 0 && now.saturating_sub(since) > patience
 }
 
 /// A number as people read it: to a tenth.
@@ -144,9 +144,8 @@ impl TracerStatus {
         Self {
             name: name.to_string(),
             kind: "plugin",
-            state: match current.state {
-                State::Live if *paused_all => State::Paused.as_str(),
-                _ if is_failing(&current, usage) => "failing",
+            state: match current.state.shown(*paused_all) {
+                State::Live if is_failing(usage) => "failing",
                 state => state.as_str(),
             },
             hold: current.hold.map(Hold::as_str),

@@ -43,9 +43,9 @@ impl<T> Turns<T> {
 
     /// Takes the turn that is next, if there is one that can be taken now. After it call [`over`](Self::over).
     pub(crate) fn take(&mut self) -> Option<(T, Length)> {
-        let can = |turn: &&Turn<T>| turn.length == Length::Short || !self.long;
-        let due = self.waiting.iter().filter(can).map(|turn| turn.due).min()?;
-        let place = self.waiting.iter().position(|turn| turn.due == due && can(&turn))?;
+        let can = |turn: &Turn<T>| turn.length == Length::Short || !self.long;
+        let can_be_taken = self.waiting.iter().enumerate().filter(|(_, turn)| can(turn));
+        let (place, _) = can_be_taken.min_by_key(|(_, turn)| turn.due)?;
         let Turn { length, of, .. } = self.waiting.remove(place);
         self.long |= length == Length::Long;
         Some((of, length))
