@@ -1,4 +1,4 @@
 //! Bodies of gRPC and gRPC-web, and trailers.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap::fuzz::grpc_frames(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap_plugins::fuzz::grpc_frames(data));

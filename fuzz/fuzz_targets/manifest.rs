@@ -1,4 +1,4 @@
 //! Manifests beside modules.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap::fuzz::manifest(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap_plugins::fuzz::manifest(data));

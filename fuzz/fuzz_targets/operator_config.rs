@@ -1,4 +1,4 @@
 //! The operator's hottap.toml.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap::fuzz::operator_config(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap_plugins::fuzz::operator_config(data));

@@ -1,4 +1,4 @@
 //! Headers of traces and baggage, in and out.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap::fuzz::propagation(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap_plugins::fuzz::propagation(data));

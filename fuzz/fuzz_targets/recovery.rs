@@ -1,4 +1,4 @@
 //! The ladder after a failed call, against a model.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap::fuzz::recovery(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hottap_plugins::fuzz::recovery(data));

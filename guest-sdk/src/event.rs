@@ -75,7 +75,7 @@ macro_rules! events {
     };
 }
 
-// The numbers and texts are the host's (host/src/rpc/symbol.rs) and part of the contract. A layer records those that it
+// The numbers and texts are the host's (host/core/src/rpc/symbol.rs) and part of the contract. A layer records those that it
 // can see; all but the first two need `Level::Detailed`.
 events! {
     /// The call started. Recorded at every level.

@@ -182,7 +182,7 @@ macro_rules! fixed {
     };
 }
 
-// The numbers and texts are the host's (host/src/rpc/symbol.rs) and part of the contract: gRPC's codes are 64 + code.
+// The numbers and texts are the host's (host/core/src/rpc/symbol.rs) and part of the contract: gRPC's codes are 64 + code.
 fixed! {
     /// gRPC's code 0; never the type of an error.
     OK = 64, "OK";

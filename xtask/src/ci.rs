@@ -206,7 +206,9 @@ fn forgotten_features(workspace: &Workspace) -> anyhow::Result<()> {
     let output = cargo.arg("rustc").args(target).args(["--", "--cfg", "forgotten"]).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() || !said.contains(HINT) {
-        bail!("host/tests/hints.rs must not compile without the feature tonic, with the hint \"{HINT}\": {said}");
+        bail!(
+            "host/hottap/tests/hints.rs must not compile without the feature tonic, with the hint \"{HINT}\": {said}"
+        );
     }
     Ok(())
 }

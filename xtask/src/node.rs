@@ -11,7 +11,7 @@ use crate::step;
 use crate::workspace::Workspace;
 
 /// Where in the workspace the packages are pinned: package.json and package-lock.json.
-const PINS: &str = "host/tests/layers/node";
+const PINS: &str = "host/hottap/tests/layers/node";
 /// What says with which pins the packages were installed. npm writes no such file.
 const STAMP: &str = "installed.json";
 

@@ -9,8 +9,7 @@ use crate::{guests, peers};
 
 /// The cargo features that tests, clippy and documentation are built with: one set, so that the engine is compiled
 /// once.
-pub(crate) const FEATURES: &str =
-    "hottap/tonic,hottap/axum,hottap/cli,hottap/server,hottap/client,hottap/reqwest,hottap/otel";
+pub(crate) const FEATURES: &str = "hottap/tonic,hottap/axum,hottap/server,hottap/client,hottap/reqwest,hottap/otel";
 
 /// Tests at a time. Most wait for files to rest, periods and grace to pass: with as many as there are cores, two on small
 /// machines, the tests of plugins take three times as long.

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn cargo_knows_what_the_readme_puts_into_cargo_toml() {
-        let host: toml::Table = include_str!("../../../host/Cargo.toml").parse().expect("TOML");
+        let host: toml::Table = include_str!("../../../host/hottap/Cargo.toml").parse().expect("TOML");
         let features = host["features"].as_table().expect("a table");
         let tables = cargo_tables(include_str!("../../../README.md"));
         assert!(!tables.is_empty());

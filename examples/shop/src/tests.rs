@@ -2,7 +2,7 @@
 
 mod native;
 mod orders;
-#[path = "../../../host/tests/plugins/peers.rs"]
+#[path = "../../../host/hottap/tests/plugins/peers.rs"]
 #[expect(dead_code, reason = "other tests ask them for more")]
 mod peers;
 mod phoenix;

@@ -150,7 +150,7 @@ impl TestCall {
         start.into_iter().chain(others.cloned()).chain(finish).collect()
     }
 
-    /// What the host writes (host/src/collect/record.rs).
+    /// What the host writes (host/core/src/collect/record.rs).
     fn record(&self, level: Level) -> String {
         let traffic =
             |(bytes, messages, last_bytes)| json!({ "bytes": bytes, "messages": messages, "last_bytes": last_bytes });

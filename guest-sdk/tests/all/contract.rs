@@ -89,7 +89,7 @@ fn every_column_of_the_contract_has_an_accessor() {
 
 /// Numbers and texts in the host's table.
 fn hosts_symbols() -> Vec<(u32, &'static str)> {
-    let source = include_str!("../../../host/src/rpc/symbol.rs");
+    let source = include_str!("../../../host/core/src/rpc/symbol.rs");
     let (_, after) = source.split_once("const FIXED: &[(u8, &str)] = &[").expect("the host has fixed symbols");
     let (table, _) = after.split_once("];").expect("the table ends");
     table

@@ -1,0 +1,118 @@
+//! One build by cargo: started, read while it runs, ended early if need be; where its module goes is decided elsewhere.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
+
+use super::cargo::{NO_CARGO, TARGET, cargo, target_is_installed};
+use super::package::Package;
+use crate::args::BuildArgs;
+
+/// A build that runs, in a process group of its own: it is ended as a whole, compilers and all.
+pub(super) struct Compile {
+    child: Child,
+}
+
+/// What came of a build.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Compiled {
+    /// The module.
+    Module(PathBuf),
+    /// It does not compile; cargo has said why.
+    Failed,
+}
+
+impl Compile {
+    /// Starts cargo. What it has to say to people goes to standard error as it is.
+    ///
+    /// # Errors
+    /// There is no cargo.
+    pub(super) fn start(package: &Package, args: &BuildArgs) -> anyhow::Result<Self> {
+        let mut command = cargo(package.folder());
+        command.args(["build", "--lib", "--target", TARGET, "--profile", args.profile()]);
+        command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(&package.manifest);
+        command.args(&args.cargo).stdout(Stdio::piped()).process_group(0);
+        Ok(Self { child: command.spawn().context(NO_CARGO)? })
+    }
+
+    /// What cargo says to programs: a JSON object a line, until it ends.
+    pub(super) fn messages(&mut self) -> impl Read + Send + 'static {
+        match self.child.stdout.take() {
+            Some(stdout) => Box::new(stdout) as Box<dyn Read + Send>,
+            None => Box::new(std::io::empty()),
+        }
+    }
+
+    /// Waits for the end, and says what came of it.
+    ///
+    /// # Errors
+    /// The build ended well and made no module.
+    pub(super) fn finish(mut self, package: &Package, module: Option<PathBuf>) -> anyhow::Result<Compiled> {
+        let status = self.child.wait().context("cannot wait for cargo")?;
+        if !status.success() {
+            if !target_is_installed(package.folder()) {
+                bail!("the active Rust has no {TARGET}; run `rustup target add {TARGET}` and then this again");
+            }
+            return Ok(Compiled::Failed);
+        }
+        module.map(Compiled::Module).with_context(|| format!("cargo made no module of {}", package.name))
+    }
+
+    /// Ends the build, and everything that it has started.
+    pub(super) fn end(mut self) {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // It may have ended by itself a moment ago.
+        let _ = group.map(|group| kill_process_group(group, Signal::TERM));
+        let _ = self.child.wait();
+    }
+}
+
+/// The module among cargo's messages; reads to their end.
+pub(super) fn module_in(messages: impl Read, package: &Package) -> Option<PathBuf> {
+    let mut module = None;
+    for line in BufReader::new(messages).lines() {
+        let Ok(line) = line else { break };
+        let message: Value = serde_json::from_str(&line).unwrap_or_default();
+        let ours = message["reason"] == "compiler-artifact"
+            && message["package_id"] == package.id.as_str()
+            && message["target"]["name"] == package.library.as_str();
+        if ours {
+            let files = message["filenames"].as_array().into_iter().flatten();
+            module = files.filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from);
+        }
+    }
+    module
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_module_is_the_packages_own() {
+        let package = Package {
+            name: "a-b".into(),
+            id: "path+a-b".into(),
+            manifest: "/w/Cargo.toml".into(),
+            library: "a_b".into(),
+        };
+        let artifact = |id: &str, name: &str, files: &[&str]| json!({"reason": "compiler-artifact", "package_id": id, "target": {"name": name}, "filenames": files});
+        let messages = [
+            artifact("registry+serde", "serde", &["/t/libserde.rlib"]),
+            artifact("path+other", "a_b", &["/t/other.wasm"]),
+            artifact("path+a-b", "a_b", &["/t/liba_b.rlib", "/t/a_b.wasm"]),
+            json!({"reason": "build-finished", "success": true}),
+        ];
+        let mut text: String = messages.iter().map(|message| format!("{message}\n")).collect();
+        text.push_str("what a build script prints\n");
+        assert_eq!(module_in(text.as_bytes(), &package), Some("/t/a_b.wasm".into()));
+        assert_eq!(module_in("".as_bytes(), &package), None);
+    }
+}

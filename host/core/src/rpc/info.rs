@@ -1,0 +1,158 @@
+//! RpcInfo: all that is known of one call.
+
+use super::{
+    EndpointInfo, Invocation, Level, Method, Peer, Protocol, RpcConfig, RpcStats, Side, Symbol, Tags, Tokens,
+    TraceContext,
+};
+
+/// All that is known of one call, seen from one side (Kitex's RPCInfo).
+///
+/// It belongs to its call: it is never pooled or handed to another one, so a tracer that keeps a clone keeps the truth.
+#[derive(Clone, Debug)]
+pub struct RpcInfo {
+    pub id: u64,
+    /// The call that it is an attempt of; its own id for a call.
+    pub(crate) logical_id: u64,
+    pub side: Side,
+    pub(crate) from: EndpointInfo,
+    pub to: EndpointInfo,
+    pub invocation: Invocation,
+    pub config: RpcConfig,
+    pub stats: RpcStats,
+    pub trace: TraceContext,
+    pub(crate) tags: Tags,
+    pub(crate) attempts: u16,
+    pub(crate) tokens: Tokens,
+}
+
+impl RpcInfo {
+    /// A number that is unique to the call within the process.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The id of the call that this is one attempt of; none if it is a call. Only tracers that ask for them get attempts.
+    #[must_use]
+    pub fn attempt_of(&self) -> Option<u64> {
+        (self.logical_id != self.id).then_some(self.logical_id)
+    }
+
+    /// Where the call is observed.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn from(&self) -> &EndpointInfo {
+        &self.from
+    }
+
+    /// Who is called.
+    #[must_use]
+    pub fn to(&self) -> &EndpointInfo {
+        &self.to
+    }
+
+    /// What is called, and how.
+    #[must_use]
+    pub fn invocation(&self) -> &Invocation {
+        &self.invocation
+    }
+
+    /// The call's settings.
+    #[must_use]
+    pub fn config(&self) -> &RpcConfig {
+        &self.config
+    }
+
+    /// What the call did.
+    #[must_use]
+    pub fn stats(&self) -> &RpcStats {
+        &self.stats
+    }
+
+    /// Its trace identity.
+    #[must_use]
+    pub fn trace(&self) -> &TraceContext {
+        &self.trace
+    }
+
+    /// What the application says of the call; the tags of either end are [`EndpointInfo::tags`].
+    #[must_use]
+    pub fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    /// How many attempts it took, as far as whoever made them has said; at least 1. Of an attempt its number, from 1.
+    #[must_use]
+    pub fn attempts(&self) -> u16 {
+        self.attempts
+    }
+
+    /// The address of this side; [`Peer::Unknown`] if not known.
+    #[must_use]
+    pub fn local(&self) -> &Peer {
+        match self.side {
+            Side::Server => &self.to.address,
+            _ => &self.from.address,
+        }
+    }
+
+    pub(crate) fn set_local(&mut self, local: Peer) {
+        match self.side {
+            Side::Server => self.to.address = local,
+            _ => self.from.address = local,
+        }
+    }
+
+    /// The address of the other side.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        match self.side {
+            Side::Server => &self.from.address,
+            _ => &self.to.address,
+        }
+    }
+
+    pub(crate) fn set_peer(&mut self, peer: Peer) {
+        match self.side {
+            Side::Server => self.from.address = peer,
+            _ => self.to.address = peer,
+        }
+    }
+
+    pub fn new(id: u64, side: Side, method: Method, trace: TraceContext, stats: RpcStats) -> Self {
+        let protocol = match side {
+            Side::Endpoint => Protocol::None,
+            _ => Protocol::Http,
+        };
+        Self {
+            id,
+            logical_id: id,
+            side,
+            from: EndpointInfo::default(),
+            to: EndpointInfo::default(),
+            invocation: Invocation::new(method, protocol),
+            config: RpcConfig::default(),
+            stats,
+            trace,
+            tags: Tags::default(),
+            attempts: 1,
+            tokens: Tokens::default(),
+        }
+    }
+
+    /// How much is recorded of this call.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.stats.level
+    }
+
+    pub(crate) fn set_services(&mut self, caller: Symbol, callee: Symbol) {
+        self.from.service = caller;
+        self.to.service = callee;
+    }
+}

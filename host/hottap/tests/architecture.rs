@@ -1,0 +1,261 @@
+//! The rules of the house that a compiler does not check: who may know what.
+
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every source file of the crate, with its path below `src` and its text.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn collect(directory: &Path, into: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                collect(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                into.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(files.len() > 50, "the sources are where they are looked for");
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("readable");
+        (path.strip_prefix(&root).expect("below src").to_owned(), text)
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// Code only: what a comment says binds nobody.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[track_caller]
+fn only_in(word: &str, allowed: &[&str]) {
+    for (path, text) in sources() {
+        if !allowed.iter().any(|allowed| path.starts_with(allowed)) {
+            let found = code(&text).find(|line| line.contains(word));
+            assert!(found.is_none(), "{} says {word:?}: {}", path.display(), found.unwrap_or_default());
+        }
+    }
+}
+
+#[track_caller]
+fn never_in(room: &str, words: &[&str]) {
+    never_in_but(&[], room, words);
+}
+
+/// The same with files that may say it.
+#[track_caller]
+fn never_in_but(allowed: &[&str], room: &str, words: &[&str]) {
+    let is_meant = |path: &Path| path.starts_with(room) && !allowed.iter().any(|allowed| path == Path::new(allowed));
+    for (path, text) in sources().into_iter().filter(|(path, _)| is_meant(path)) {
+        for word in words {
+            let found = code(&text).find(|line| line.contains(word));
+            assert!(found.is_none(), "{} says {word:?}: {}", path.display(), found.unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn only_the_wasm_room_knows_the_engine() {
+    only_in("wasmtime::", &["wasm"]);
+    only_in("wit_component::", &["wasm"]);
+}
+
+#[test]
+fn only_one_file_holds_generated_bindings() {
+    only_in("bindgen!", &["wasm/v0_1_draft/mod.rs"]);
+}
+
+#[test]
+fn only_the_supervisor_and_the_handle_change_the_live_set() {
+    only_in(".live.update(", &["plugin/supervisor/lives.rs", "tracer/hottap.rs"]);
+    // The kill switch works even where the supervisor waits for a file system.
+    only_in(".live.pause(", &["plugin/requests.rs"]);
+}
+
+#[test]
+fn what_is_known_of_an_rpc_knows_nothing_of_who_reads_it() {
+    let others =
+        ["collect", "plugin", "wasm", "layer", "tracer", "metrics", "client", "server", "outbox", "config", "admin"];
+    let others = others.map(|room| format!("crate::{room}"));
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    never_in("rpc", &others);
+    never_in("propagate", &others);
+    never_in("rpc", &["hyper", "tokio"]);
+    // A call keeps the span that is active for it, and the ambient call makes it active on a thread.
+    never_in_but(&["rpc/extensions.rs"], "rpc", &["crate::otel"]);
+    never_in_but(&["propagate/ambient.rs"], "propagate", &["crate::otel"]);
+}
+
+#[test]
+fn opentelemetry_knows_nothing_of_plugins() {
+    never_in("otel", &["crate::plugin", "crate::wasm", "crate::collect", "crate::outbox"]);
+}
+
+#[test]
+fn what_collects_and_what_delivers_know_nothing_of_plugins() {
+    never_in("collect", &["crate::plugin", "crate::wasm"]);
+    never_in("outbox", &["crate::plugin", "crate::wasm"]);
+}
+
+#[test]
+fn what_calls_itself_pure_reads_no_clock() {
+    let mut pure = 0;
+    for (path, text) in sources() {
+        let says = text.lines().take_while(|line| line.starts_with("//!")).collect::<String>().to_lowercase();
+        if !says.contains("pure") && !says.contains("knows no clock") {
+            continue;
+        }
+        pure += 1;
+        let (lived, _) = text.split_once("#[cfg(test)]\nmod tests").unwrap_or((&text, ""));
+        let read = ["Instant::now", "SystemTime::now", "clock.now", ".elapsed()"];
+        let found = code(lived).find(|line| read.iter().any(|read| line.contains(read)));
+        assert!(found.is_none(), "{} reads a clock: {}", path.display(), found.unwrap_or_default());
+    }
+    assert!(pure > 10, "the pure files say so in the words that are looked for");
+}
+
+#[test]
+fn what_logs_foreign_words_makes_them_plain() {
+    // They log their own words, numbers, and names that were checked.
+    let own_words = ["plugin/facts.rs", "metrics/stage/mod.rs", "otel/export/init.rs"];
+    let rooms = ["plugin", "outbox", "wasm", "metrics", "otel/export"];
+    let mut logging = 0;
+    for (path, text) in sources().into_iter().filter(|(path, _)| rooms.iter().any(|room| path.starts_with(room))) {
+        let logs = code(&text).any(|line| line.contains("tracing::warn!") || line.contains("tracing::error!"));
+        if !logs || own_words.iter().any(|own| path == Path::new(own)) {
+            continue;
+        }
+        logging += 1;
+        let is_plain = code(&text).any(|line| line.contains("plain::") || line.contains("plain("));
+        assert!(is_plain, "{} logs, and makes nothing plain (crate::plain)", path.display());
+    }
+    assert!(logging > 5, "what logs is found");
+}
+
+#[test]
+fn every_thread_stands_in_the_table_of_threads() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md");
+    let table = fs::read_to_string(path).expect("readable");
+    let mut names = 0;
+    for (path, text) in sources() {
+        for line in code(&text) {
+            let Some((before, name)) = line.split_once("\"hottap-") else { continue };
+            if !["name(", "name(format!(", "thread("].iter().any(|way| before.ends_with(way)) {
+                continue;
+            }
+            names += 1;
+            let (name, _) = name.split_once('"').expect("a text ends");
+            let row = format!("| `hottap-{}` |", name.replace("{i}", "N"));
+            assert!(table.contains(&row), "{} starts a thread that has no row {row}", path.display());
+        }
+    }
+    assert!(names > 10, "threads are named in the ways that are looked for");
+}
+
+#[test]
+fn the_operators_words_know_nothing_of_who_carries_them_out() {
+    never_in("config", &["crate::wasm", "crate::plugin", "crate::outbox", "crate::tracer", "hyper", "tokio"]);
+}
+
+#[test]
+fn nothing_in_the_layers_blocks_or_reads_files() {
+    never_in("layer", &["std::fs", "block_on", "thread::sleep", "std::net::Tcp", "crate::plugin", "crate::wasm"]);
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} does not begin with //!", path.display());
+    }
+}
+
+/// The texts in a list that is a constant of this name, sorted.
+fn list(file: &str, name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(&path).expect("readable");
+    let start = text.find(&format!("const {name}: &[&str]")).unwrap_or_else(|| panic!("{file} has no list {name}"));
+    let (list, _) = text[start..].split_once(';').expect("a constant ends");
+    // Every other piece between quotation marks stands outside of them.
+    let mut texts: Vec<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(!texts.is_empty(), "{file} has its list {name} in a way that is not understood here");
+    texts.sort();
+    texts
+}
+
+/// The texts of some lists together.
+fn lists(file: &str, names: &[&str]) -> Vec<String> {
+    let mut texts: Vec<String> = names.iter().flat_map(|name| list(file, name)).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn the_harness_for_tracers_has_the_hosts_rules_for_headers() {
+    const HARNESS: &str = "../../guest-sdk/src/testing/headers.rs";
+    const UNGRANTABLE: &str = "src/config/ungrantable.rs";
+    assert_eq!(list(HARNESS, "PROPAGATION"), list("src/wasm/headers.rs", "PROPAGATION"));
+    assert_eq!(list(HARNESS, "NEVER"), lists(UNGRANTABLE, &["IDENTITY", "CONNECTION"]));
+    assert_eq!(list(HARNESS, "NEVER_SET"), lists(UNGRANTABLE, &["LENGTH", "READING", "OWN"]));
+}
+
+/// Returns true if there is such a function in one of the files that a path such as `plugin::rest` can mean.
+fn is_a_test(path: &str) -> bool {
+    let Some((module, name)) = path.rsplit_once("::") else { return false };
+    let (root, module) = (Path::new(env!("CARGO_MANIFEST_DIR")), module.replace("::", "/"));
+    let guest = module.split_once('/').map(|(plugin, file)| format!("../../plugins/{plugin}/src/{file}.rs"));
+    let files = [format!("tests/{module}.rs"), format!("src/{module}.rs"), format!("src/{module}/mod.rs")];
+    files.into_iter().chain(guest).any(|file| {
+        let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+        let head = format!("fn {name}() ");
+        text.match_indices(&head)
+            .any(|(at, _)| text[..at].trim_end().trim_end_matches("async").trim_end().ends_with(']'))
+    })
+}
+
+#[test]
+fn the_reports_of_others_name_tests_that_exist() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reports.md");
+    let table = fs::read_to_string(path).expect("readable");
+    let mut rows = 0;
+    for row in table.lines().filter(|row| row.starts_with("| [")) {
+        rows += 1;
+        let (_, tests) = row.trim_end_matches('|').rsplit_once('|').expect("a row has columns");
+        let mut named = tests.split('`').skip(1).step_by(2).peekable();
+        assert!(named.peek().is_some(), "a report without a test: {row}");
+        for test in named {
+            assert!(is_a_test(test), "there is no test {test}");
+        }
+    }
+    assert!(rows > 50, "rows begin as they are looked for");
+}
+
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../SECURITY.md");
+    let text = fs::read_to_string(path).expect("readable");
+    let (_, model) = text.split_once("## The threat model").expect("there is one");
+    let mut sections = 0;
+    for section in model.split("\n### ").skip(1) {
+        sections += 1;
+        let (title, section) = section.split_once('\n').expect("a title");
+        let rows = section.lines().filter(|row| row.starts_with("| ") && !row.starts_with("| what holds |"));
+        let mut found = 0;
+        for row in rows {
+            found += 1;
+            let (_, tests) = row.trim_end_matches('|').rsplit_once('|').expect("a row has columns");
+            let mut named = tests.split('`').skip(1).step_by(2).peekable();
+            assert!(named.peek().is_some(), "{title}: a promise without a test: {row}");
+            for test in named {
+                assert!(is_a_test(test), "{title}: there is no test {test}");
+            }
+        }
+        assert!(found > 0, "{title} promises something");
+    }
+    assert_eq!(sections, 6, "a plugin, the plugin dir, the admin port, the network, a destination, the operator");
+}
