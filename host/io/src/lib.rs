@@ -3,5 +3,7 @@
 //! Services depend on the crate `hottap`. Everything here is public to the other crates of Hottap alone: no promise holds for
 //! it.
 
+#[doc(hidden)]
 pub mod dial;
+#[doc(hidden)]
 pub mod read;

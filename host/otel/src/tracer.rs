@@ -211,6 +211,7 @@ struct Place {
 
 impl SpanTracer<SdkTracer> {
     /// The sampler of the provider behind a tracer, if it is one of these and the provider is [`Otel`](super::Otel)'s.
+    #[doc(hidden)]
     pub fn sampler_of(tracer: &dyn Any) -> Option<Arc<LiveSampler>> {
         tracer.downcast_ref::<Self>()?.sampler.clone()
     }

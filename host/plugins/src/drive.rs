@@ -9,7 +9,6 @@ use crate::config::OperatorConfig;
 use crate::metrics::{Registry, RegistryLimits, SeriesLimits, Stage};
 use crate::outbox::Outbox;
 use crate::wasm::{Cause, Engines, Guest, Limits, Module, State, Surroundings};
-use hottap_core::collect;
 use hottap_core::collect::{Batch, Buffer, Shards, View};
 use hottap_core::live::{Mask, Shown};
 use hottap_core::rpc::{Level, Method, Outcome, Protocol, RpcInfo, RpcStats, Side, Symbol, TraceContext, error_type};

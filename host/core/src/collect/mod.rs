@@ -23,5 +23,6 @@ pub use moment::{Moment, Moments};
 pub use queue::{Overflow, Queue, Work};
 pub use sample::{sample, sample_moments, sample_starts};
 pub use shard::Buffer;
-pub use shard::{Shard, Shards};
+pub(crate) use shard::Shard;
+pub use shard::Shards;
 pub use view::View;

@@ -33,6 +33,7 @@ pub struct Moments {
     range: Range<usize>,
 }
 
+#[expect(clippy::len_without_is_empty, reason = "no caller asks for it")]
 impl Moments {
     /// The share of the plugin in `slot`, in pieces that bound what a guest gets at once. None of them is empty.
     pub(crate) fn of(all: &[Moment], slot: usize) -> impl Iterator<Item = Self> {

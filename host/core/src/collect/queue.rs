@@ -55,6 +55,7 @@ pub enum Work {
     Moments(Moments),
 }
 
+#[expect(clippy::len_without_is_empty, reason = "no caller asks for it")]
 impl Work {
     /// Calls or moments.
     pub fn len(&self) -> usize {

@@ -153,7 +153,7 @@ impl Buffer {
 }
 
 /// The buffer of one RPC thread.
-pub struct Shard {
+pub(crate) struct Shard {
     buffer: Mutex<Buffer>,
     shards: Arc<Wake>,
 }

@@ -25,6 +25,7 @@ pub struct View {
     pub(super) alone: bool,
 }
 
+#[expect(clippy::len_without_is_empty, reason = "no caller asks for it")]
 impl View {
     /// What the plugin in `slot` gets of a batch; none if it wants no row.
     pub fn new(batch: &Arc<Batch>, slot: usize, shown: Shown) -> Option<Self> {

@@ -26,28 +26,19 @@ mod routing;
 mod server;
 mod tap;
 
-pub use protocol::grpc::deadline as grpc_deadline;
-pub use protocol::grpc::message as grpc_message;
-pub use protocol::grpc::status as grpc_status;
-pub use protocol::{End, Reader, Wire};
-
-pub use protocol::Media;
-pub use protocol::{Base64, method as http_method};
-
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{DeadlineExceeded, ReqwestService};
 pub use body::{RequestBody, ResponseBody};
 pub use business::{BusinessStatus, Classify, ResponseHead};
-pub use client::Runtime;
-pub use client::{Cause, ClientError, ErrorKind, Phase};
-pub use client::{ClientBody, ClientLayer, ClientService};
+pub use client::{Cause, ClientBody, ClientError, ClientLayer, ClientService, ErrorKind, Phase, Runtime};
 pub use endpoint::{EndpointFuture, EndpointLayer, EndpointService};
 pub use future::ResponseFuture;
 pub use journal::{Journal, Reached};
 #[cfg(feature = "axum")]
 pub use matched::{RouteFuture, RouteLayer, RouteService};
 pub use probe::Probe;
-pub use protocol::{deadline, grpc};
+pub use protocol::grpc::{deadline as grpc_deadline, message as grpc_message, status as grpc_status};
+pub use protocol::{Base64, End, Media, Reader, Wire, deadline, grpc, method as http_method};
 pub use route::Route;
 pub use routing::hides_routes;
 pub use server::{ConnectInfo, ServerLayer, ServerService};

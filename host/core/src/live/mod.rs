@@ -10,4 +10,5 @@ mod snapshot;
 pub use cell::LiveCell;
 pub use mask::{MAX_PLUGINS, Mask};
 pub use scope::{Scope, ScopeError, Shown};
-pub use snapshot::{BUDGET, Live, MethodId, Rule, Rules, SIDES, Start};
+pub use snapshot::{BUDGET, Live, Rule, Rules, Start};
+pub(crate) use snapshot::{MethodId, SIDES};

@@ -122,11 +122,11 @@ pub(super) struct Name {
     pub(super) native: [Level; Side::COUNT],
 }
 
-pub const SIDES: [Side; Side::COUNT] = [Side::Client, Side::Server, Side::Endpoint];
+pub(crate) const SIDES: [Side; Side::COUNT] = [Side::Client, Side::Server, Side::Endpoint];
 
 /// The place of a method in the snapshots; the same in all that know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MethodId(NonZeroU32);
+pub(crate) struct MethodId(NonZeroU32);
 
 impl MethodId {
     pub(super) fn new(place: usize) -> Self {

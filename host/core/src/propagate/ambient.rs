@@ -20,7 +20,7 @@ thread_local! {
 
 /// What client calls inside a handler continue.
 #[derive(Debug)]
-pub enum Ambient {
+pub(crate) enum Ambient {
     /// The handler's own call.
     Traced(RpcHandle),
     /// The handler's call is not traced: what its caller sent.
@@ -29,7 +29,7 @@ pub enum Ambient {
 
 /// What the caller of a call that nobody wants sent, for the calls that are made on its behalf.
 #[derive(Debug)]
-pub struct Passing {
+pub(crate) struct Passing {
     trace: Option<TraceContext>,
     /// The caller's decision about traces that begin on its behalf, if it sent one without a trace.
     decision: Option<Decision>,

@@ -59,6 +59,7 @@ pub const KNOWN: &str = "a list of tracecontext, baggage, b3, b3multi and jaeger
 
 impl Propagator {
     /// In either case, as the specification has it.
+    #[doc(hidden)]
     pub fn named(name: &str) -> Option<Self> {
         ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, format)| *format)
     }
@@ -126,6 +127,7 @@ impl Propagators {
     }
 
     /// The list, and the first name of it that is not known. A list without a name that is known is the default.
+    #[doc(hidden)]
     pub fn parse(list: &str) -> (Self, Option<String>) {
         let names = || list.split(',').map(str::trim).filter(|name| !name.is_empty());
         let is_none = |name: &str| name.eq_ignore_ascii_case("none");
@@ -144,6 +146,7 @@ impl Propagators {
     }
 
     /// The names, in their order.
+    #[doc(hidden)]
     pub fn names(self) -> Vec<&'static str> {
         let name = |format| ALL.iter().find(|(_, known)| *known == format).map(|(name, _)| *name);
         self.formats().filter_map(name).collect()
@@ -188,6 +191,7 @@ impl Propagators {
     }
 
     /// Reads the caller's span from a request's headers.
+    #[doc(hidden)]
     pub fn extract(self, headers: &HeaderMap) -> Given {
         let mut given = Given::Nothing;
         for format in self.formats() {

@@ -5,7 +5,7 @@ use tracing::span::EnteredSpan;
 
 /// Entered whenever the call's handler runs.
 #[derive(Clone, Debug)]
-pub struct LogSpan(pub(crate) Span);
+pub(crate) struct LogSpan(pub(crate) Span);
 
 impl LogSpan {
     pub(super) fn enter(&self) -> EnteredSpan {

@@ -142,7 +142,7 @@ pub fn identify(trace: &TraceContext, propagators: Propagators, headers: &mut He
 
 /// For a call that no tracer wants: what the current task continues goes on, unless the application gave its own.
 #[inline]
-pub fn forward(propagators: Propagators, headers: &mut HeaderMap) {
+pub(crate) fn forward(propagators: Propagators, headers: &mut HeaderMap) {
     let ambient = Ambient::with(|ambient| {
         let own = propagators.is_given(headers);
         match ambient.outgoing().filter(|_| !own) {

@@ -12,7 +12,7 @@ pub(crate) fn decode_lossy(text: &[u8]) -> String {
 }
 
 /// The bytes of a text with its `%41` decoded. What is no such escape stays as it is.
-pub fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
+pub(crate) fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let (&first, after) = rest.split_first()?;

@@ -8,12 +8,19 @@ use super::{Codec, Interaction, Transport};
 #[derive(Clone, Debug, Default)]
 pub struct RpcConfig {
     /// Nanoseconds here and below; 0 is none.
+    #[doc(hidden)]
     pub deadline: u64,
+    #[doc(hidden)]
     pub connect_timeout: u64,
+    #[doc(hidden)]
     pub read_write_timeout: u64,
+    #[doc(hidden)]
     pub stream_recv_timeout: u64,
+    #[doc(hidden)]
     pub transport: Transport,
+    #[doc(hidden)]
     pub codec: Codec,
+    #[doc(hidden)]
     pub interaction: Interaction,
 }
 

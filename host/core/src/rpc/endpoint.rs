@@ -11,6 +11,7 @@ const MAX_PEER_BYTES: usize = 256;
 /// One end of a call (Kitex's EndpointInfo).
 #[derive(Clone, Debug, Default)]
 pub struct EndpointInfo {
+    #[doc(hidden)]
     pub service: Symbol,
     pub(crate) method: Symbol,
     pub(crate) address: Peer,

@@ -28,7 +28,7 @@ pub trait ActiveSpan: Any + Send + Sync + fmt::Debug {
 
 /// The span of a call while it is the active one of this thread.
 #[derive(Default)]
-pub struct EnteredSpan(Option<Arc<dyn ActiveSpan>>);
+pub(crate) struct EnteredSpan(Option<Arc<dyn ActiveSpan>>);
 
 impl Drop for EnteredSpan {
     #[inline]
@@ -46,6 +46,7 @@ impl Drop for EnteredSpan {
 #[derive(Clone, Debug, Default)]
 pub struct CallExtensions {
     by_type: Extensions,
+    /// The span of the call, if a tracer has made one.
     pub span: Option<Arc<dyn ActiveSpan>>,
 }
 

@@ -10,15 +10,22 @@ use super::{
 /// It belongs to its call: it is never pooled or handed to another one, so a tracer that keeps a clone keeps the truth.
 #[derive(Clone, Debug)]
 pub struct RpcInfo {
+    #[doc(hidden)]
     pub id: u64,
     /// The call that it is an attempt of; its own id for a call.
     pub(crate) logical_id: u64,
+    #[doc(hidden)]
     pub side: Side,
     pub(crate) from: EndpointInfo,
+    #[doc(hidden)]
     pub to: EndpointInfo,
+    #[doc(hidden)]
     pub invocation: Invocation,
+    #[doc(hidden)]
     pub config: RpcConfig,
+    #[doc(hidden)]
     pub stats: RpcStats,
+    #[doc(hidden)]
     pub trace: TraceContext,
     pub(crate) tags: Tags,
     pub(crate) attempts: u16,
@@ -124,6 +131,7 @@ impl RpcInfo {
         }
     }
 
+    #[doc(hidden)]
     pub fn new(id: u64, side: Side, method: Method, trace: TraceContext, stats: RpcStats) -> Self {
         let protocol = match side {
             Side::Endpoint => Protocol::None,

@@ -5,7 +5,9 @@ use super::{MAX_MESSAGE_BYTES, Method, Protocol, Streaming, Tags, cut};
 /// What is called, and how (Kitex's Invocation).
 #[derive(Clone, Debug)]
 pub struct Invocation {
+    #[doc(hidden)]
     pub method: Method,
+    #[doc(hidden)]
     pub protocol: Protocol,
     pub(crate) streaming: Streaming,
     pub(crate) business_status: i32,

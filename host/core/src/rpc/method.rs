@@ -3,7 +3,7 @@
 use super::Symbol;
 
 /// Bytes of a method's name; a longer one is `_OTHER`.
-pub const MAX_METHOD_BYTES: usize = 256;
+pub(crate) const MAX_METHOD_BYTES: usize = 256;
 
 /// `package.Service/Method` for gRPC, `GET /route` for HTTP.
 ///
@@ -19,10 +19,12 @@ enum Name {
 }
 
 impl Method {
+    #[doc(hidden)]
     pub const fn known(symbol: Symbol) -> Self {
         Self(Name::Known(symbol))
     }
 
+    #[doc(hidden)]
     pub fn new(text: &str) -> Self {
         if text.len() > MAX_METHOD_BYTES { Self::known(Symbol::OTHER) } else { Self(Name::New(text.into())) }
     }

@@ -39,19 +39,18 @@ pub use trace::TraceContext;
 pub use clock::Clock;
 #[doc(hidden)]
 pub use config::nanos;
+pub(crate) use extensions::EnteredSpan;
 #[doc(hidden)]
-pub use extensions::{ActiveSpan, CallExtensions, EnteredSpan};
+pub use extensions::{ActiveSpan, CallExtensions};
 #[doc(hidden)]
 pub use host::bare;
-#[doc(hidden)]
-pub use method::MAX_METHOD_BYTES;
-#[doc(hidden)]
-pub use symbol::MAX_METHODS;
+pub(crate) use method::MAX_METHOD_BYTES;
+pub(crate) use symbol::MAX_METHODS;
 #[doc(hidden)]
 pub use symbol::error_type;
 #[doc(hidden)]
 pub use text::{MAX_MESSAGE_BYTES, cut};
 #[doc(hidden)]
-pub use tokens::Tokens;
+pub use timestamp::Timestamp;
 #[doc(hidden)]
-pub use {timestamp::Timestamp, tokens::MAX_STARTERS};
+pub use tokens::{MAX_STARTERS, Tokens};

@@ -21,14 +21,18 @@ pub struct Traffic {
 #[derive(Clone, Debug)]
 pub struct RpcStats {
     pub(crate) level: Level,
+    #[doc(hidden)]
     pub started_unix: u64,
     pub(crate) started: u64,
+    #[doc(hidden)]
     pub duration: u64,
     pub(crate) finished: bool,
     pub(crate) sent: Traffic,
     pub(crate) received: Traffic,
     pub(crate) outcome: Outcome,
+    #[doc(hidden)]
     pub http_status: Option<u16>,
+    #[doc(hidden)]
     pub rpc_status: Option<u16>,
     pub(crate) error_type: Symbol,
     pub(crate) error_message: Cow<'static, str>,
@@ -36,6 +40,7 @@ pub struct RpcStats {
 }
 
 impl RpcStats {
+    #[doc(hidden)]
     pub fn new(level: Level, started: u64, started_unix: u64) -> Self {
         Self {
             level,

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 /// turn the methods of a large service into `_OTHER`.
 const MAX_SYMBOLS: u32 = 65_536;
 /// How many of them may be methods, so that no flood of paths crowds out tag keys and event kinds.
-pub const MAX_METHODS: u32 = 32_768;
+pub(crate) const MAX_METHODS: u32 = 32_768;
 /// Bytes in one symbol. With `MAX_SYMBOLS` it bounds the table to 16 MiB of text.
 const MAX_SYMBOL_BYTES: usize = 256;
 const CHUNK: usize = 1024;
@@ -62,11 +62,13 @@ impl Symbol {
     }
 
     /// The symbol with this number, if there is one.
+    #[doc(hidden)]
     pub fn from_id(id: u32) -> Option<Self> {
         TABLE.get_or_init(Table::new).text(id).map(|_| Self(id))
     }
 
     /// Texts that were not taken because the table was full or they were too long.
+    #[doc(hidden)]
     pub fn overflowed() -> u32 {
         TABLE.get_or_init(Table::new).overflowed.load(Ordering::Relaxed)
     }

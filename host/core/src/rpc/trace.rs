@@ -38,6 +38,7 @@ impl TraceContext {
     }
 
     /// Trace id and span id in hexadecimal digits, as `traceparent` has them.
+    #[doc(hidden)]
     pub fn ids(&self) -> (String, String) {
         (format!("{:032x}", self.trace_id), format!("{:016x}", self.span_id))
     }

@@ -75,6 +75,7 @@ impl Call {
         &self.context.info
     }
 
+    #[doc(hidden)]
     pub fn info_mut(&mut self) -> &mut RpcInfo {
         &mut self.context.info
     }
@@ -235,6 +236,7 @@ impl Call {
         Attempts::of(self).map(|attempts| attempts.start(number))
     }
 
+    #[doc(hidden)]
     pub fn core(&self) -> &Arc<Core> {
         &self.core
     }

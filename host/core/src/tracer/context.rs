@@ -12,8 +12,10 @@ use crate::rpc::{CallExtensions, RpcHandle, RpcInfo, TraceContext};
 #[derive(Debug)]
 pub struct CallContext {
     pub(crate) info: RpcInfo,
+    #[doc(hidden)]
     pub extensions: CallExtensions,
     /// Goes on with the trace.
+    #[doc(hidden)]
     pub tracestate: Option<HeaderValue>,
     /// If somebody asked for it.
     pub(crate) request: Option<Arc<RequestHead>>,
@@ -81,6 +83,7 @@ impl CallContext {
     }
 
     /// As whose child the other side sees the call, and the state that goes with it. None if nobody's.
+    #[doc(hidden)]
     pub fn outgoing(&self) -> Option<(TraceContext, Option<HeaderValue>)> {
         if let Some(span) = &self.extensions.span {
             return span.outgoing(&self.info, self.tracestate.as_ref());

@@ -11,7 +11,7 @@ use crate::rpc::{EventKind, Method, RpcInfo, Side};
 
 /// One body's messages of a call that a plugin followed when it started. Writes without a lock that another RPC thread
 /// contends for.
-pub struct Follower {
+pub(crate) struct Follower {
     core: Arc<Core>,
     call: Followed,
 }

@@ -23,7 +23,7 @@ pub use request::RequestHead;
 pub use attempts::Attempts;
 pub use begun::Begun;
 pub use core::Core;
-pub use follow::Follower;
+pub(crate) use follow::Follower;
 pub use handle::Handle;
 pub use local::Local;
 pub use natives::Natives;

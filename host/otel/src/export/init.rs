@@ -42,6 +42,7 @@ pub struct Otel {
     #[doc(hidden)]
     pub sources: Option<Sources>,
     /// Which traces are sampled.
+    #[doc(hidden)]
     pub sampler: Arc<LiveSampler>,
     ignored: Vec<ConfigError>,
     ended: AtomicBool,

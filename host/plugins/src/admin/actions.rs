@@ -94,7 +94,7 @@ pub enum Token {
 
 /// The proof by which a request was let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub(crate) enum Proof {
     Token,
     /// The peer is on this machine.
     Loopback,

@@ -13,8 +13,9 @@ use std::net::SocketAddr;
 use tokio::sync::oneshot;
 
 #[cfg(test)]
-pub use actions::Proof;
-pub use actions::{By, Command, Token, Verb};
+pub(crate) use actions::Proof;
+pub(crate) use actions::Verb;
+pub use actions::{By, Command, Token};
 pub use future::AdminFuture;
 
 pub use serve::{AdminServer, serve, serve_or_retry};

@@ -80,6 +80,7 @@ pub struct AdminService {
 }
 
 impl AdminService {
+    #[doc(hidden)]
     pub fn new(host: Arc<impl Report + Act>) -> Self {
         Self { report: host.clone(), act: host }
     }

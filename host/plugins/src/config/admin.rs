@@ -11,7 +11,7 @@ const TOKEN: &str = "write { env = \"NAME\" } or { file = \"/path\" }";
 
 /// The operator's settings of the admin API. By default it only shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AdminConfig {
+pub(crate) struct AdminConfig {
     /// Tracers can be paused, reloaded and so on over HTTP.
     pub(crate) actions: bool,
     /// The place of the token that every action needs. None: only peers on this machine may act, on the admin port.

@@ -14,7 +14,7 @@ const EXPECTED: &str = "write text, { env = \"NAME\" } or { file = \"/path\" }; 
 
 /// One header of every request to a destination.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     pub(crate) name: HeaderName,
     pub(crate) source: HeaderSource,
 }

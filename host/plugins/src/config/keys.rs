@@ -25,7 +25,7 @@ pub struct UnknownKey {
 }
 
 /// Refuses the first key of `table` that is not among `known`. `prefix` is where the table stands, such as `scope.`.
-pub fn check_keys(table: &Table, known: &[&str], prefix: &str) -> Result<(), UnknownKey> {
+pub(crate) fn check_keys(table: &Table, known: &[&str], prefix: &str) -> Result<(), UnknownKey> {
     let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
     let key = plain(key, MAX_KEY_BYTES);
     let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, &key)).copied().unwrap_or("");

@@ -14,7 +14,7 @@ const MAX_TRACERS: usize = 1_000;
 
 /// What the operator says; an empty file says nothing beyond the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OperatorConfig {
+pub(crate) struct OperatorConfig {
     pub(crate) destinations: BTreeMap<String, Definition>,
     /// Grants by tracer's name.
     pub(crate) tracers: BTreeMap<String, Grants>,
@@ -66,7 +66,7 @@ fn each<T>(
 }
 
 /// Reads TOML. An error names the line.
-pub fn parse_table(bytes: &[u8]) -> Result<Table, ConfigError> {
+pub(crate) fn parse_table(bytes: &[u8]) -> Result<Table, ConfigError> {
     let text = std::str::from_utf8(bytes).map_err(|_| ConfigError::Encoding)?;
     text.parse().map_err(|error| syntax(text, &error))
 }

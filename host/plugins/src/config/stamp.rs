@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 /// What a file system says of a file; it changes when the contents do, and when another file takes the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,

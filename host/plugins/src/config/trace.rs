@@ -10,7 +10,7 @@ const RATIO: &str = "write a number from 0 to 1, such as 0.1";
 
 /// The operator's settings of traces. A field that is none keeps the setting of the service and its environment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TraceConfig {
+pub(crate) struct TraceConfig {
     pub(crate) propagators: Option<Propagators>,
     pub(crate) sampler: Option<Sampler>,
 }

@@ -35,17 +35,17 @@ const READING: &[&str] = &["content-encoding", "grpc-encoding", "host"];
 const OWN: &[&str] = &["traceparent", "tracestate"];
 
 /// Whether an operator can let a tracer see this header of a request.
-pub fn may_be_seen(name: &HeaderName) -> bool {
+pub(crate) fn may_be_seen(name: &HeaderName) -> bool {
     !is_in(name, &[IDENTITY, CONNECTION])
 }
 
 /// Whether an operator can let a tracer set this header of a request. What may be set may be seen.
-pub fn may_be_set(name: &HeaderName) -> bool {
+pub(crate) fn may_be_set(name: &HeaderName) -> bool {
     may_be_seen(name) && !is_in(name, &[LENGTH, READING, OWN])
 }
 
 /// Whether this is the host's own propagation: every tracer may see it, and none may set it.
-pub fn is_the_hosts(name: &HeaderName) -> bool {
+pub(crate) fn is_the_hosts(name: &HeaderName) -> bool {
     is_in(name, &[OWN])
 }
 

@@ -11,13 +11,13 @@ use super::sink::{Families, Samples};
 ///
 /// Names are the caller's to get right; labels' values and help texts can be any text.
 #[derive(Debug, Default)]
-pub struct Writer {
+pub(crate) struct Writer {
     families: BTreeMap<String, Family>,
 }
 
 /// One family, and where its samples go.
 #[derive(Debug)]
-pub struct Family {
+pub(crate) struct Family {
     name: String,
     kind: Kind,
     help: String,

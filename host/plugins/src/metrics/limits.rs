@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How much one tracer may have. What is beyond is refused or goes to an overflow series, and is counted.
 #[derive(Debug, Clone, Copy)]
-pub struct SeriesLimits {
+pub(crate) struct SeriesLimits {
     /// Metrics. The default is 128; the next one is refused.
     pub(crate) instruments: usize,
     /// Series: of one instance, and of all its generations that have not been idle for long. The default is

@@ -23,16 +23,17 @@ mod stage;
 #[cfg_attr(not(test), expect(dead_code, reason = "tests look at what is on a page, fuzzing only reads it"))]
 mod strict;
 
-pub use exposition::Writer;
+pub(crate) use exposition::Writer;
 #[cfg(feature = "compiler")]
 pub use instrument::Defined;
 pub use instrument::Kind;
-pub use limits::{RegistryLimits, SeriesLimits};
+pub use limits::RegistryLimits;
+pub(crate) use limits::SeriesLimits;
 #[cfg(feature = "otlp")]
-pub use otlp::HostMetrics;
+pub(crate) use otlp::HostMetrics;
 pub use refused::RefusedMetric;
 pub use registry::Registry;
-pub use sink::{Families, Samples};
+pub(crate) use sink::{Families, Samples};
 pub use stage::Stage;
 
 /// Panics unless this is a page that a strict reader takes.

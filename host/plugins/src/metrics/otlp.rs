@@ -19,14 +19,14 @@ use super::snapshot::{MetricValues, Snapshot, Value};
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 
 /// What the host knows, in the scope `hottap` and with the names that Prometheus reads.
-pub struct HostMetrics {
+pub(crate) struct HostMetrics {
     started_unix_nanos: u64,
     now_unix_nanos: u64,
     families: BTreeMap<String, Points>,
 }
 
 /// One family.
-pub struct Points {
+pub(crate) struct Points {
     kind: Kind,
     help: String,
     started_unix_nanos: u64,

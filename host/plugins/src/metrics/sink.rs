@@ -3,7 +3,7 @@
 use super::instrument::Kind;
 
 /// Families by name. Names are the caller's to get right.
-pub trait Families {
+pub(crate) trait Families {
     /// One of them.
     type Family: Samples;
 
@@ -12,7 +12,7 @@ pub trait Families {
 }
 
 /// The series of a family. Labels' values can be any text.
-pub trait Samples {
+pub(crate) trait Samples {
     /// Adds a counter's or gauge's series.
     fn sample<'l>(&mut self, labels: impl IntoIterator<Item = (&'l str, &'l str)>, value: f64);
 }

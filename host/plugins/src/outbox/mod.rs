@@ -22,6 +22,6 @@ mod worker;
 
 pub use account::{Refusal, Refused};
 pub use handle::Outbox;
-pub use parcel::Parcel;
+pub(crate) use parcel::Parcel;
 pub use secrets::value as secret;
-pub use state::DestinationState;
+pub(crate) use state::DestinationState;

@@ -50,7 +50,7 @@ fn media_type(text: &str) -> Option<HeaderValue> {
 
 /// A payload with its space reserved. [`commit`](Self::commit) hands it over; dropping it gives the space back.
 #[must_use]
-pub struct Parcel {
+pub(crate) struct Parcel {
     destination: Arc<Destination>,
     payload: Option<Payload>,
 }

@@ -11,7 +11,7 @@ use hottap_core::rpc::Timestamp;
 
 /// One destination, as the admin API shows it.
 #[derive(Clone, Debug, Serialize)]
-pub struct DestinationState {
+pub(crate) struct DestinationState {
     pub(crate) name: String,
     /// http, https, udp, file or stdout.
     pub(crate) kind: &'static str,

@@ -115,7 +115,7 @@ const TRIALS: [(Duration, Duration); 3] = [
 const READ_NANOS: u64 = 15;
 
 /// A job, and how far it has come.
-pub struct Step {
+pub(super) struct Step {
     job: Job,
     stage: Stage,
 }

@@ -11,7 +11,7 @@ use hottap_core::plain::plain;
 use hottap_core::rpc::{Outcome, Side};
 
 /// Bytes of a manifest.
-pub const MAX_BYTES: u64 = 1 << 20;
+pub(super) const MAX_BYTES: u64 = 1 << 20;
 /// The configuration that a tracer gets if its manifest has no `[config]`.
 pub(super) const NO_CONFIG: &str = "{}";
 const KEYS: &[&str] = &["enabled", "sha256", "destinations", "scope", "config"];

@@ -37,6 +37,7 @@ struct Outcome {
 }
 
 impl Ready {
+    #[doc(hidden)]
     pub fn new(startup: Option<Arc<Startup>>, timeout: Duration) -> Self {
         Self { startup, deadline: Instant::now().checked_add(timeout), waiter: None }
     }

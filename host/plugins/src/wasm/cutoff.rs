@@ -35,7 +35,7 @@ thread_local! {
 
 /// Runs `work` on this thread. A guest in it is stopped, as if its deadline were over, when the job is cancelled or when
 /// the thread has used `limit` of CPU time. Returns the result, and whether a guest was stopped for that.
-pub fn with_cutoff<T>(cancel: &Cancel, limit: Duration, work: impl FnOnce() -> T) -> (T, bool) {
+pub(crate) fn with_cutoff<T>(cancel: &Cancel, limit: Duration, work: impl FnOnce() -> T) -> (T, bool) {
     /// Takes the cutoff away, also when `work` panics.
     struct Reset;
     impl Drop for Reset {

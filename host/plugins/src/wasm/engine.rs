@@ -35,7 +35,7 @@ const WASM_STACK: usize = 512 << 10;
 /// Stack of a starter: small, because it runs on a thread whose stack the service chose.
 const START_STACK: usize = 128 << 10;
 /// What must be left of a thread's stack for a starter to run on it: its own, and the host's calls under it.
-pub const START_NEEDS_STACK: usize = START_STACK + (128 << 10);
+pub(crate) const START_NEEDS_STACK: usize = START_STACK + (128 << 10);
 /// Stack of a thread that runs guests: wasm's, and as much again for the host's own calls under it.
 pub const WORKER_STACK: usize = 4 << 20;
 

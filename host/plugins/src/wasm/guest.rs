@@ -129,7 +129,7 @@ impl State {
 
 /// What a new instance gets from outside.
 #[derive(Clone)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// The manifest's `[config]`, as JSON.
     pub(crate) config: String,
     pub(crate) identity: Arc<Identity>,

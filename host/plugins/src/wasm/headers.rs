@@ -17,7 +17,7 @@ const PROPAGATION: &[&str] =
 
 /// What the operator allows beyond the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderGrants {
+pub(crate) struct HeaderGrants {
     pub(crate) see: Vec<HeaderName>,
     pub(crate) set: Vec<HeaderName>,
 }

@@ -25,18 +25,24 @@ mod wasi;
 
 #[cfg(feature = "compiler")]
 pub use self::{guest::Trial, log::Line, names::Interfaces};
-pub use bounds::{BoundsError, Checked, MAX_FILE_BYTES};
+pub use bounds::MAX_FILE_BYTES;
+pub(crate) use bounds::{BoundsError, Checked};
 pub use child::Compile;
 #[cfg(feature = "compiler")]
 pub use child::{COMMAND as COMPILE_COMMAND, serve as serve_compiler};
-pub use cutoff::{Cancel, with_cutoff};
-pub use engine::{EngineError, START_NEEDS_STACK, WORKER_STACK};
-pub use guest::{CallError, Cause, Guest, Identity, Pace, Settings, State, Surroundings};
-pub use headers::HeaderGrants;
+pub use cutoff::Cancel;
+pub(crate) use cutoff::with_cutoff;
+pub use engine::WORKER_STACK;
+pub(crate) use engine::{EngineError, START_NEEDS_STACK};
+pub(crate) use guest::{CallError, Surroundings};
+pub use guest::{Cause, Guest, Identity, Pace, Settings, State};
+pub(crate) use headers::HeaderGrants;
 pub use limits::Limits;
-pub use meter::thread_cpu_time;
-pub use module::{Engines, LoadError, Module, check};
-pub use starter::{FUEL_PER_NANO, Starter};
+pub(crate) use meter::thread_cpu_time;
+pub(crate) use module::LoadError;
+pub use module::{Engines, Module, check};
+pub(crate) use starter::FUEL_PER_NANO;
+pub use starter::Starter;
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT: &str = v0_1_draft::VERSION;

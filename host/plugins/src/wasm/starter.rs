@@ -8,7 +8,7 @@ use hottap_core::rpc::RpcInfo;
 /// CPU time of one start in units of fuel: about one per WebAssembly instruction, and about as many in a nanosecond.
 /// Counting instructions stops a loop after as many on every machine; a clock would need a thread that looks at it
 /// every millisecond.
-pub const FUEL_PER_NANO: u64 = 1;
+pub(crate) const FUEL_PER_NANO: u64 = 1;
 
 /// One instance. A call that fails ends it: drop it and make another one.
 pub trait Starter: Send {

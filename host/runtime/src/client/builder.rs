@@ -42,6 +42,7 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
+    #[doc(hidden)]
     pub fn new(handle: Handle, endpoint: String) -> Self {
         let settings = Settings {
             http: Http::Auto,

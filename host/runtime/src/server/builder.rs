@@ -43,6 +43,7 @@ pub enum BindError {
 }
 
 impl Server {
+    #[doc(hidden)]
     pub fn new(handle: Handle) -> Self {
         Self { layer: ServerLayer::new(handle), settings: Settings::default(), tls: None }
     }

@@ -40,6 +40,7 @@ pub struct ClientLayer {
 }
 
 impl ClientLayer {
+    #[doc(hidden)]
     pub fn new(handle: Handle) -> Self {
         Self { handle, own: None, callee: Symbol::NONE, classify: None }
     }

@@ -61,6 +61,7 @@ impl Runtime<'_> {
 impl<S> ClientService<S> {
     /// Sends a call of the runtime that is inside this service.
     #[inline]
+    #[doc(hidden)]
     pub fn run<B, R>(&mut self, request: Request<B>, runtime: &Runtime<'_>) -> ResponseFuture<S::Future>
     where
         S: Service<Request<B::Observed>, Response = Response<R>>,

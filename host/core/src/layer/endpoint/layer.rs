@@ -71,6 +71,7 @@ impl<Req, Res, Err> Clone for About<Req, Res, Err> {
 }
 
 impl<Req, Res, Err> EndpointLayer<Req, Res, Err> {
+    #[doc(hidden)]
     pub fn new(handle: Handle, name: Cow<'static, str>) -> Self {
         let error_type = Symbol::intern(short(std::any::type_name::<Err>()));
         let about = About { name, name_of: None, notes: None, business: None, attempts: None, error_type };

@@ -46,7 +46,7 @@ const CODES: [&str; 17] = [
 ];
 
 /// `package.Service/Method`: the last two segments of the path, since the protocol lets a prefix stand before them.
-pub fn method(path: &str) -> &str {
+pub(super) fn method(path: &str) -> &str {
     let path = path.strip_prefix('/').unwrap_or(path);
     let second_last = path.rmatch_indices('/').nth(1);
     second_last.and_then(|(slash, _)| path.get(slash + 1..)).unwrap_or(path)
@@ -68,7 +68,7 @@ pub(super) fn codec(query: &str) -> Codec {
 }
 
 /// A deadline in nanoseconds; 0 if it can't be read. What has passed already is the least there is.
-pub fn deadline(value: &HeaderValue) -> u64 {
+pub(super) fn deadline(value: &HeaderValue) -> u64 {
     const NANOS_PER_MILLI: u64 = 1_000_000;
     let digits = value.as_bytes();
     if digits.is_empty() || digits.len() > MAX_TIMEOUT_DIGITS || !digits.iter().all(u8::is_ascii_digit) {

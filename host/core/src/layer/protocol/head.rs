@@ -8,7 +8,7 @@ use crate::rpc::{Codec, Protocol};
 
 /// Found in one walk: to look each header up by its name means to hash it, which costs more than to walk past the few
 /// headers that RPCs have.
-pub struct Head<'a> {
+pub(crate) struct Head<'a> {
     pub(crate) wire: Wire,
     pub(crate) given: Given,
     /// Of the request's body.
@@ -71,7 +71,7 @@ impl<'a> Head<'a> {
     }
 
     /// The deadline that the protocol's header gives, in nanoseconds from the start of the call; 0 if there is none.
-    pub fn deadline(&self) -> u64 {
+    pub(crate) fn deadline(&self) -> u64 {
         match (self.wire.protocol(), self.timeout) {
             (Protocol::Grpc | Protocol::GrpcWeb, Some(value)) => grpc::deadline(value),
             (Protocol::Connect, Some(value)) => connect::deadline(value),

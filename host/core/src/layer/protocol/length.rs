@@ -9,7 +9,7 @@ use http_body::Body;
 
 /// The length of a body by the `content-length` and `transfer-encoding` headers that have been read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Length {
+pub(crate) enum Length {
     /// Nothing.
     #[default]
     Unsaid,

@@ -17,12 +17,14 @@ mod verdict;
 mod wire;
 
 pub use base64::Base64;
-pub use head::{Head, deadline};
-pub use length::Length;
+pub(super) use head::Head;
+pub use head::deadline;
+pub(super) use length::Length;
 pub use methods::method;
-pub use payload::transport;
+pub(super) use payload::transport;
 pub use reader::Reader;
-pub use verdict::{End, Verdict};
+pub use verdict::End;
+pub(super) use verdict::Verdict;
 pub use wire::{Media, Wire};
 
 use self::encoding::{Encoding, Opened};

@@ -7,7 +7,7 @@ use crate::rpc::{Codec, Protocol, Transport};
 
 /// What carries a request.
 #[inline]
-pub fn transport(version: Version) -> Transport {
+pub(crate) fn transport(version: Version) -> Transport {
     match version {
         Version::HTTP_2 => Transport::Http2,
         Version::HTTP_3 => Transport::Http3,

@@ -22,7 +22,7 @@ pub enum End {
 
 /// What is to be recorded at the end of a complete response.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// None if it stays as it is.
     pub(crate) rpc_status: Option<u16>,
     pub(crate) failure: Option<Wrong>,

@@ -138,6 +138,7 @@ fn of_causes(root: &(dyn StdError + 'static), invalid: Symbol) -> Option<Symbol>
         if let Some(error) = cause.downcast_ref::<hyper::Error>() {
             return of_hyper(error);
         }
+        #[cfg(feature = "rustls")]
         if let Some(error) = cause.downcast_ref::<rustls::Error>() {
             let certificate = matches!(error, rustls::Error::InvalidCertificate(_));
             return Some(if certificate { client::CERTIFICATE } else { client::TLS });

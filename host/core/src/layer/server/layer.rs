@@ -45,6 +45,7 @@ pub struct ServerLayer {
 }
 
 impl ServerLayer {
+    #[doc(hidden)]
     pub fn new(handle: Handle) -> Self {
         Self { handle, own: None, classify: None }
     }
@@ -66,6 +67,7 @@ impl ServerLayer {
     }
 
     /// Wraps a service whose routes reach the layer or are hidden from it.
+    #[doc(hidden)]
     pub fn around<S>(&self, inner: S, hides_routes: bool) -> ServerService<S> {
         ServerService { inner, hides_routes, layer: self.clone() }
     }

@@ -71,7 +71,7 @@ pub enum BoundsError {
 }
 
 /// Looks at the structure without compiling or validating anything.
-pub fn check(bytes: &[u8]) -> Result<Checked, BoundsError> {
+pub(super) fn check(bytes: &[u8]) -> Result<Checked, BoundsError> {
     if !bytes.starts_with(b"\0asm") {
         return Err(BoundsError::NotWasm);
     }

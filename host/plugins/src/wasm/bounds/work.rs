@@ -172,7 +172,7 @@ impl Work {
     }
 
     /// Compares what has been added up so far with the bounds.
-    pub fn check(&self) -> Result<(), BoundsError> {
+    pub(crate) fn check(&self) -> Result<(), BoundsError> {
         if self.quick > MAX_NANOS {
             return Err(BoundsError::Time { needed: self.quick.div_ceil(1_000_000_000) });
         }

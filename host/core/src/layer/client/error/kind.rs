@@ -98,6 +98,7 @@ impl ErrorKind {
         })
     }
 
+    #[doc(hidden)]
     pub fn words(self) -> &'static str {
         match self {
             Self::Dns => "the host's name was not resolved",

@@ -102,6 +102,7 @@ impl ClientError {
         }
     }
 
+    #[doc(hidden)]
     pub fn reached(&self) -> Option<Reached> {
         self.0.reached
     }
@@ -111,6 +112,7 @@ impl ClientError {
     }
 
     /// None if only the phase tells.
+    #[doc(hidden)]
     pub fn error_type(&self) -> Option<Symbol> {
         self.0.kind.error_type()
     }
