@@ -35,7 +35,6 @@ pub(crate) use log::LogSpan;
 pub use outgoing::Parent;
 pub(crate) use outgoing::forward;
 pub use outgoing::identify;
-pub(crate) use percent::unescaped;
 pub use percent::{decode, encode};
 pub use sampler::LiveSampler;
 pub use sampler::{NAMES as SAMPLERS, Sampler};

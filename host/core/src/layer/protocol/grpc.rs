@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::head::find;
-use crate::propagate::unescaped;
 use crate::rpc::{MAX_MESSAGE_BYTES, Outcome};
 
 /// The header with a call's deadline.
@@ -119,7 +118,7 @@ fn parse_timeout(value: &HeaderValue) -> Option<u64> {
 
 /// Decodes `%41`; what is no such escape stands for itself, and what is no UTF-8 is replaced.
 pub(super) fn percent_decode(text: &[u8]) -> String {
-    let decoded: Vec<u8> = unescaped(text).take(MAX_MESSAGE_BYTES).collect();
+    let decoded: Vec<u8> = percent_encoding::percent_decode(text).take(MAX_MESSAGE_BYTES).collect();
     String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
