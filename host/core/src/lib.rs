@@ -6,6 +6,8 @@
 pub mod rpc;
 
 #[doc(hidden)]
+pub mod backoff;
+#[doc(hidden)]
 pub mod budget;
 #[doc(hidden)]
 pub mod collect;

@@ -288,7 +288,7 @@ impl Sender {
     /// Tries until the request is delivered, refused, or its time is over. How many spans were lost.
     fn deliver_part(&mut self, request: &ExportTraceServiceRequest, count: usize, until: &mut Instant) -> u64 {
         let packed = self.collector.pack(&request.encode_to_vec());
-        let (mut backoff, mut last) = (Backoff::new(), None::<String>);
+        let (mut backoff, mut last) = (Backoff::default(), None::<String>);
         loop {
             let left = self.limit(*until).saturating_duration_since(Instant::now());
             if left.is_zero() {

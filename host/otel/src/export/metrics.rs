@@ -88,7 +88,7 @@ impl Exporter {
         }
         let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
         let packed = collector.pack(&message.encode_to_vec());
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let (reason, after) = match collector.send(&packed, left) {

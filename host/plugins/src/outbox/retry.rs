@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hottap_core::backoff::ExponentialBackoff;
+
 /// A server that asks for more than this is asked again all the same: it may mean a time that it never promised.
 const MOST_AFTER: Duration = Duration::from_secs(60);
 
@@ -35,8 +37,7 @@ impl Policy {
         random: f64,
     ) -> Option<Duration> {
         let left = retry_for.checked_sub(tried).filter(|left| !left.is_zero())?;
-        let doubled = self.first.saturating_mul(1 << failures.min(20)).min(self.most);
-        let jittered = doubled.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
+        let jittered = ExponentialBackoff::new(self.first, self.most).jittered(failures, random);
         Some(jittered.max(after.unwrap_or_default().min(MOST_AFTER)).min(left))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use hottap_core::backoff::ExponentialBackoff;
+
 /// The first pause. A shorter one would let a tracer that can't be started use its whole share for trying.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause: a tracer whose trouble is over is started within a minute.
@@ -9,33 +11,28 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Failures in a row, and the time before which there is no other try.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub(super) struct Backoff {
     failures: u32,
     not_before: Option<Instant>,
 }
 
 impl Backoff {
     /// The next try is due then; none if it is due now.
-    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         self.not_before.filter(|&due| now < due)
     }
 
     /// It failed: each pause is twice as long as the one before.
-    pub(crate) fn failed(&mut self, now: Instant) {
-        let pause = pause(FIRST, LONGEST, self.failures);
+    pub(super) fn failed(&mut self, now: Instant) {
+        let pause = ExponentialBackoff::new(FIRST, LONGEST).pause(self.failures);
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + pause);
     }
 
     /// It succeeded: the next failure is again a first one.
-    pub(crate) fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self) {
         *self = Self::default();
     }
-}
-
-/// Returns the pause after so many failures before this one: twice as long as the one before, from `first` to `longest`.
-pub(super) fn pause(first: Duration, longest: Duration, failures: u32) -> Duration {
-    first.saturating_mul(1 << failures.min(16)).min(longest)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::backoff;
+use hottap_core::backoff::ExponentialBackoff;
 use hottap_core::live::BUDGET;
 
 /// Misses within [`WINDOW`] after which `start` is suspended. One may be chance; an RPC has waited for each.
@@ -119,7 +119,7 @@ impl Breaker {
         if now.saturating_sub(self.resumes) > nanos(GOOD_BEHAVIOUR) {
             self.suspensions = 0;
         }
-        let pause = backoff::pause(FIRST_PAUSE, LONGEST_PAUSE, self.suspensions);
+        let pause = ExponentialBackoff::new(FIRST_PAUSE, LONGEST_PAUSE).pause(self.suspensions);
         self.suspensions += 1;
         self.resumes = now + nanos(pause);
         self.misses.clear();

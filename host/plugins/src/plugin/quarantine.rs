@@ -3,13 +3,13 @@
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::backoff;
 use super::books::Problem;
 use super::facts::{Facts, Swapped};
 use super::generation::Generation;
 use super::name::Name;
 use super::supervisor::{Event, Live, Supervisor};
 use super::worker::{Change, Order, Reason, Takeover};
+use hottap_core::backoff::ExponentialBackoff;
 use hottap_core::plain;
 
 /// The time before a given-up generation is tried again for the first time; doubled with each further time.
@@ -34,7 +34,7 @@ impl Quarantine {
         if self.recovered.take().is_some_and(|at| now.saturating_duration_since(at) >= GOOD_FOR) {
             self.tries = 0;
         }
-        let wait = backoff::pause(FIRST_WAIT, MAX_WAIT, self.tries);
+        let wait = ExponentialBackoff::new(FIRST_WAIT, MAX_WAIT).pause(self.tries);
         self.tries += 1;
         self.due = Some(now + wait);
         wait

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
+use hottap_core::backoff::ExponentialBackoff;
 
 /// How long an endpoint that has failed once gets no calls, at least; each failure after that doubles it. Shorter, and a
 /// server that starts anew is hammered; longer, and one that is well again stands idle.
@@ -76,7 +77,7 @@ impl Record {
         if was_out {
             return;
         }
-        let doubled = FIRST_EJECTION.saturating_mul(1 << self.failures.min(16)).min(LONGEST_EJECTION);
+        let doubled = ExponentialBackoff::new(FIRST_EJECTION, LONGEST_EJECTION).pause(self.failures);
         self.failures = self.failures.saturating_add(1);
         self.ejected_until = Some(now + doubled.mul_f64(1.0 + fraction / 4.0));
     }

@@ -8,6 +8,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 
 use super::{Error, ErrorKind, Phase};
 use crate::client::error;
+use hottap_core::backoff::ExponentialBackoff;
 use hottap_core::layer::grpc;
 use hottap_io::dial::retry_after;
 
@@ -45,8 +46,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Clone, Debug)]
 pub struct Retry {
     pub(super) max_attempts: u16,
-    first_pause: Duration,
-    longest_pause: Duration,
+    backoff: ExponentialBackoff,
     any_method: bool,
     pub(super) max_buffer: usize,
     budget: Arc<TpsBudget>,
@@ -59,8 +59,7 @@ impl Retry {
     pub fn new(max_attempts: u16) -> Self {
         Self {
             max_attempts: max_attempts.max(1),
-            first_pause: Duration::from_millis(25),
-            longest_pause: Duration::from_secs(1),
+            backoff: ExponentialBackoff::new(Duration::from_millis(25), Duration::from_secs(1)),
             any_method: false,
             max_buffer: BUFFER,
             budget: Arc::new(TpsBudget::default()),
@@ -70,7 +69,7 @@ impl Retry {
     /// How long the first pause is, and how long the longest, before something is taken off at random.
     #[must_use]
     pub fn pauses(mut self, first: Duration, longest: Duration) -> Self {
-        (self.first_pause, self.longest_pause) = (first.min(LONGEST_PAUSE), longest.max(first).min(LONGEST_PAUSE));
+        self.backoff = ExponentialBackoff::new(first.min(LONGEST_PAUSE), longest.max(first).min(LONGEST_PAUSE));
         self
     }
 
@@ -117,8 +116,7 @@ impl Retry {
         if !allowed || attempts >= self.max_attempts {
             return None;
         }
-        let doubled = self.first_pause.saturating_mul(1 << (attempts.saturating_sub(1)).min(16));
-        let pause = doubled.min(self.longest_pause).mul_f64(1.0 - fraction / 2.0);
+        let pause = self.backoff.jittered(attempts.saturating_sub(1).into(), 1.0 - fraction);
         match failed.server_says {
             ServerSays::Nothing => Some(pause),
             ServerSays::After(wait) => (wait <= LONGEST_WAIT).then(|| pause.max(wait)),

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 
 use crate::socket::Socket;
+use hottap_core::backoff::ExponentialBackoff;
 
 #[derive(Debug)]
 pub(super) enum Listener {
@@ -136,7 +137,7 @@ pub(super) fn pause(error: &io::Error, failures: u32) -> Option<Duration> {
     if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
         return None;
     }
-    Some(FIRST.saturating_mul(1 << failures.min(16)).min(LAST))
+    Some(ExponentialBackoff::new(FIRST, LAST).pause(failures))
 }
 
 #[cfg(test)]

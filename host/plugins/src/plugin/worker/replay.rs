@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::recovery::{Fault, Recovery, Segment, Step};
 use super::runner::Runner;
 use super::{Change, Reason};
-use crate::plugin::backoff;
 use crate::plugin::books::Usage;
 use crate::plugin::dead::DeadLetter;
 use crate::wasm::{CallError, Cause, Pace};
+use hottap_core::backoff::ExponentialBackoff;
 use hottap_core::collect::{DropReason, Work};
 use hottap_core::panics::{Panic, Place, caught};
 
@@ -120,7 +120,7 @@ impl Runner {
         if error.is_lack_of_memory() {
             self.not_before = Some(Instant::now() + LACK_WAIT);
         } else if let Some(recovery) = &mut self.recovery {
-            let wait = backoff::pause(FIRST_WAIT, LONGEST_WAIT, recovery.restarts());
+            let wait = ExponentialBackoff::new(FIRST_WAIT, LONGEST_WAIT).pause(recovery.restarts());
             self.not_before = Some(Instant::now() + wait);
             recovery.failed();
         }
