@@ -275,7 +275,7 @@ impl Builder {
         let registry = Arc::new(Registry::new(RegistryLimits::default()));
         let identity = vec![
             ("service.name".to_owned(), self.service.clone()),
-            ("service.instance.id".to_owned(), format!("{:032x}", fastrand::u128(..))),
+            ("service.instance.id".to_owned(), format!("{:032x}", crate::rpc::random_u128())),
         ];
         let (plugins, operator) = match directory {
             Some(directory) => {

@@ -12,6 +12,7 @@ mod invocation;
 mod machine;
 mod method;
 mod notes;
+mod random;
 mod stats;
 mod status;
 mod symbol;
@@ -45,6 +46,8 @@ pub use extensions::{ActiveSpan, CallExtensions};
 #[doc(hidden)]
 pub use host::bare;
 pub(crate) use method::MAX_METHOD_BYTES;
+#[doc(hidden)]
+pub use random::random_u128;
 pub(crate) use symbol::MAX_METHODS;
 #[doc(hidden)]
 pub use symbol::error_type;

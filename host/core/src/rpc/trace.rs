@@ -1,8 +1,6 @@
 //! The trace identity of a call, as W3C Trace Context has it.
 
-use std::cell::Cell;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
+use super::random::random;
 
 /// Which trace a call belongs to, and its own span in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +23,7 @@ impl TraceContext {
     #[must_use]
     #[inline]
     pub fn root() -> Self {
-        let [high, low, span_id] = ids();
+        let [high, low, span_id] = random();
         let trace_id = (u128::from(high) << 64 | u128::from(low)).max(1);
         Self { trace_id, span_id: span_id.max(1), parent_span_id: 0, sampled: true, random: true }
     }
@@ -44,32 +42,10 @@ impl TraceContext {
     }
 }
 
-thread_local! {
-    /// The states of this thread's two generators, seeded by the system. The state of one has 64 bits: trace ids from one
-    /// alone would repeat as often as ids of 64 bits.
-    static RANDOM: [Cell<u64>; 2] = [Cell::new(seed()), Cell::new(seed())];
-}
-
-/// A hash under keys that the standard library takes from the system.
-fn seed() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
-/// The halves of a trace id, and a span id.
-fn ids() -> [u64; 3] {
-    RANDOM.with(|[high, low]| [next(high), next(low), next(low)])
-}
-
-/// Anything but 0. A range would be asked for with a division.
+/// Anything but 0.
 fn span_id() -> u64 {
-    RANDOM.with(|[_, low]| next(low)).max(1)
-}
-
-fn next(state: &Cell<u64>) -> u64 {
-    let mut generator = fastrand::Rng::with_seed(state.get());
-    let number = generator.u64(..);
-    state.set(generator.get_seed());
-    number
+    let [id] = random();
+    id.max(1)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use hottap::rpc::Side;
+use hottap::rpc::{Side, TraceContext};
 use hottap::{CallContext, Hottap, Tracer};
 
 use crate::apart::{self, resident};
@@ -78,10 +78,39 @@ fn a_process_forks() {
     assert_eq!(said, "well");
 }
 
+#[test]
+fn a_forked_child_makes_other_ids_than_its_parent() {
+    apart::run("forked::a_process_forks_between_two_traces");
+}
+
+#[test]
+#[ignore = "forks: the test above runs it in a process of its own"]
+fn a_process_forks_between_two_traces() {
+    let ids = || {
+        let trace = TraceContext::root();
+        format!("{:032x} {:016x} {:016x}", trace.trace_id, trace.span_id, trace.child().span_id)
+    };
+    ids();
+    let [first, second] = [(), ()].map(|()| said_in_child(ids));
+    let own = ids();
+    assert_eq!((first.len(), own.len()), (66, 66), "{first}");
+    for (one, other) in [(&first, &own), (&second, &own), (&first, &second)] {
+        assert!(one.split(' ').all(|id| !other.contains(id)), "{one}, {other}");
+    }
+}
+
 /// Runs something in a child that is forked, and returns its last words: "well", or its panic.
 ///
 /// The closure is moved into the child. The parent's copy of what it holds is dropped.
 fn in_child(run: impl FnOnce()) -> String {
+    said_in_child(move || {
+        run();
+        "well".to_owned()
+    })
+}
+
+/// The same with last words that the closure chooses.
+fn said_in_child(run: impl FnOnce() -> String) -> String {
     let mut ends = [0; 2];
     // SAFETY: the array has room for two.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
@@ -93,7 +122,7 @@ fn in_child(run: impl FnOnce()) -> String {
     assert!(child >= 0, "no fork");
     if child == 0 {
         let words = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
-            Ok(()) => "well".to_owned(),
+            Ok(words) => words,
             Err(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic".to_owned()),
         };
         let _ = write.write_all(words.as_bytes());
