@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use lexopt::{Arg, Parser, ValueExt};
 
 /// What `go-kit --help` prints.
 pub(crate) const USAGE: &str = "\
@@ -29,17 +30,14 @@ impl Args {
     /// An argument is not known, or its value is missing or no port.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Self> {
         let mut args = Self { plugins: None, port: 8080 };
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().with_context(|| format!("{} wants a value", argument.display()));
-            match argument.to_str() {
-                Some("--plugins") => args.plugins = Some(value()?.into()),
-                Some("--port") => {
-                    let port = value()?;
-                    let port = port.to_str().and_then(|port| port.parse().ok());
-                    args.port = port.context("--port wants a number from 0 to 65535")?;
+        let mut parser = Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("plugins") => args.plugins = Some(parser.value()?.into()),
+                Arg::Long("port") => {
+                    args.port = parser.value()?.parse().context("--port wants a number from 0 to 65535")?;
                 }
-                _ => bail!("{} is not known; the arguments are [--plugins DIR] [--port PORT]", argument.display()),
+                other => return Err(other.unexpected()).context("the arguments are [--plugins DIR] [--port PORT]"),
             }
         }
         Ok(args)
