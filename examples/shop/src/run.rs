@@ -42,7 +42,7 @@ pub(crate) async fn run(settings: &Settings, tap: &Hottap, otel: Option<Otel>) -
         Some(address) => Some(shop.open_front(tap, address).await?),
         None => None,
     };
-    let mut load = Load::new(shop.client(tap)?, settings.rate);
+    let mut load = Load::new(shop.client(tap)?, settings.rate)?;
     welcome(settings, tap, front, &screen)?;
 
     drive(&mut load, &mut screen, settings.length, commands, stop).await?;

@@ -54,7 +54,7 @@ async fn the_load_comes_out_as_designed_and_every_layer_sees_every_call() {
     let counter = Counter::default();
     let tap = Hottap::builder().service("shop").tracer(counter.clone()).start().expect("nothing can be refused");
     let shop = Shop::open(&tap).await.expect("loopback ports");
-    let mut load = Load::new(shop.client(&tap).expect("an address"), RATE);
+    let mut load = Load::new(shop.client(&tap).expect("an address"), RATE).expect("histograms");
 
     let end = Instant::now() + LENGTH;
     let mut ticks = interval(TICK);
@@ -129,7 +129,7 @@ async fn an_order_placed_at_the_front_is_traced_and_is_none_of_the_loads() {
 async fn a_hold_waits_for_open_rpcs_and_go_counts_from_0() {
     let tap = Hottap::builder().service("shop").start().expect("nothing can be refused");
     let shop = Shop::open(&tap).await.expect("loopback ports");
-    let mut load = Load::new(shop.client(&tap).expect("an address"), 1_000);
+    let mut load = Load::new(shop.client(&tap).expect("an address"), 1_000).expect("histograms");
     let mut ticks = interval(TICK);
     while load.count().started < 50 {
         ticks.tick().await;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hdrhistogram::CreationError;
 use hottap::client::Client;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -39,7 +40,6 @@ pub(crate) struct Load {
 }
 
 /// What the tasks write.
-#[derive(Default)]
 struct Tally {
     counts: Counts,
     latencies: Latencies,
@@ -49,7 +49,7 @@ struct Tally {
 }
 
 /// The RPCs that finished since the lap before.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Lap {
     /// The counts since the load began to count, as for [`Load::count`].
     pub(crate) counted: Counted,
@@ -80,19 +80,24 @@ pub(crate) struct Second {
 
 impl Load {
     /// A load that is running.
-    pub(crate) fn new(client: CheckoutClient<Client>, rate: u32) -> Self {
+    ///
+    /// # Errors
+    /// The histograms could not be made.
+    pub(crate) fn new(client: CheckoutClient<Client>, rate: u32) -> Result<Self, CreationError> {
         let now = Instant::now();
-        Self {
+        let tally = Tally::new()?;
+        let all = tally.latencies.take();
+        Ok(Self {
             client,
-            tally: Arc::default(),
+            tally: Arc::new(tally),
             open: Arc::new(Semaphore::new(MAX_OPEN as usize)),
             pace: Pace::new(rate),
             since: Some(now),
             next: 0,
             behind: 0,
             last: Last { at: now, counted: Counted::default(), behind: 0 },
-            all: Taken::default(),
-        }
+            all,
+        })
     }
 
     /// Starts what is due by now; nothing while it is held.
@@ -175,6 +180,11 @@ impl Load {
 }
 
 impl Tally {
+    fn new() -> Result<Self, CreationError> {
+        let (latencies, lap, lap_prompt) = (Latencies::new()?, Latencies::new()?, Latencies::new()?);
+        Ok(Self { counts: Counts::default(), latencies, lap, lap_prompt })
+    }
+
     fn finish(&self, order: Order, took: Duration, verdict: &Verdict) {
         self.latencies.record(took);
         self.lap.record(took);

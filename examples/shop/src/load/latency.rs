@@ -1,18 +1,19 @@
 //! How long RPCs took, as a histogram of fixed size: exact to 1/16, from a microsecond to more than an hour.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Buckets per power of two: a quantile is at most 1/16 above what was measured.
-const STEPS: u64 = 16;
-const STEP_BITS: u32 = STEPS.ilog2();
+use hdrhistogram::{CreationError, Histogram};
+
 /// Up to 2^32 µs, more than an hour; what is longer counts as that long.
 const MAX_MICROS: u64 = u32::MAX as u64;
-const BUCKETS: usize = bucket(MAX_MICROS) + 1;
+/// Significant decimal digits. With one, the library keeps 16 buckets for each power of two: a quantile is at most 1/16
+/// above what was measured.
+const DIGITS: u8 = 1;
 
 /// The histogram; tasks write, the generator takes what is there.
 #[derive(Debug)]
-pub(crate) struct Latencies([AtomicU64; BUCKETS]);
+pub(crate) struct Latencies(Mutex<Histogram<u64>>);
 
 /// The two quantiles that are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,95 +23,71 @@ pub(crate) struct Quantiles {
 }
 
 /// What was taken out of a histogram.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Taken([u64; BUCKETS]);
-
-impl Default for Latencies {
-    fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; BUCKETS])
-    }
-}
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Taken(Histogram<u64>);
 
 impl Latencies {
+    /// # Errors
+    /// The library does not take the bounds, which are constants.
+    pub(crate) fn new() -> Result<Self, CreationError> {
+        Ok(Self(Mutex::new(Histogram::new_with_max(MAX_MICROS, DIGITS)?)))
+    }
+
     /// One RPC took so long.
     pub(crate) fn record(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(MAX_MICROS);
-        self.0[bucket(micros)].fetch_add(1, Ordering::Relaxed);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(micros);
     }
 
     /// All that was recorded since the last time.
     pub(crate) fn take(&self) -> Taken {
-        Taken(std::array::from_fn(|at| self.0[at].swap(0, Ordering::Relaxed)))
-    }
-}
-
-impl Default for Taken {
-    fn default() -> Self {
-        Self([0; BUCKETS])
+        let mut histogram = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = Taken(histogram.clone());
+        histogram.reset();
+        taken
     }
 }
 
 impl Taken {
     /// Adds what was taken at another time.
     pub(crate) fn add(&mut self, other: &Self) {
-        for (mine, others) in self.0.iter_mut().zip(other.0) {
-            *mine += others;
-        }
+        // Adding fails if values do not fit; the bounds are the same.
+        let _ = self.0.add(&other.0);
     }
 
     /// The buckets that are not empty: the greatest value of each in microseconds, and the number of RPCs in it.
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0.iter().enumerate().filter(|(_, count)| **count > 0).map(|(at, count)| (upper(at), *count))
+        self.0
+            .iter_recorded()
+            .map(|bucket| (self.0.highest_equivalent(bucket.value_iterated_to()), bucket.count_since_last_iteration()))
     }
 
     /// None if there is nothing.
     pub(crate) fn quantiles(&self) -> Option<Quantiles> {
-        Some(Quantiles { p50: self.quantile(50)?, p99: self.quantile(99)? })
+        (!self.0.is_empty()).then(|| Quantiles { p50: self.quantile(0.5), p99: self.quantile(0.99) })
     }
 
-    fn quantile(&self, percent: u64) -> Option<Duration> {
-        let count: u64 = self.0.iter().sum();
-        // At least so many RPCs were as fast or faster.
-        let rank = (count * percent).div_ceil(100).max(1);
-        let mut below = 0;
-        let at = self.0.iter().position(|bucket| {
-            below += bucket;
-            below >= rank
-        })?;
-        Some(Duration::from_micros(upper(at)))
+    fn quantile(&self, quantile: f64) -> Duration {
+        Duration::from_micros(self.0.value_at_quantile(quantile))
     }
-}
-
-const fn bucket(micros: u64) -> usize {
-    if micros < STEPS {
-        return micros as usize;
-    }
-    let power = micros.ilog2() - STEP_BITS;
-    ((power as u64 + 1) * STEPS + (micros >> power) - STEPS) as usize
-}
-
-/// The greatest value of a bucket, in microseconds.
-const fn upper(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
-    if bucket < STEPS {
-        return bucket;
-    }
-    let power = bucket / STEPS - 1;
-    ((bucket % STEPS + STEPS + 1) << power) - 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn empty() -> Taken {
+        Latencies::new().expect("bounds").take()
+    }
+
     #[track_caller]
     fn check(micros: impl IntoIterator<Item = u64>, expected: Option<(u64, u64)>) {
-        let latencies = Latencies::default();
+        let latencies = Latencies::new().expect("bounds");
         micros.into_iter().for_each(|micros| latencies.record(Duration::from_micros(micros)));
         let found =
             latencies.take().quantiles().map(|quantiles| (quantiles.p50.as_micros(), quantiles.p99.as_micros()));
         assert_eq!(found, expected.map(|(p50, p99)| (p50.into(), p99.into())));
-        assert_eq!(latencies.take(), Taken::default());
+        assert_eq!(latencies.take(), empty());
     }
 
     #[test]
@@ -125,7 +102,9 @@ mod tests {
     #[test]
     fn a_quantile_is_at_most_a_sixteenth_too_great_and_never_too_small() {
         for micros in (0..34).flat_map(|power| [1 << power, (1 << power) + 1, 3 << power, (1_u64 << power) * 5 / 3]) {
-            let shown = upper(bucket(micros.min(MAX_MICROS)));
+            let latencies = Latencies::new().expect("bounds");
+            latencies.record(Duration::from_micros(micros));
+            let (shown, _) = latencies.take().buckets().next().expect("a bucket");
             let exact = micros.min(MAX_MICROS);
             assert!(shown >= exact && shown - exact <= exact / 16, "{exact} µs is shown as {shown} µs");
         }
@@ -134,7 +113,7 @@ mod tests {
 
     #[test]
     fn buckets_are_listed_with_what_is_in_them() {
-        let latencies = Latencies::default();
+        let latencies = Latencies::new().expect("bounds");
         [3, 3, 70, 71].into_iter().for_each(|micros| latencies.record(Duration::from_micros(micros)));
         assert_eq!(latencies.take().buckets().collect::<Vec<_>>(), [(3, 2), (71, 2)]);
         assert_eq!(latencies.take().buckets().count(), 0);
@@ -142,8 +121,8 @@ mod tests {
 
     #[test]
     fn seconds_add_up_to_the_whole() {
-        let latencies = Latencies::default();
-        let mut whole = Taken::default();
+        let latencies = Latencies::new().expect("bounds");
+        let mut whole = empty();
         for micros in [1, 2, 3] {
             latencies.record(Duration::from_micros(micros));
             whole.add(&latencies.take());
