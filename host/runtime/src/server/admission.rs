@@ -2,40 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Takes up to so many.
-#[derive(Debug)]
-pub(super) struct Gate {
-    taken: AtomicUsize,
-    limit: usize,
-}
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// One of them; given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Permit(Arc<Gate>);
-
-impl Gate {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { taken: AtomicUsize::new(0), limit })
-    }
-
-    /// How many there are now.
-    pub(super) fn taken(&self) -> usize {
-        self.taken.load(Ordering::Acquire)
-    }
-
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Permit> {
-        let permit = (self.taken.fetch_add(1, Ordering::AcqRel), Permit(self.clone()));
-        (permit.0 < self.limit).then_some(permit.1)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
-    }
+/// Places for so many, each given back when its permit is dropped.
+pub(super) fn places(limit: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
 }
 
 /// Why a connection is not taken.
@@ -48,7 +21,7 @@ pub(super) enum Refusal {
 /// Takes connections up to the limits.
 #[derive(Debug)]
 pub(super) struct Admission {
-    all: Arc<Gate>,
+    all: Arc<Semaphore>,
     peers: Option<Arc<Peers>>,
 }
 
@@ -62,7 +35,7 @@ struct Peers {
 /// A connection that was taken.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    _one: Permit,
+    _one: OwnedSemaphorePermit,
     _peer: Option<OfPeer>,
 }
 
@@ -75,12 +48,12 @@ struct OfPeer {
 impl Admission {
     pub(super) fn new(limit: usize, peer_limit: Option<usize>) -> Self {
         let peers = peer_limit.map(|limit| Arc::new(Peers { limit, taken: Mutex::default() }));
-        Self { all: Gate::new(limit), peers }
+        Self { all: places(limit), peers }
     }
 
     /// `peer` is none where peers have no address, as over Unix sockets: then only the limit over all holds.
     pub(super) fn admit(&self, peer: Option<IpAddr>) -> Result<Admitted, Refusal> {
-        let one = self.all.enter().ok_or(Refusal::Limit)?;
+        let one = self.all.clone().try_acquire_owned().map_err(|_full| Refusal::Limit)?;
         let peer = match (&self.peers, peer) {
             (Some(peers), Some(peer)) => Some(peers.enter(whom(peer)).ok_or(Refusal::PeerLimit)?),
             _ => None,
@@ -146,6 +119,8 @@ mod tests {
         assert_eq!(admission.admit(None).err(), Some(Refusal::Limit), "a refusal takes no place");
         drop(first);
         assert!(admission.admit(None).is_ok());
+        assert!(Admission::new(usize::MAX, None).admit(None).is_ok(), "no limit is too high");
+        assert_eq!(Admission::new(0, None).admit(None).err(), Some(Refusal::Limit), "and 0 is one");
     }
 
     #[test]

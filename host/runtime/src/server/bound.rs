@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
 use super::activity::Activity;
-use super::admission::{Admission, Gate, Refusal};
+use super::admission::{Admission, Refusal, places};
 use super::body::Body;
 use super::connection::{Shared, run};
 use super::counters::{ConnectionCounters, Counters, Open};
@@ -111,7 +111,8 @@ impl Bound {
         let Self { listener, layer, settings, tls, counters } = self;
         let admission = Admission::new(settings.max_connections, settings.max_connections_per_peer);
         let patience = settings.shutdown_timeout;
-        let requests = Gate::new(settings.max_requests);
+        let requests = places(settings.max_requests);
+        let max_requests = requests.available_permits();
         let (service, hides_routes) = routes::told(service);
         let service = layer.around(Inner::new(service, requests.clone()), hides_routes);
         let shared = Arc::new(Shared::new(settings, tls));
@@ -145,7 +146,7 @@ impl Bound {
         let all = async { while connections.join_next().await.is_some() {} };
         let mut served = Served::default();
         if tokio::time::timeout(patience, all).await.is_err() {
-            served.requests_cut = u64::try_from(requests.taken()).unwrap_or(u64::MAX);
+            served.requests_cut = u64::try_from(max_requests - requests.available_permits()).unwrap_or(u64::MAX);
             connections.shutdown().await;
             // Nothing was cut before: whoever drops the server is not here any more.
             served.connections_cut = counters.cut();

@@ -9,24 +9,24 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
-use super::admission::{Gate, Permit};
 use super::answer::{Asked, Speech, Trouble, has_host};
 use super::body::{Body, Timed};
 use hottap_core::layer::RequestBody;
 use hottap_core::rpc::RpcHandle;
 
-/// The service with a gate before it.
+/// The service, and the places for its requests.
 #[derive(Clone)]
 pub(super) struct Inner<S> {
     service: S,
-    gate: Arc<Gate>,
+    places: Arc<Semaphore>,
 }
 
 impl<S> Inner<S> {
-    pub(super) fn new(service: S, gate: Arc<Gate>) -> Self {
-        Self { service, gate }
+    pub(super) fn new(service: S, places: Arc<Semaphore>) -> Self {
+        Self { service, places }
     }
 }
 
@@ -48,7 +48,7 @@ where
         if !has_host(request.version(), request.headers()) {
             return Admitted::Refused { speech: Asked::of(request.headers()).speech, trouble: Trouble::NoHost };
         }
-        let Some(permit) = self.gate.enter() else {
+        let Ok(permit) = self.places.clone().try_acquire_owned() else {
             return Admitted::Refused { speech: Asked::of(request.headers()).speech, trouble: Trouble::Busy };
         };
         let (head, body) = request.into_parts();
@@ -58,11 +58,11 @@ where
 }
 
 pin_project! {
-    /// The answer of the service, or the gate's.
+    /// The answer of the service, or a refusal.
     #[project = Project]
     pub(super) enum Admitted<F> {
         Refused { speech: Speech, trouble: Trouble },
-        Running { #[pin] future: F, permit: Option<Permit> },
+        Running { #[pin] future: F, permit: Option<OwnedSemaphorePermit> },
     }
 }
 
@@ -92,7 +92,7 @@ pin_project! {
     pub(super) struct Reply<R> {
         #[pin]
         body: Option<R>,
-        _permit: Option<Permit>,
+        _permit: Option<OwnedSemaphorePermit>,
     }
 }
 
