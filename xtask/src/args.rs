@@ -55,6 +55,11 @@ pub(crate) enum Command {
         /// Only these figures; empty means all.
         names: Vec<String>,
     },
+    /// Generate the code of .proto files.
+    Proto {
+        /// Only compare.
+        check: bool,
+    },
     /// Run what CI runs.
     Ci,
 }
@@ -86,6 +91,7 @@ cargo xtask COMMAND
   fuzz [--seconds N] [TARGET…]   made-up inputs, for all that reads foreign bytes
   bench [--json] [NAME…]         what a call costs, beside what users have today
   guests [--out DIR] [NAME…]     build the wasm tracers and say where they are
+  proto [--check]                write the code of the examples' .proto files anew
   ci                             all that .ci/run does, with the time of each step
 
 `cargo xtask COMMAND --help` says more. Environment:
@@ -186,10 +192,18 @@ show both figures and the ratio, interleaved in one run. It exits 0 if it could 
   NAME     only figures whose names contain one of these
   --json   one object a line: name, value, unit, target, met, and ours and peer where it is a comparison";
 
+const PROTO: &str = "\
+cargo xtask proto [--check]
+
+Writes the Rust code of the examples' .proto files anew: examples/shop/src/proto/shop.v1.rs. The generator is a workspace
+of its own in xtask/proto, so no other build compiles it; protoc is not needed.
+
+  --check   writes nothing; exits 1 if the committed code is not what the generator makes, and names it";
+
 const CI: &str = "\
 cargo xtask ci
 
-The same steps as .ci/run: formatting, the demo with its counts checked against the load generator, chaos, all tests
+The same steps as .ci/run: formatting, the generated code, the demo with its counts checked against the load generator, chaos, all tests
 against real peers, clippy and documentation with warnings as errors, the cargo features people use, dependencies
 against deny.toml. Every step runs even if one before it failed; it ends with the time of each.";
 
@@ -212,8 +226,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
         "chaos" => chaos(parser),
         "fuzz" => fuzz(parser),
         "bench" => bench(parser),
+        "proto" => proto(parser),
         "ci" => ci(parser),
-        other => bail!("there is no command {other:?}; the commands are demo, chaos, fuzz, test, bench, guests and ci"),
+        other => bail!(
+            "there is no command {other:?}; the commands are demo, chaos, fuzz, test, bench, guests, proto and ci"
+        ),
     }
 }
 
@@ -292,6 +309,18 @@ fn fuzz(mut parser: Parser) -> anyhow::Result<Command> {
     Ok(Command::Fuzz { seconds, names })
 }
 
+fn proto(mut parser: Parser) -> anyhow::Result<Command> {
+    let mut check = false;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(PROTO)),
+            Arg::Long("check") => check = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Proto { check })
+}
+
 fn bench(mut parser: Parser) -> anyhow::Result<Command> {
     let (mut json, mut names) = (false, Vec::new());
     while let Some(arg) = parser.next()? {
@@ -352,6 +381,8 @@ mod tests {
         check("fuzz", Command::Fuzz { seconds: 30, names: vec![] });
         check("fuzz manifest --seconds 5", Command::Fuzz { seconds: 5, names: vec!["manifest".into()] });
         check("bench --json layer", Command::Bench { json: true, names: vec!["layer".into()] });
+        check("proto", Command::Proto { check: false });
+        check("proto --check", Command::Proto { check: true });
         check("ci", Command::Ci);
     }
 

@@ -9,6 +9,7 @@ use anyhow::bail;
 use crate::chaos;
 use crate::demo::FIRST_TRACED;
 use crate::interrupt::Interrupt;
+use crate::proto;
 use crate::python::{self, Venv};
 use crate::shop::report::Report;
 use crate::step::{self, human, timed};
@@ -50,6 +51,7 @@ const STEPS: &[Step] = &[
     ("formatting", |workspace, _| formatting(workspace)),
     ("Cargo.lock is up to date", |workspace, _| lock(workspace)),
     ("demo", demo_with_checked_counts),
+    ("generated code", |workspace, _| proto::command(workspace, true)),
     ("chaos", |workspace, interrupt| chaos::command(workspace, interrupt, CHAOS_SECONDS, false, None)),
     ("tests against real peers", |workspace, _| test::command(workspace, true, &[])),
     ("clippy", |workspace, _| clippy(workspace)),

@@ -14,6 +14,7 @@ mod interrupt;
 mod libtest;
 mod node;
 mod peers;
+mod proto;
 mod python;
 mod shop;
 mod step;
@@ -72,6 +73,7 @@ fn run(command: Command, interrupt: &Interrupt) -> anyhow::Result<()> {
         Command::Chaos { seconds, json, seed } => chaos::command(&workspace, interrupt, seconds, json, seed),
         Command::Fuzz { seconds, names } => fuzz::command(&workspace, interrupt, seconds, &names),
         Command::Bench { json, names } => bench::command(&workspace, json, &names),
+        Command::Proto { check } => proto::command(&workspace, check),
         Command::Ci => ci::command(&workspace, interrupt),
     }
 }

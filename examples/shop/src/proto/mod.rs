@@ -1,5 +1,5 @@
-//! What tonic-prost-build makes of proto/shop.proto. It is committed, so that neither protoc nor a generator is needed to
-//! build the shop; a test compares, and `UPDATE_GENERATED=1 cargo test -p shop` writes it anew.
+//! The code that tonic-prost-build makes of proto/shop.proto. It is committed, so that neither protoc nor a generator is
+//! needed to build the shop; CI compares, and `cargo xtask proto` writes it anew.
 
 #![expect(
     unreachable_pub,

@@ -1,6 +1,5 @@
-//! The program `shop` from outside, and the generated code beside what it is generated from.
+//! The program `shop` from outside.
 
 mod child;
-mod generated;
 mod hostile;
 mod program;
