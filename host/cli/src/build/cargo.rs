@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, bail};
-use serde_json::Value;
+use cargo_metadata::{Metadata, MetadataCommand};
 
 /// What tracers are compiled for.
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
@@ -21,7 +21,7 @@ pub(super) fn cargo(folder: &Path) -> Command {
 ///
 /// # Errors
 /// There is no cargo, or it cannot read the manifest; its own words say why.
-pub(super) fn metadata(folder: &Path, manifest: &Path, dependencies: bool) -> anyhow::Result<Value> {
+pub(super) fn metadata(folder: &Path, manifest: &Path, dependencies: bool) -> anyhow::Result<Metadata> {
     let mut command = cargo(folder);
     command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]);
     command.args((!dependencies).then_some("--no-deps")).arg("--manifest-path").arg(manifest);
@@ -30,7 +30,8 @@ pub(super) fn metadata(folder: &Path, manifest: &Path, dependencies: bool) -> an
         let words = String::from_utf8_lossy(&stderr);
         bail!("cargo cannot read {}: {}", manifest.display(), words.trim().trim_start_matches("error: "));
     }
-    serde_json::from_slice(&stdout).context("what `cargo metadata` says is no JSON")
+    let text = String::from_utf8(stdout).context("what `cargo metadata` says is no UTF-8")?;
+    MetadataCommand::parse(text).context("what `cargo metadata` says is not understood")
 }
 
 /// What to say where there is no cargo.

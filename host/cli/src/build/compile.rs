@@ -1,13 +1,14 @@
 //! One build by cargo: started, read while it runs, ended early if need be; where its module goes is decided elsewhere.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, bail};
+use cargo_metadata::Message;
+use cargo_metadata::camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::Value;
 
 use super::cargo::{NO_CARGO, TARGET, cargo, target_is_installed};
 use super::package::Package;
@@ -75,15 +76,14 @@ impl Compile {
 /// The module among cargo's messages; reads to their end.
 pub(super) fn module_in(messages: impl Read, package: &Package) -> Option<PathBuf> {
     let mut module = None;
-    for line in BufReader::new(messages).lines() {
-        let Ok(line) = line else { break };
-        let message: Value = serde_json::from_str(&line).unwrap_or_default();
-        let ours = message["reason"] == "compiler-artifact"
-            && message["package_id"] == package.id.as_str()
-            && message["target"]["name"] == package.library.as_str();
-        if ours {
-            let files = message["filenames"].as_array().into_iter().flatten();
-            module = files.filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from);
+    for message in Message::parse_stream(BufReader::new(messages)) {
+        let Ok(message) = message else { break };
+        if let Message::CompilerArtifact(artifact) = message
+            && artifact.package_id.repr == package.id
+            && artifact.target.name == package.library
+        {
+            let module_of = |file: &Utf8PathBuf| file.extension() == Some("wasm");
+            module = artifact.filenames.into_iter().find(module_of).map(PathBuf::from);
         }
     }
     module
@@ -103,7 +103,18 @@ mod tests {
             manifest: "/w/Cargo.toml".into(),
             library: "a_b".into(),
         };
-        let artifact = |id: &str, name: &str, files: &[&str]| json!({"reason": "compiler-artifact", "package_id": id, "target": {"name": name}, "filenames": files});
+        let artifact = |id: &str, name: &str, files: &[&str]| {
+            json!({
+                "reason": "compiler-artifact",
+                "package_id": id,
+                "target": {"name": name, "kind": ["cdylib"], "src_path": "/w/src/lib.rs"},
+                "profile": {"opt_level": "3", "debug_assertions": false, "overflow_checks": false, "test": false},
+                "features": [],
+                "filenames": files,
+                "executable": null,
+                "fresh": true,
+            })
+        };
         let messages = [
             artifact("registry+serde", "serde", &["/t/libserde.rlib"]),
             artifact("path+other", "a_b", &["/t/other.wasm"]),

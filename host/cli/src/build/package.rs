@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde_json::Value;
+use cargo_metadata::{Metadata, TargetKind};
 
 use super::cargo::metadata;
 
@@ -42,10 +42,8 @@ impl Package {
     }
 
     /// The tracer of a manifest: its own package, or the only one in the workspace that it is the root of.
-    fn of(metadata: &Value, manifest: &Path) -> anyhow::Result<Self> {
-        let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let is_asked = |package: &&Value| package["manifest_path"].as_str().map(Path::new) == Some(manifest);
-        if let Some(asked) = packages.iter().find(is_asked) {
+    fn of(metadata: &Metadata, manifest: &Path) -> anyhow::Result<Self> {
+        if let Some(asked) = metadata.packages.iter().find(|package| package.manifest_path == manifest) {
             return Self::read(asked).with_context(|| {
                 format!(
                     "{} is no tracer: it makes no module; add to it\n\n[lib]\ncrate-type = [\"cdylib\"]\n",
@@ -53,7 +51,7 @@ impl Package {
                 )
             });
         }
-        let mut tracers: Vec<Self> = packages.iter().filter_map(Self::read).collect();
+        let mut tracers: Vec<Self> = metadata.packages.iter().filter_map(Self::read).collect();
         tracers.sort_by(|left, right| left.name.cmp(&right.name));
         match (tracers.pop(), tracers.as_slice()) {
             (None, _) => bail!("no package of the workspace {} has the crate type cdylib", manifest.display()),
@@ -67,25 +65,20 @@ impl Package {
     }
 
     /// None if the package is no tracer.
-    fn read(package: &Value) -> Option<Self> {
-        let is_module = |target: &&Value| {
-            let kinds = target["kind"].as_array();
-            kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "cdylib"))
-        };
-        let library = package["targets"].as_array()?.iter().find(is_module)?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
+    fn read(package: &cargo_metadata::Package) -> Option<Self> {
+        let library = package.targets.iter().find(|target| target.kind.contains(&TargetKind::CDyLib))?;
         Some(Self {
-            name: text(&package["name"])?,
-            id: text(&package["id"])?,
-            manifest: text(&package["manifest_path"])?.into(),
-            library: text(&library["name"])?,
+            name: package.name.to_string(),
+            id: package.id.repr.clone(),
+            manifest: package.manifest_path.clone().into(),
+            library: library.name.clone(),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -93,15 +86,31 @@ mod tests {
         json!({
             "name": name,
             "id": format!("path+file:///w/{name}#0.1.0"),
+            "version": "0.1.0",
+            "dependencies": [],
+            "features": {},
             "manifest_path": format!("/w/{name}/Cargo.toml"),
-            "targets": [{"name": name.replace('-', "_"), "kind": [kind]}, {"name": "all", "kind": ["test"]}],
+            "targets": [
+                {"name": name.replace('-', "_"), "kind": [kind], "src_path": "/w/src/lib.rs"},
+                {"name": "all", "kind": ["test"], "src_path": "/w/tests/all.rs"},
+            ],
         })
+    }
+
+    fn metadata(packages: &[Value]) -> Metadata {
+        let metadata = json!({
+            "version": 1,
+            "packages": packages,
+            "workspace_members": [],
+            "workspace_root": "/w",
+            "target_directory": "/w/target",
+        });
+        serde_json::from_value(metadata).expect("cargo's metadata")
     }
 
     #[track_caller]
     fn check(packages: &[Value], manifest: &str, expected: Result<&str, &str>) {
-        let metadata = json!({"packages": packages});
-        match (Package::of(&metadata, Path::new(manifest)), expected) {
+        match (Package::of(&metadata(packages), Path::new(manifest)), expected) {
             (Ok(package), Ok(name)) => assert_eq!(package.name, name),
             (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
             (Ok(package), Err(words)) => panic!("{} was taken, expected {words:?}", package.name),
@@ -121,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_librarys_name_is_cargos() {
-        let found = Package::of(&json!({"packages": [package("a-b", "cdylib")]}), Path::new("/w/a-b/Cargo.toml"));
+        let found = Package::of(&metadata(&[package("a-b", "cdylib")]), Path::new("/w/a-b/Cargo.toml"));
         let found = found.expect("a tracer");
         assert_eq!((found.library.as_str(), found.folder()), ("a_b", Path::new("/w/a-b")));
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use anyhow::Context;
+use cargo_metadata::{Metadata, PackageId};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use serde_json::Value;
 
 use super::Event;
 use super::cargo::metadata;
@@ -139,39 +139,44 @@ impl Sources {
     }
 
     /// The packages that a package depends on and that come from folders; others never change.
-    fn read(metadata: &Value, id: &str) -> Option<Self> {
-        let nodes = metadata["resolve"]["nodes"].as_array()?;
-        let mut reached = BTreeSet::from([id]);
-        let mut open = vec![id];
+    fn read(metadata: &Metadata, id: &str) -> Option<Self> {
+        let nodes = &metadata.resolve.as_ref()?.nodes;
+        let id = PackageId { repr: id.to_owned() };
+        let mut reached = BTreeSet::from([&id]);
+        let mut open = vec![&id];
         while let Some(id) = open.pop() {
-            let node = nodes.iter().find(|node| node["id"] == id);
-            let dependencies = node.and_then(|node| node["dependencies"].as_array()).into_iter().flatten();
-            open.extend(dependencies.filter_map(Value::as_str).filter(|id| reached.insert(id)));
+            let node = nodes.iter().find(|node| node.id == *id);
+            let dependencies = node.into_iter().flat_map(|node| &node.dependencies);
+            open.extend(dependencies.filter(|id| reached.insert(id)));
         }
-        let mut packages = BTreeSet::from([PathBuf::from(metadata["workspace_root"].as_str()?)]);
-        for package in metadata["packages"].as_array()?.iter().filter(|package| package["source"].is_null()) {
-            if package["id"].as_str().is_some_and(|id| reached.contains(id)) {
-                packages.extend(
-                    package["manifest_path"].as_str().and_then(|path| Path::new(path).parent()).map(Path::to_owned),
-                );
+        let mut packages = BTreeSet::from([PathBuf::from(&metadata.workspace_root)]);
+        for package in metadata.packages.iter().filter(|package| package.source.is_none()) {
+            if reached.contains(&package.id) {
+                packages.extend(package.manifest_path.parent().map(PathBuf::from));
             }
         }
-        Some(Self { packages, target: metadata["target_directory"].as_str()?.into() })
+        Some(Self { packages, target: metadata.target_directory.clone().into() })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     #[test]
     fn sources_are_in_the_packages_that_a_tracer_depends_on() {
-        let package =
-            |id: &str, source: Value| json!({"id": id, "source": source, "manifest_path": format!("/{id}/Cargo.toml")});
+        let package = |id: &str, source: Value| {
+            json!({
+                "name": "any", "id": id, "version": "0.1.0", "source": source, "dependencies": [], "features": {},
+                "targets": [], "manifest_path": format!("/{id}/Cargo.toml"),
+            })
+        };
         let node = |id: &str, dependencies: &[&str]| json!({"id": id, "dependencies": dependencies});
         let metadata = json!({
+            "version": 1,
+            "workspace_members": [],
             "workspace_root": "/w",
             "target_directory": "/w/target",
             "packages": [
@@ -183,10 +188,12 @@ mod tests {
                 node("macros", &["sdk"]), node("w/other", &["sdk"]),
             ]},
         });
+        let mut metadata: Metadata = serde_json::from_value(metadata).expect("cargo's metadata");
         let sources = Sources::read(&metadata, "w/tracer").expect("complete");
         let expected = ["/macros", "/sdk", "/w", "/w/tracer"].map(PathBuf::from);
         assert_eq!(sources, Sources { packages: expected.into(), target: "/w/target".into() });
-        assert_eq!(Sources::read(&json!({}), "w/tracer"), None);
+        metadata.resolve = None;
+        assert_eq!(Sources::read(&metadata, "w/tracer"), None);
     }
 
     #[test]
