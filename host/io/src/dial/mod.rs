@@ -1,6 +1,7 @@
 //! What the clients inside the host have in common, whomever they talk to. Knows nothing of what is sent.
 
 mod connect;
+mod partial_success;
 #[cfg(feature = "tls")]
 mod pem;
 mod retry_after;
@@ -10,6 +11,7 @@ mod tls;
 mod tls_fault;
 
 pub use connect::{ConnectError, connect, rounded};
+pub use partial_success::{Encoding, PartialSuccess, media_type};
 #[cfg(feature = "tls")]
 pub use pem::{certificates, key, roots};
 pub use retry_after::retry_after;

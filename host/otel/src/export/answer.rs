@@ -4,15 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, StatusCode, header};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
-use prost::Message;
 
 use super::details::retry_delay;
 use super::target::{Protocol, Signal};
 use hottap_core::layer::grpc_message;
 use hottap_core::rpc::cut;
-use hottap_io::dial::retry_after;
+use hottap_io::dial::{Encoding, PartialSuccess, media_type, retry_after};
 
 /// How long a collector may make us wait.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -83,7 +80,7 @@ fn grpc(signal: Signal, answer: &Answer) -> Verdict {
             let mut body = answer.body.clone();
             let prefix = body.try_get_u8().ok().zip(body.try_get_u32().ok());
             match prefix {
-                Some((0, length)) if body.len() == length as usize => taken(signal, &body),
+                Some((0, length)) if body.len() == length as usize => taken(signal, Encoding::Protobuf, &body),
                 _ => no_collector(),
             }
         }
@@ -114,43 +111,28 @@ fn refusal(code: u16, answer: &Answer) -> String {
 /// taken at its status. A page of HTML is what servers answer with that know no collector's path.
 fn taken_over_http(signal: Signal, answer: &Answer) -> Verdict {
     let media = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media.as_str() {
-        _ if answer.body.is_empty() => Verdict::Taken { rejected: 0, words: String::new() },
-        "" | "application/x-protobuf" | "application/protobuf" => taken(signal, &answer.body),
-        "application/json" => taken_in_json(signal, &answer.body),
-        "text/html" => no_collector(),
-        _ => Verdict::Taken { rejected: 0, words: String::new() },
+    let media = media_type(media);
+    if answer.body.is_empty() {
+        return Verdict::Taken { rejected: 0, words: String::new() };
+    }
+    let encoding = if media.is_empty() { Some(Encoding::Protobuf) } else { Encoding::of(media) };
+    match encoding {
+        Some(encoding) => taken(signal, encoding, &answer.body),
+        None if media.eq_ignore_ascii_case("text/html") => no_collector(),
+        None => Verdict::Taken { rejected: 0, words: String::new() },
     }
 }
 
-/// The answer's message as JSON.
-fn taken_in_json(signal: Signal, body: &[u8]) -> Verdict {
-    let Ok(serde_json::Value::Object(message)) = serde_json::from_slice(body) else { return no_collector() };
-    let partial = message.get("partialSuccess");
-    let part = |key| partial.and_then(|partial| partial.get(key));
-    let rejected = part(match signal {
+/// The answer's message, which says how much was refused, and why.
+fn taken(signal: Signal, encoding: Encoding, body: &[u8]) -> Verdict {
+    let counter = match signal {
         Signal::Traces => "rejectedSpans",
         Signal::Metrics => "rejectedDataPoints",
-    });
-    // Protobuf's JSON writes numbers of 64 bits as strings; some collectors write them as numbers.
-    let rejected = rejected.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
-    let words = part("errorMessage").and_then(serde_json::Value::as_str).unwrap_or_default();
-    Verdict::Taken { rejected: rejected.unwrap_or(0), words: cut(words, MAX_REASON_BYTES).to_owned() }
-}
-
-/// The answer's message, which says how much was refused, and why.
-fn taken(signal: Signal, body: &[u8]) -> Verdict {
-    let partial = match signal {
-        Signal::Traces => ExportTraceServiceResponse::decode(body)
-            .map(|response| response.partial_success.map(|partial| (partial.rejected_spans, partial.error_message))),
-        Signal::Metrics => ExportMetricsServiceResponse::decode(body).map(|response| {
-            response.partial_success.map(|partial| (partial.rejected_data_points, partial.error_message))
-        }),
     };
-    let Ok(partial) = partial else { return no_collector() };
-    let (rejected, words) = partial.unwrap_or_default();
-    Verdict::Taken { rejected: u64::try_from(rejected).unwrap_or(0), words: cut(&words, MAX_REASON_BYTES).to_owned() }
+    let Some(PartialSuccess { rejected, words }) = PartialSuccess::read(encoding, counter, body) else {
+        return no_collector();
+    };
+    Verdict::Taken { rejected, words: cut(&words, MAX_REASON_BYTES).to_owned() }
 }
 
 fn no_collector() -> Verdict {
@@ -159,7 +141,8 @@ fn no_collector() -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+    use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+    use prost::Message;
 
     use super::*;
 

@@ -3,16 +3,19 @@
 //! Read by what the answer is, not by a setting: InfluxDB's partial writes come with a status that means the opposite, and
 //! OTLP's partial success with one that says nothing of it.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
-use serde_json::Value;
+
+use hottap_io::dial::{Encoding, PartialSuccess};
 
 /// The part of a payload that the server did not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Partial<'a> {
     /// Items (points, spans, lines), as the server counts them; 1 where it does not say how many.
     pub(super) refused: u64,
     /// The server's own words.
-    pub(super) words: &'a [u8],
+    pub(super) words: Cow<'a, str>,
 }
 
 impl Partial<'_> {
@@ -22,12 +25,9 @@ impl Partial<'_> {
 
 /// Reads an answer. None if the payload was taken as a whole or not at all.
 pub(super) fn partial<'a>(status: StatusCode, media_type: Option<&str>, body: &'a [u8]) -> Option<Partial<'a>> {
-    let media_type = media_type.unwrap_or("").split(';').next().unwrap_or("").trim();
-    let json = media_type.eq_ignore_ascii_case("application/json");
     match status.as_u16() {
         400 | 422 => partial_write(body),
-        200..=299 if media_type.eq_ignore_ascii_case("application/x-protobuf") => partial_success(body),
-        200..=299 if json => partial_success_in_json(body),
+        200..=299 => partial_success(media_type.and_then(Encoding::of)?, body),
         _ => None,
     }
     .filter(|partial| partial.refused > 0)
@@ -47,68 +47,13 @@ fn partial_write(body: &[u8]) -> Option<Partial<'_>> {
     let dropped: u64 = dropped.get(..digits).and_then(|digits| digits.parse().ok()).unwrap_or(0);
     let lines = ["unable to parse '", "\"line_number\""].map(|of_a_line| said.matches(of_a_line).count() as u64);
     let refused = lines.into_iter().fold(dropped, u64::max).max(1);
-    Some(Partial { refused, words: body })
+    Some(Partial { refused, words: text })
 }
 
-/// OTLP: `partial_success` is field 1 of every signal's response; in it the number of items is field 1, the words are
-/// field 2.
-fn partial_success(body: &[u8]) -> Option<Partial<'_>> {
-    let Field::Bytes(partial) = field(body, 1)? else { return None };
-    let Field::Varint(refused) = field(partial, 1)? else { return None };
-    let words = match field(partial, 2) {
-        Some(Field::Bytes(words)) => words,
-        _ => &[],
-    };
-    // A negative number is none.
-    Some(Partial { refused: u64::try_from(refused.cast_signed()).unwrap_or(0), words })
-}
-
-/// The same in JSON, which writes 64 bits as text: `{"partialSuccess":{"rejectedSpans":"3","errorMessage":"…"}}`.
-fn partial_success_in_json(body: &[u8]) -> Option<Partial<'_>> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
-    let partial = answer.get("partialSuccess")?.as_object()?;
-    let (_, refused) = partial.iter().find(|(key, _)| key.starts_with("rejected"))?;
-    let refused = refused.as_u64().or_else(|| refused.as_str()?.parse().ok())?;
-    Some(Partial { refused, words: body })
-}
-
-enum Field<'a> {
-    Varint(u64),
-    Bytes(&'a [u8]),
-}
-
-/// The last value of a field of a protobuf message. None if it is not there, or if the message is none.
-fn field(mut message: &[u8], wanted: u64) -> Option<Field<'_>> {
-    let mut found = None;
-    while !message.is_empty() {
-        let tag = varint(&mut message)?;
-        let value = match tag & 7 {
-            0 => Some(Field::Varint(varint(&mut message)?)),
-            1 => message.split_off(..8).map(|_| None)?,
-            2 => {
-                let length = usize::try_from(varint(&mut message)?).ok()?;
-                Some(Field::Bytes(message.split_off(..length)?))
-            }
-            5 => message.split_off(..4).map(|_| None)?,
-            _ => return None,
-        };
-        if tag >> 3 == wanted {
-            found = value;
-        }
-    }
-    found
-}
-
-fn varint(message: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *message.split_off_first()?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
+/// OTLP, all signals: which one a payload is for stands in the URL alone.
+fn partial_success(encoding: Encoding, body: &[u8]) -> Option<Partial<'_>> {
+    let PartialSuccess { rejected, words } = PartialSuccess::read(encoding, "rejected", body)?;
+    Some(Partial { refused: rejected, words })
 }
 
 #[cfg(test)]
@@ -167,7 +112,10 @@ mod tests {
         let three = partial_success(b"\x08\x03\x12\x07too old");
         check(200, protobuf, &three, Some(3), "three spans");
         check(200, "Application/X-Protobuf; charset=x", &three, Some(3), "with a parameter");
-        assert_eq!(partial(StatusCode::OK, Some(protobuf), &three).map(|partial| partial.words), Some(&b"too old"[..]));
+        assert_eq!(
+            partial(StatusCode::OK, Some(protobuf), &three).map(|partial| partial.words),
+            Some("too old".into())
+        );
         check(200, protobuf, b"", None, "all were taken");
         check(200, protobuf, &partial_success(b""), None, "all were taken");
         check(200, protobuf, &partial_success(b"\x12\x04warn"), None, "a warning");

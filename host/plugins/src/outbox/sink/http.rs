@@ -132,7 +132,7 @@ impl Http {
         if let Some(Partial { refused, words }) = partial(head.status, media_type, &body) {
             // No payload has more items than bytes, whatever is said.
             let refused = refused.min(payload.bytes.len() as u64);
-            let words = self.words(words);
+            let words = self.words(words.as_bytes());
             let message =
                 format!("it took a payload but for {refused} of its items: it answered {}{words}", head.status);
             return Outcome::DeliveredInPart { refused, fault: Fault::new(message, Partial::WHAT_TO_DO) };
