@@ -43,10 +43,6 @@ impl Handshake {
         Ok(Self { connector: Arc::new(config).into(), name })
     }
 
-    pub fn name(&self) -> &ServerName<'static> {
-        &self.name
-    }
-
     pub async fn shake<S>(&self, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,

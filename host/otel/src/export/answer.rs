@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use bytes::{Buf, Bytes};
-use http::{HeaderMap, StatusCode, header};
+use bytes::Buf;
+use http::header;
 
 use super::details::retry_delay;
 use super::target::{Protocol, Signal};
 use hottap_core::layer::grpc_message;
 use hottap_core::rpc::cut;
-use hottap_io::dial::{Encoding, PartialSuccess, media_type, retry_after};
+use hottap_io::dial::{Answer, Encoding, PartialSuccess, media_type, retry_after};
 
 /// How long a collector may make us wait.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -35,14 +35,6 @@ impl Verdict {
     pub(super) fn never(reason: impl Into<String>) -> Self {
         Self::Never { reason: reason.into() }
     }
-}
-
-/// An answer, of which no more than a bounded part was read.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) trailers: HeaderMap,
 }
 
 /// `now` is when it came: a collector may name a point in time.
@@ -141,6 +133,8 @@ fn no_collector() -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
     use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
     use prost::Message;
 

@@ -53,7 +53,6 @@ pub use self::{
     operator::{Access, Operator},
     scan::scan,
 };
-#[cfg(any(feature = "fuzz", test))]
 pub use self::{
     manifest::Manifest,
     plan::{Action, Known, plan},
