@@ -20,7 +20,6 @@ use hottap_core::live::Shown;
 use hottap_core::panics::{Panic, Place, caught};
 use hottap_core::tracer::Core;
 pub(crate) use orders::{Order, Takeover};
-#[cfg(any(feature = "fuzz", test))]
 pub use recovery::{Fault, Recovery, Segment, Step};
 use runner::Runner;
 
