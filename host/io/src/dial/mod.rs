@@ -1,5 +1,5 @@
-//! What the clients inside the host have in common, whomever they talk to: connecting, TLS, HTTP, and what a server's answer
-//! asks for. Knows nothing of what is sent.
+//! The parts that the clients inside the host have in common: connecting, TLS, HTTP, and what a server's answer asks for.
+//! Knows nothing of what is sent.
 
 mod connect;
 mod http;

@@ -115,7 +115,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-    /// What a connection of the test server does with its requests.
+    /// The behaviour of one connection of the test server.
     #[derive(Clone, Copy)]
     enum Manner {
         /// Answers each of them so.
@@ -128,7 +128,7 @@ mod tests {
         Stalls(&'static [u8]),
     }
 
-    /// A server whose connections have these manners, the last of them for all further ones, and the count of connections.
+    /// A server and the count of its connections. Each has the next manner, all further ones the last.
     async fn server(manners: &'static [Manner]) -> (HttpClient, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
