@@ -86,7 +86,7 @@ pub(crate) const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo  [--seconds N] [--json]   a running service, and tracers that come, change and misbehave; start here
-  test  [--real] [FILTER…]       build the guests, run all tests, list what was skipped
+  test  [--real] [FILTER…]       build the guests, run all tests, list those that did not run
   chaos [--seconds N] [--json]   the same service while tracers trap, spin, break and vanish; bounds on what it may cost
   fuzz [--seconds N] [TARGET…]   made-up inputs, for all that reads foreign bytes
   bench [--json] [NAME…]         what a call costs, beside what users have today
@@ -114,18 +114,19 @@ packages. HOTTAP_WASM=installed|rustup|debian takes one way and no other.";
 const TEST: &str = "\
 cargo xtask test [--real] [FILTER…]
 
-Builds the guests and runs all tests of the workspace. Tests that need something that is not on this machine
-(Python and Node.js with their packages, Prometheus, VictoriaMetrics, InfluxDB, rotel and Phoenix for OTLP, curl, h2load,
-nginx) are skipped, and listed at the end with what is missing.
+Builds the guests and runs all tests of the workspace. Tests that need a program that is not on every machine (Python
+and Node.js with their packages, Prometheus, VictoriaMetrics, InfluxDB, rotel and Phoenix for OTLP, curl, h2load, nginx)
+are ignored by plain runs, and listed at the end with what they need.
 
-  --real    installs what is missing (Debian's packages where you are root, Python's and Node.js into target/tools)
-            and fails where that is not possible; nothing is skipped
+  --real    runs these too. It installs what is missing (Debian's packages where you are root, Python's and Node.js
+            into target/tools) and fails where that is not possible
   FILTER    only tests whose names contain one of these
 
-Tests learn what is there from the environment: HOTTAP_TEST_GUESTS, HOTTAP_TEST_PYTHON, HOTTAP_TEST_PYTHON_GUEST,
+Plain `cargo test` runs the same tests, and builds the guests when a test first asks for one. Tests find what they need
+through the environment: HOTTAP_TEST_GUESTS, HOTTAP_TEST_PYTHON, HOTTAP_TEST_PYTHON_GUEST,
 HOTTAP_TEST_PYTHON_SCRIBE, HOTTAP_TEST_PROMETHEUS, HOTTAP_TEST_PROMTOOL, HOTTAP_TEST_VICTORIA_METRICS,
 HOTTAP_TEST_INFLUXD, HOTTAP_TEST_COLLECTOR, HOTTAP_TEST_PHOENIX, HOTTAP_TEST_NODE, HOTTAP_TEST_NODE_MODULES,
-HOTTAP_TEST_CURL, HOTTAP_TEST_H2LOAD, HOTTAP_TEST_NGINX; unset means skip, unless HOTTAP_TEST_REAL=1.";
+HOTTAP_TEST_CURL, HOTTAP_TEST_H2LOAD, HOTTAP_TEST_NGINX.";
 
 const DEMO: &str = "\
 cargo xtask demo [--seconds N] [--json]

@@ -8,12 +8,8 @@ use crate::python::{self, Venv};
 use crate::step;
 use crate::workspace::Workspace;
 
-/// The benchmarks, and what they need of crate hottap: the one of plugins its driver, and the layers for the peers that it is
-/// compared with; the one of the native tracer nothing else, as whoever uses nothing else has it.
-const BENCHMARKS: [&[&str]; 2] = [
-    &["--bench", "cost", "--features", "drive,tonic,axum,server,client"],
-    &["--bench", "otel", "--no-default-features", "--features", "otel"],
-];
+/// The benchmarks: plugins and layers beside their peers, and the native tracer.
+const BENCHMARKS: [&str; 2] = ["cost", "otel"];
 
 /// One figure of the benchmark.
 #[derive(Debug, PartialEq)]
@@ -40,7 +36,7 @@ pub(crate) fn command(workspace: &Workspace, json: bool, names: &[String]) -> an
     let mut figures = 0u32;
     for benchmark in BENCHMARKS {
         let mut cargo = workspace.cargo();
-        cargo.args(["bench", "--package", "hottap"]).args(benchmark).args(["--", "--json"]).args(names);
+        cargo.args(["bench", "--package", "hottap", "--bench", benchmark]).args(["--", "--json"]).args(names);
         cargo.env("HOTTAP_TEST_GUESTS", guests.folder());
         if let Ok(guest) = &python {
             cargo.env("HOTTAP_TEST_PYTHON_GUEST", guest);

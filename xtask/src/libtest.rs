@@ -1,19 +1,18 @@
-//! Reads what cargo's test harness prints: counts, and the skips that tests report; it runs nothing.
+//! Reads what cargo's test harness prints: counts, and the tests that did not run; it runs nothing.
 //!
-//! A test that cannot run here prints `skipped: NAME: REASON` and passes. The harness shows what passing tests print
-//! only with `--show-output`, in a section of its own at the end of each binary, so the lines arrive whole and in
-//! order; everything else of that section is noise and hidden.
+//! A test that needs what is not on every machine is `#[ignore = "needs …"]`, and the harness prints that reason. Tests
+//! ignored for other reasons are parts of others, which run them.
 
 /// What a run of the tests came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// Tests that passed, those that skipped themselves not counted.
+    /// Tests that passed.
     pub(crate) passed: u64,
     /// Tests that failed.
     pub(crate) failed: u64,
     /// Tests marked `#[ignore]`.
     pub(crate) ignored: u64,
-    /// `NAME: REASON` of each skip, in order, once each.
+    /// `NAME: needs …` of each test that did not run for what it needs, in order, once each.
     pub(crate) skipped: Vec<String>,
 }
 
@@ -21,43 +20,37 @@ pub(crate) struct Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     outcome: Outcome,
-    reports: u64,
-    hiding: bool,
 }
 
-/// How a test reports that it could not run.
-const SKIPPED: &str = "skipped: ";
+/// The beginning of the reason for not running a test where its peer may be missing.
+const NEEDS: &str = "needs ";
 
 impl Reader {
-    /// Takes the next line; true if it is worth showing.
-    pub(crate) fn line(&mut self, line: &str) -> bool {
-        // `--color always` dresses single words; a report starts its line either way.
-        if let Some(skip) = line.trim_start().strip_prefix(SKIPPED) {
-            self.skip(skip);
-        }
+    /// Takes the next line.
+    pub(crate) fn line(&mut self, line: &str) {
         if let Some(result) = line.strip_prefix("test result: ") {
-            self.hiding = false;
             self.count(result);
-            return true;
+        } else if let Some(test) = line.strip_prefix("test ") {
+            self.skip(test);
         }
-        match line {
-            "successes:" => self.hiding = true,
-            "failures:" => self.hiding = false,
-            _ => {}
-        }
-        !self.hiding
     }
 
     /// What all lines came to.
-    pub(crate) fn finish(mut self) -> Outcome {
-        self.outcome.passed = self.outcome.passed.saturating_sub(self.reports);
+    pub(crate) fn finish(self) -> Outcome {
         self.outcome
     }
 
-    fn skip(&mut self, skip: &str) {
-        self.reports += 1;
-        let skip = skip.trim_end().to_owned();
-        if !self.outcome.skipped.contains(&skip) {
+    /// `peers::nginx_is_recorded ... ignored, needs nginx`
+    fn skip(&mut self, test: &str) {
+        let Some((name, (_, reason))) =
+            test.split_once(" ... ").and_then(|(name, verdict)| Some((name, verdict.split_once("ignored, ")?)))
+        else {
+            return;
+        };
+        // `--color always` dresses the verdict.
+        let reason = reason.split('\u{1b}').next().unwrap_or_default().trim_end();
+        let skip = format!("{name}: {reason}");
+        if reason.starts_with(NEEDS) && !self.outcome.skipped.contains(&skip) {
             self.outcome.skipped.push(skip);
         }
     }
@@ -82,9 +75,8 @@ impl Reader {
 impl std::fmt::Display for Outcome {
     /// The closing line of a run, in the form that people and machines look for.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { passed, failed, ignored, skipped } = self;
-        let skipped = *ignored + u64::try_from(skipped.len()).unwrap_or(u64::MAX);
-        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+        let Self { passed, failed, ignored, .. } = self;
+        write!(f, "{passed} passed, {failed} failed, {ignored} skipped")
     }
 }
 
@@ -92,36 +84,20 @@ impl std::fmt::Display for Outcome {
 mod tests {
     use super::*;
 
-    /// What cargo 1.95 prints with `--show-output` for two binaries, one test failing.
+    /// What cargo 1.95 prints for two binaries, one test failing.
     const OUTPUT: &str = "
-running 3 tests
+running 4 tests
 test swap::the_old_one_stays ... ok
-test peers::prometheus_scrapes ... ok
+test peers::prometheus_scrapes ... ignored, needs Prometheus
 test peers::python_counts ... ok
+test swap::the_process_of_its_own ... ignored, the test above runs it
 
-successes:
-
----- peers::prometheus_scrapes stdout ----
-skipped: prometheus_scrapes: no prometheus on the PATH
----- peers::python_counts stdout ----
-loud and of no interest
-
-successes:
-    peers::prometheus_scrapes
-    peers::python_counts
-    swap::the_old_one_stays
-
-test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+test result: ok. 2 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s
 
 
 running 2 tests
 test a ... FAILED
 test b ... ok
-
-successes:
-
-successes:
-    b
 
 failures:
 
@@ -134,32 +110,28 @@ failures:
 test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ";
 
-    fn read(output: &str) -> (Vec<&str>, Outcome) {
+    fn read(output: &str) -> Outcome {
         let mut reader = Reader::default();
-        let shown = output.lines().filter(|line| reader.line(line)).collect();
-        (shown, reader.finish())
+        output.lines().for_each(|line| reader.line(line));
+        reader.finish()
     }
 
     #[test]
-    fn counts_of_all_binaries_are_summed_and_skips_are_no_passes() {
-        let (_, outcome) = read(OUTPUT);
-        let skipped = vec!["prometheus_scrapes: no prometheus on the PATH".to_owned()];
-        assert_eq!(outcome, Outcome { passed: 3, failed: 1, ignored: 1, skipped });
+    fn counts_of_all_binaries_are_summed_and_what_did_not_run_is_no_pass() {
+        let outcome = read(OUTPUT);
+        let skipped = vec!["peers::prometheus_scrapes: needs Prometheus".to_owned()];
+        assert_eq!(outcome, Outcome { passed: 3, failed: 1, ignored: 2, skipped });
         assert_eq!(outcome.to_string(), "3 passed, 1 failed, 2 skipped");
     }
 
     #[test]
-    fn failures_are_shown_and_the_noise_of_passing_tests_is_not() {
-        let (shown, _) = read(OUTPUT);
-        assert!(shown.contains(&"thread 'a' panicked"));
-        assert!(shown.contains(&"test b ... ok"));
-        assert!(!shown.contains(&"loud and of no interest"));
-        assert!(!shown.iter().any(|line| line.contains("no prometheus")));
+    fn the_same_test_of_two_binaries_is_listed_once() {
+        let lines = "test a ... ignored, needs curl\ntest a ... ignored, needs curl\ntest b ... ignored, needs curl";
+        assert_eq!(read(lines).skipped, ["a: needs curl", "b: needs curl"]);
     }
 
     #[test]
-    fn the_same_skip_is_listed_once() {
-        let (_, outcome) = read("skipped: a: no python\nskipped: a: no python\nskipped: b: no python\n");
-        assert_eq!(outcome.skipped, ["a: no python", "b: no python"]);
+    fn a_reason_in_colour_is_read() {
+        assert_eq!(read("test a ... \u{1b}[33mignored, needs curl\u{1b}[m").skipped, ["a: needs curl"]);
     }
 }

@@ -28,7 +28,7 @@ impl Node {
     ///
     /// # Errors
     /// The pins cannot be read.
-    pub(crate) fn there(workspace: &Workspace) -> anyhow::Result<Option<Self>> {
+    fn there(workspace: &Workspace) -> anyhow::Result<Option<Self>> {
         let Some(program) = Venv::there(workspace, &python::NODE).and_then(|venv| venv.packaged(PROGRAM)) else {
             return Ok(None);
         };

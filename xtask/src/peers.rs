@@ -1,6 +1,5 @@
 //! Real programs that tests talk to: which are here, getting the others, and how tests learn of them.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,56 +10,40 @@ use crate::node::Node;
 use crate::python::{self, Venv};
 use crate::workspace::Workspace;
 
-/// What tests find in their environment, and what they will not find.
-#[derive(Default)]
-pub(crate) struct Peers {
-    /// Variables for the tests.
-    pub(crate) env: Vec<(&'static str, OsString)>,
-    /// `NAME: REASON` of each peer that is not here.
-    pub(crate) missing: Vec<String>,
-}
+/// The variables through which tests find their peers.
+pub(crate) type Variables = Vec<(&'static str, PathBuf)>;
 
-/// Looks for every peer; with `real`, gets those that are not here.
+/// Looks for every peer, and gets those that are not here.
 ///
 /// # Errors
-/// With `real`, the first that is neither here nor can be got.
-pub(crate) fn find(workspace: &Workspace, real: bool) -> anyhow::Result<Peers> {
-    let mut peers = Peers::default();
-    peers.add("Python", python(workspace, real), real)?;
-    peers.add("Prometheus", prometheus(workspace, real), real)?;
-    peers.add("VictoriaMetrics", victoria_metrics(workspace, real), real)?;
-    peers.add("InfluxDB", influxdb(workspace, real), real)?;
-    peers.add("OTLP collector", collector(workspace, real), real)?;
-    peers.add("Phoenix", phoenix(workspace, real), real)?;
-    peers.add("Node.js", node(workspace, real), real)?;
-    peers.add("curl", curl(real), real)?;
-    peers.add("h2load", h2load(real), real)?;
-    peers.add("nginx", nginx(workspace, real), real)?;
-    Ok(peers)
+/// The first that is neither here nor can be got.
+pub(crate) fn find(workspace: &Workspace) -> anyhow::Result<Variables> {
+    let found = [
+        ("Python", python(workspace)),
+        ("Prometheus", prometheus(workspace)),
+        ("VictoriaMetrics", victoria_metrics(workspace)),
+        ("InfluxDB", influxdb(workspace)),
+        ("OTLP collector", collector(workspace)),
+        ("Phoenix", phoenix(workspace)),
+        ("Node.js", node(workspace)),
+        ("curl", curl()),
+        ("h2load", h2load()),
+        ("nginx", nginx(workspace)),
+    ];
+    all(found)
 }
 
-impl Peers {
-    fn add(
-        &mut self,
-        name: &str,
-        found: anyhow::Result<Vec<(&'static str, PathBuf)>>,
-        real: bool,
-    ) -> anyhow::Result<()> {
-        match found {
-            Ok(variables) => self.env.extend(variables.into_iter().map(|(name, path)| (name, path.into_os_string()))),
-            Err(error) if real => return Err(error.context(format!("{name} is missing"))),
-            Err(error) => self.missing.push(format!("{name}: {error:#}")),
-        }
-        Ok(())
+/// All variables, or the first peer that is missing, by name.
+fn all(found: impl IntoIterator<Item = (&'static str, anyhow::Result<Variables>)>) -> anyhow::Result<Variables> {
+    let mut variables = Variables::new();
+    for (name, found) in found {
+        variables.extend(found.with_context(|| format!("{name} is missing"))?);
     }
+    Ok(variables)
 }
 
-fn python(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    let venv = match Venv::there(workspace, &python::TESTS) {
-        Some(venv) => venv,
-        None if real => Venv::made(workspace, &python::TESTS)?,
-        None => bail!("no environment with the pinned packages; {INSTALL}"),
-    };
+fn python(workspace: &Workspace) -> anyhow::Result<Variables> {
+    let venv = Venv::made(workspace, &python::TESTS)?;
     let guest = python::guest(workspace, &venv, &python::RED_METRICS)?;
     let scribe = python::guest(workspace, &venv, &python::SCRIBE)?;
     Ok(vec![
@@ -70,83 +53,66 @@ fn python(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str
     ])
 }
 
-fn prometheus(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+fn prometheus(workspace: &Workspace) -> anyhow::Result<Variables> {
     let program =
-        |name| program(workspace, real, "prometheus", &format!("usr/bin/{name}"), |path| says(path, "--version", name));
+        |name| program(workspace, "prometheus", &format!("usr/bin/{name}"), |path| says(path, "--version", name));
     Ok(vec![("HOTTAP_TEST_PROMETHEUS", program("prometheus")?), ("HOTTAP_TEST_PROMTOOL", program("promtool")?)])
 }
 
-fn victoria_metrics(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+fn victoria_metrics(workspace: &Workspace) -> anyhow::Result<Variables> {
     // Debian's says no version.
     let is_right = |path: &Path| says(path, "-help", "-promscrape.config");
-    let program = program(workspace, real, "victoria-metrics", "usr/bin/victoria-metrics", is_right)?;
+    let program = program(workspace, "victoria-metrics", "usr/bin/victoria-metrics", is_right)?;
     Ok(vec![("HOTTAP_TEST_VICTORIA_METRICS", program)])
 }
 
-fn influxdb(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+fn influxdb(workspace: &Workspace) -> anyhow::Result<Variables> {
     // A later InfluxDB has another command line, and wants tokens.
-    let influxd =
-        program(workspace, real, "influxdb", "usr/bin/influxd", |path| says(path, "version", "InfluxDB v1."))?;
+    let influxd = program(workspace, "influxdb", "usr/bin/influxd", |path| says(path, "version", "InfluxDB v1."))?;
     Ok(vec![("HOTTAP_TEST_INFLUXD", influxd)])
 }
 
-fn collector(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    let venv = match Venv::there(workspace, &python::COLLECTOR) {
-        Some(venv) => venv,
-        None if real => Venv::made(workspace, &python::COLLECTOR)?,
-        None => bail!("no environment with the pinned rotel; {INSTALL}"),
-    };
+fn collector(workspace: &Workspace) -> anyhow::Result<Variables> {
+    let venv = Venv::made(workspace, &python::COLLECTOR)?;
     let agent = venv.packaged("rotel/rotel-agent").context("Python's package rotel has no rotel-agent any more")?;
     Ok(vec![("HOTTAP_TEST_COLLECTOR", agent)])
 }
 
-fn phoenix(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    let venv = match Venv::there(workspace, &python::PHOENIX) {
-        Some(venv) => venv,
-        None if real => Venv::made(workspace, &python::PHOENIX)?,
-        None => bail!("no environment with the pinned arize-phoenix; {INSTALL}"),
-    };
+fn phoenix(workspace: &Workspace) -> anyhow::Result<Variables> {
+    let venv = Venv::made(workspace, &python::PHOENIX)?;
     Ok(vec![("HOTTAP_TEST_PHOENIX", venv.program("phoenix"))])
 }
 
-fn node(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    let node = match Node::there(workspace)? {
-        Some(node) => node,
-        None if real => Node::made(workspace)?,
-        None => bail!("no pinned Node.js with its packages; {INSTALL}"),
-    };
+fn node(workspace: &Workspace) -> anyhow::Result<Variables> {
+    let node = Node::made(workspace)?;
     Ok(vec![("HOTTAP_TEST_NODE", node.program), ("HOTTAP_TEST_NODE_MODULES", node.modules)])
 }
 
-fn curl(real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+fn curl() -> anyhow::Result<Variables> {
     // Some are built without HTTP/2.
-    let curl = installed(real, "curl", "curl", |path| says(path, "--version", "HTTP2"))?;
+    let curl = installed("curl", "curl", |path| says(path, "--version", "HTTP2"))?;
     Ok(vec![("HOTTAP_TEST_CURL", curl)])
 }
 
-fn h2load(real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
-    let h2load = installed(real, "nghttp2-client", "h2load", |path| says(path, "--version", "h2load nghttp2/"))?;
+fn h2load() -> anyhow::Result<Variables> {
+    let h2load = installed("nghttp2-client", "h2load", |path| says(path, "--version", "h2load nghttp2/"))?;
     Ok(vec![("HOTTAP_TEST_H2LOAD", h2load)])
 }
 
-fn nginx(workspace: &Workspace, real: bool) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+fn nginx(workspace: &Workspace) -> anyhow::Result<Variables> {
     // Unpacked, never installed: that would start it as a service of the machine. It needs only libraries that every
     // Debian has: those of dpkg, openssl and git.
-    let nginx = program(workspace, real, "nginx", "usr/sbin/nginx", |path| says(path, "-v", "nginx/"))?;
+    let nginx = program(workspace, "nginx", "usr/sbin/nginx", |path| says(path, "-v", "nginx/"))?;
     if !says(&nginx, "-v", "nginx/") {
         bail!("{} does not run; install a nginx and put it on the PATH", workspace.shown(&nginx));
     }
     Ok(vec![("HOTTAP_TEST_NGINX", nginx)])
 }
 
-/// What to do about anything that is missing.
-const INSTALL: &str = "`cargo xtask test --real` installs it";
-
 /// A program from the PATH if it is the right one there, else a Debian package's file `file`, which is unpacked below
 /// the target directory: for programs that need no library of a package that may not be there.
 fn program(
     workspace: &Workspace,
-    real: bool,
     package: &str,
     file: &str,
     is_right: impl Fn(&Path) -> bool,
@@ -159,19 +125,15 @@ fn program(
     let path = unpacked.join(package).join(file);
     match path.is_file() {
         true => Ok(path),
-        false if real => debian::unpack(package, file, &unpacked),
-        false => bail!("no {name} on the PATH; {INSTALL}"),
+        false => debian::unpack(package, file, &unpacked),
     }
 }
 
 /// A program from the PATH; if the right one is not there, its Debian package is installed: for programs that need
 /// libraries of other packages.
-fn installed(real: bool, package: &str, name: &str, is_right: impl Fn(&Path) -> bool) -> anyhow::Result<PathBuf> {
+fn installed(package: &str, name: &str, is_right: impl Fn(&Path) -> bool) -> anyhow::Result<PathBuf> {
     if let Some(path) = on_path(name, &is_right) {
         return Ok(path);
-    }
-    if !real {
-        bail!("no {name} on the PATH that will do; {INSTALL}");
     }
     debian::install(&[package])?;
     on_path(name, is_right).with_context(|| format!("Debian's {package} has no {name} that will do"))
@@ -198,11 +160,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_peer_is_a_skip_at_a_desk_and_a_failure_in_ci() {
-        let mut peers = Peers::default();
-        peers.add("Thing", Err(anyhow::anyhow!("nowhere")), false).expect("a skip");
-        assert_eq!(peers.missing, ["Thing: nowhere"]);
-        let error = peers.add("Thing", Err(anyhow::anyhow!("nowhere")), true).expect_err("a failure");
+    fn a_missing_peer_is_a_failure_that_names_it() {
+        let there = || ("Other", Ok(vec![("VARIABLE", PathBuf::from("/other"))]));
+        assert_eq!(all([there()]).ok(), there().1.ok());
+        let error = all([there(), ("Thing", Err(anyhow::anyhow!("nowhere")))]).expect_err("a failure");
         assert_eq!(format!("{error:#}"), "Thing is missing: nowhere");
     }
 

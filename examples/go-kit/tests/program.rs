@@ -137,14 +137,7 @@ fn a_request_that_does_not_come_to_its_end_does_not_keep_it() {
 #[cfg(feature = "plugins")]
 #[test]
 fn a_plugin_makes_the_same_two() {
-    let guests = std::env::var_os("HOTTAP_TEST_GUESTS");
-    let Some(module) =
-        guests.and_then(|guests| std::fs::read(std::path::Path::new(&guests).join("rpc-span.wasm")).ok())
-    else {
-        assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "rpc-span was not built");
-        println!("skipped: a_plugin_makes_the_same_two: no rpc-span.wasm; run cargo xtask test");
-        return;
-    };
+    let module = fixtures::guest("rpc-span.wasm");
     let collector = Collector::default();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let plugins = directory.path().join("plugins");

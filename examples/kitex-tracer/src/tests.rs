@@ -1,7 +1,6 @@
 //! The tracers in Rust and as modules see the same calls and report the same.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hottap::Hottap;
@@ -12,18 +11,6 @@ use crate::report::{Report, Total};
 
 /// Compiling two small modules takes less than a second, also on a busy machine; nothing waits longer than it must.
 const LIVE: Duration = Duration::from_secs(60);
-
-/// A module that `cargo xtask test` built. None, and a line that says so, if it was not; under `HOTTAP_TEST_REAL=1` that
-/// is a failure.
-fn built(test: &str, name: &str) -> Option<Vec<u8>> {
-    let directory = std::env::var_os("HOTTAP_TEST_GUESTS").map(PathBuf::from);
-    let bytes = directory.and_then(|directory| std::fs::read(directory.join(name)).ok());
-    if bytes.is_none() {
-        assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "{name} was not built");
-        println!("skipped: {test}: {name} was not built; run cargo xtask test");
-    }
-    bytes
-}
 
 fn until_live(tap: &Hottap, name: &str) {
     let began = Instant::now();
@@ -58,12 +45,7 @@ fn reported(page: &str, what: &str, method: &str) -> Option<Total> {
 
 #[test]
 fn native_tracers_and_modules_report_the_same() {
-    let test = "native_tracers_and_modules_report_the_same";
-    let (Some(client_tracer), Some(my_tracer)) =
-        (built(test, "kitex-client-tracer.wasm"), built(test, "kitex-my-tracer.wasm"))
-    else {
-        return;
-    };
+    let [client_tracer, my_tracer] = ["kitex-client-tracer.wasm", "kitex-my-tracer.wasm"].map(fixtures::guest);
     let plugins = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(plugins.path().join("client-tracer.wasm"), client_tracer).expect("written");
     std::fs::write(plugins.path().join("my-tracer.wasm"), my_tracer).expect("written");

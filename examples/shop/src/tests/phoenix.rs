@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::orders::LAST;
-use super::peers::{Server, free_address, get, program, until};
+use super::peers::{Server, free_address, get, until};
 use super::tree::Span;
 
 /// A running Phoenix. Ended when dropped; what it printed is shown if the test failed.
@@ -19,9 +19,9 @@ pub(crate) struct Phoenix {
 }
 
 impl Phoenix {
-    /// Starts one, which takes half a minute. None, and a line that says so, if there is none on this machine.
-    pub(crate) fn start(test: &str) -> Option<Self> {
-        let program = program(test, "HOTTAP_TEST_PHOENIX")?;
+    /// Starts one, which takes half a minute.
+    pub(crate) fn start() -> Self {
+        let program = fixtures::peer("HOTTAP_TEST_PHOENIX");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let [http, grpc] = [(); 2].map(|()| free_address());
         let mut command = Command::new(program);
@@ -37,7 +37,7 @@ impl Phoenix {
         let server = Server::start(&mut command, directory.path());
         until("Phoenix is up", || get(http, "/healthz"));
         until("Phoenix takes gRPC", || TcpStream::connect(grpc).ok());
-        Some(Self { _server: server, http, grpc, _directory: directory })
+        Self { _server: server, http, grpc, _directory: directory }
     }
 
     /// Where it takes OTLP by this protocol, as `OTEL_EXPORTER_OTLP_PROTOCOL` names it.

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::orders::LAST;
-use super::peers::{Server, free_address, program, until};
+use super::peers::{Server, free_address, until};
 use super::tree::Span;
 
 /// A running collector. Ended when dropped; what it printed is shown if the test failed.
@@ -28,9 +28,9 @@ pub(crate) struct Series {
 }
 
 impl Rotel {
-    /// One that prints `traces` or `metrics`. None, and a line that says so, if there is none on this machine.
-    pub(crate) fn start(test: &str, prints: &str) -> Option<Self> {
-        let program = program(test, "HOTTAP_TEST_COLLECTOR")?;
+    /// Starts one that prints `traces` or `metrics`.
+    pub(crate) fn start(prints: &str) -> Self {
+        let program = fixtures::peer("HOTTAP_TEST_COLLECTOR");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let [http, grpc] = [(); 2].map(|()| free_address());
         let mut command = Command::new(program);
@@ -39,7 +39,7 @@ impl Rotel {
             .args(["--otlp-http-endpoint", &http.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()]);
         let server = Server::start(&mut command, directory.path());
         until("the collector listens", || TcpStream::connect(http).and_then(|_| TcpStream::connect(grpc)).ok());
-        Some(Self { server, http, grpc, _directory: directory })
+        Self { server, http, grpc, _directory: directory }
     }
 
     /// Where it takes OTLP by this protocol, as `OTEL_EXPORTER_OTLP_PROTOCOL` names it.

@@ -4,7 +4,6 @@
 
 mod command;
 #[path = "../../../hottap/tests/plugins/guests.rs"]
-#[expect(dead_code, reason = "guests that are built beforehand are another test's")]
 mod guests;
 #[path = "../../../hottap/tests/plugins/house.rs"]
 #[expect(dead_code, reason = "calls and metrics are another test's")]

@@ -61,20 +61,3 @@ impl Project {
         fs::write(&path, text.replace(from, to)).expect("written");
     }
 }
-
-/// Whether this machine can compile tracers. If not, a line that says so; under `HOTTAP_TEST_REAL=1` that is a failure.
-pub(crate) fn wasm_is_here(test: &str) -> bool {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let printed = run(Command::new(rustc).current_dir(repository()).args([
-        "--print",
-        "target-libdir",
-        "--target",
-        "wasm32-unknown-unknown",
-    ]));
-    let here = Path::new(printed.out.trim_end()).is_dir();
-    if !here {
-        assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "wasm32-unknown-unknown is not installed");
-        println!("skipped: {test}: run rustup target add wasm32-unknown-unknown");
-    }
-    here
-}

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use crate::command::Running;
 use crate::house::House;
-use crate::project::{Project, wasm_is_here};
+use crate::project::Project;
 
 /// From saving to live, what the compilers need left out: cargo's build, and the service's compile with its canary.
 const PROMISE: Duration = Duration::from_secs(2);
 
 #[test]
 fn what_is_saved_goes_live_and_what_does_not_compile_changes_nothing() {
-    if !wasm_is_here("what_is_saved_goes_live_and_what_does_not_compile_changes_nothing") {
-        return;
-    }
     let project = Project::new("watched-tracer", &[]);
     let house = House::new();
     let plugins = house.outside().join("plugins");

@@ -19,7 +19,7 @@ use tokio::process::Command;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::program::{self, Peer};
+use crate::program::Peer;
 use crate::recorder::Recorder;
 
 /// A server that speaks both versions of HTTP without TLS.
@@ -90,9 +90,9 @@ fn plain(version: &str) -> &'static str {
 }
 
 #[tokio::test]
+#[ignore = "needs curl"]
 async fn curl_is_recorded_over_both_versions_of_http() {
-    let test = "curl_is_recorded_over_both_versions_of_http";
-    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_CURL");
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let upload = folder.path().join("upload");
     // More than curl sends without asking whether it may (100-continue), less than axum takes.
@@ -151,9 +151,9 @@ async fn curl_is_recorded_over_both_versions_of_http() {
 }
 
 #[tokio::test]
+#[ignore = "needs curl"]
 async fn curl_that_gives_up_is_recorded() {
-    let test = "curl_that_gives_up_is_recorded";
-    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_CURL");
     for version in ["1.1", "2"] {
         let served = Recorder::default();
         let server = Server::start(&served.start("users")).await;
@@ -168,9 +168,9 @@ async fn curl_that_gives_up_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs curl"]
 async fn curl_that_gives_up_in_the_middle_of_a_body_is_recorded() {
-    let test = "curl_that_gives_up_in_the_middle_of_a_body_is_recorded";
-    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_CURL");
     for version in ["1.1", "2"] {
         let served = Recorder::default();
         let server = Server::start(&served.start("users")).await;

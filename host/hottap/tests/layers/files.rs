@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use tower_http::services::ServeDir;
 
 use crate::curl::curl;
-use crate::program::{self, Peer};
+use crate::program::Peer;
 use crate::recorder::Recorder;
 use crate::stand::{http_client, serve_router};
 
@@ -161,9 +161,9 @@ async fn a_file_that_was_sent_whole_is_a_success_on_both_sides() {
 }
 
 #[tokio::test]
+#[ignore = "needs curl"]
 async fn curl_that_gets_all_of_a_file_is_a_success() {
-    let test = "curl_that_gets_all_of_a_file_is_a_success";
-    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_CURL");
     for version in ["1.1", "2"] {
         let site = Site::start().await;
         for (i, (options, path, expected)) in [

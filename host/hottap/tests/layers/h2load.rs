@@ -7,7 +7,7 @@ use hottap::rpc::Outcome;
 use tokio::process::Command;
 
 use crate::curl::Server;
-use crate::program::{self, Peer};
+use crate::program::Peer;
 use crate::recorder::Recorder;
 use crate::world::World;
 
@@ -47,9 +47,9 @@ pub(crate) fn h2load(program: &Path, requests: usize, address: SocketAddr, path:
 }
 
 #[tokio::test]
+#[ignore = "needs h2load"]
 async fn every_request_of_h2load_is_recorded() {
-    let test = "every_request_of_h2load_is_recorded";
-    let Some(program) = program::find(test, "HOTTAP_TEST_H2LOAD") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_H2LOAD");
     for options in [&["--h1"][..], &[]] {
         let served = Recorder::default();
         let server = Server::start(&served.start("users")).await;
@@ -68,9 +68,9 @@ async fn every_request_of_h2load_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs h2load"]
 async fn what_h2load_sends_at_once_is_recorded_to_the_byte() {
-    let test = "what_h2load_sends_at_once_is_recorded_to_the_byte";
-    let Some(program) = program::find(test, "HOTTAP_TEST_H2LOAD") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_H2LOAD");
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let upload = folder.path().join("upload");
     // Ten at once are more than a connection's window.
@@ -91,9 +91,9 @@ async fn what_h2load_sends_at_once_is_recorded_to_the_byte() {
 }
 
 #[tokio::test]
+#[ignore = "needs h2load"]
 async fn every_grpc_call_of_h2load_is_recorded() {
-    let test = "every_grpc_call_of_h2load_is_recorded";
-    let Some(program) = program::find(test, "HOTTAP_TEST_H2LOAD") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_H2LOAD");
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let message = folder.path().join("message");
     std::fs::write(&message, b"\0\0\0\0\x0aecho hello").expect("the folder is ours");

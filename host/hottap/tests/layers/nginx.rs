@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::process::Command;
 use tower::ServiceExt;
 
-use crate::program::{self, Peer};
+use crate::program::Peer;
 use crate::recorder::Recorder;
 use crate::stand::{HttpClient, http_client};
 
@@ -104,8 +104,9 @@ pub(crate) fn line(info: &RpcInfo, requests: u32, body_bytes: u64) -> String {
 }
 
 #[tokio::test]
+#[ignore = "needs nginx"]
 async fn a_client_of_nginx_is_recorded() {
-    let Some(program) = program::find("a_client_of_nginx_is_recorded", "HOTTAP_TEST_NGINX") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_NGINX");
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let mut nginx = Nginx::start(&program, folder.path()).await;
     let sent = Recorder::default();
@@ -156,9 +157,9 @@ async fn a_client_of_nginx_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs nginx"]
 async fn a_body_of_nginx_that_nobody_reads_to_its_end_is_recorded() {
-    let test = "a_body_of_nginx_that_nobody_reads_to_its_end_is_recorded";
-    let Some(program) = program::find(test, "HOTTAP_TEST_NGINX") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_NGINX");
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let nginx = Nginx::start(&program, folder.path()).await;
     let sent = Recorder::default();

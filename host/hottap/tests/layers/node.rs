@@ -28,8 +28,9 @@ fn check(calls: &[RpcInfo], seen: &[Seen], expected: &[(&str, Streaming, Outcome
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn a_grpc_js_client_is_recorded() {
-    let Some(node) = Node::find("a_grpc_js_client_is_recorded") else { return };
+    let node = Node::find();
     let world = World::start().await;
     let mut seen = Seen::all(&node.run("grpc_client.js", &[&world.address.to_string(), "calls"]).rest().await);
     let mut calls = world.served.finished(8).await;
@@ -56,8 +57,9 @@ async fn a_grpc_js_client_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn compressed_messages_of_a_grpc_js_client_are_counted_as_they_are_sent() {
-    let Some(node) = Node::find("compressed_messages_of_a_grpc_js_client_are_counted_as_they_are_sent") else { return };
+    let node = Node::find();
     let served = Recorder::default();
     let mirror = Mirror::start(&served.start("mirror")).await;
     let seen = Seen::all(&node.run("grpc_client.js", &[&mirror.address.to_string(), "gzip"]).rest().await);
@@ -70,8 +72,9 @@ async fn compressed_messages_of_a_grpc_js_client_are_counted_as_they_are_sent() 
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn a_grpc_js_client_that_cancels_is_recorded() {
-    let Some(node) = Node::find("a_grpc_js_client_that_cancels_is_recorded") else { return };
+    let node = Node::find();
     let world = World::start().await;
     let seen = Seen::all(&node.run("grpc_client.js", &[&world.address.to_string(), "cancel"]).rest().await);
     let info = world.served.one().await;
@@ -81,8 +84,9 @@ async fn a_grpc_js_client_that_cancels_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn the_deadline_of_a_grpc_js_client_is_recorded() {
-    let Some(node) = Node::find("the_deadline_of_a_grpc_js_client_is_recorded") else { return };
+    let node = Node::find();
     let world = World::start().await;
     let mut client = node.run("grpc_client.js", &[&world.address.to_string(), "deadline"]);
     let info = world.served.one().await;
@@ -106,8 +110,9 @@ async fn told(server: &mut Peer) -> Seen {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn a_grpc_js_server_is_recorded() {
-    let Some(node) = Node::find("a_grpc_js_server_is_recorded") else { return };
+    let node = Node::find();
     let mut server = node.run("grpc_server.js", &[]);
     let port = server.line().await;
     let sent = Recorder::default();
@@ -155,8 +160,9 @@ async fn a_grpc_js_server_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn what_is_cancelled_or_late_at_a_grpc_js_server_is_recorded() {
-    let Some(node) = Node::find("what_is_cancelled_or_late_at_a_grpc_js_server_is_recorded") else { return };
+    let node = Node::find();
     let mut server = node.run("grpc_server.js", &[]);
     let port = server.line().await;
     let sent = Recorder::default();
@@ -181,8 +187,9 @@ async fn what_is_cancelled_or_late_at_a_grpc_js_server_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn connect_node_is_recorded_as_a_grpc_client() {
-    let Some(node) = Node::find("connect_node_is_recorded_as_a_grpc_client") else { return };
+    let node = Node::find();
     let served = Recorder::default();
     let mirror = Mirror::start(&served.start("mirror")).await;
     for (rounds, format) in ["proto", "json"].into_iter().enumerate() {
@@ -213,8 +220,9 @@ fn text(text: &str) -> Bytes {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn connect_node_is_recorded_as_a_grpc_server() {
-    let Some(node) = Node::find("connect_node_is_recorded_as_a_grpc_server") else { return };
+    let node = Node::find();
     let mut server = node.run("connect_server.js", &[]);
     let ports = server.line().await;
     let (port, _) = ports.split_once(' ').expect("two ports");

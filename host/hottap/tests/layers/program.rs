@@ -1,7 +1,6 @@
-//! Programs of others that tests talk to: found through the environment, started, and read line by line. It knows
+//! Programs of others that tests talk to: started, and read line by line. It knows
 //! nothing of what they print.
 
-use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -10,17 +9,6 @@ use tokio::process::{Child, ChildStdout, Command};
 
 /// When a test gives a peer up that says nothing: long, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What `cargo xtask test` found. None, and a line that says so, if it did not; under `HOTTAP_TEST_REAL` that is a
-/// failure.
-pub(crate) fn find(test: &str, variable: &str) -> Option<PathBuf> {
-    let found = std::env::var_os(variable).map(PathBuf::from);
-    if found.is_none() {
-        assert!(std::env::var_os("HOTTAP_TEST_REAL").is_none(), "{variable} is not set");
-        println!("skipped: {test}: {variable} is not set; run cargo xtask test --real");
-    }
-    found
-}
 
 /// A peer that runs until its input ends or this is dropped.
 pub(crate) struct Peer {

@@ -18,14 +18,9 @@ pub(crate) const CLIENT: &str = include_str!("client.py");
 /// Serves until its input ends.
 pub(crate) const SERVER: &str = include_str!("server.py");
 
-/// The interpreter that has grpcio; none if there is none, which is said.
-pub(crate) fn python(test: &str) -> Option<String> {
-    let python = std::env::var("HOTTAP_TEST_PYTHON").ok();
-    if python.is_none() {
-        assert!(std::env::var_os("HOTTAP_TEST_REAL").is_none(), "HOTTAP_TEST_PYTHON is not set");
-        println!("skipped: {test}: HOTTAP_TEST_PYTHON is not set: the path of a Python that has grpcio");
-    }
-    python
+/// The interpreter that has grpcio.
+pub(crate) fn python() -> String {
+    fixtures::peer("HOTTAP_TEST_PYTHON").into_os_string().into_string().expect("text")
 }
 
 pub(crate) fn run(python: &str, script: &str, arguments: &[&str]) -> Child {
@@ -93,8 +88,9 @@ pub(crate) fn check_client(served: &[RpcInfo]) {
 }
 
 #[tokio::test]
+#[ignore = "needs Python with grpcio"]
 async fn a_python_client_is_recorded() {
-    let Some(python) = python("a_python_client_is_recorded") else { return };
+    let python = python();
     let world = World::start().await;
     call(&python, world.address, "calls").await;
     check_client(&world.served.finished(6).await);
@@ -102,8 +98,9 @@ async fn a_python_client_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python with grpcio"]
 async fn the_deadline_of_a_python_client_is_recorded() {
-    let Some(python) = python("the_deadline_of_a_python_client_is_recorded") else { return };
+    let python = python();
     let world = World::start().await;
     let client = run(&python, CLIENT, &[&world.address.to_string(), "deadline"]);
     let info = world.served.one().await;
@@ -119,9 +116,9 @@ async fn the_deadline_of_a_python_client_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python with grpcio"]
 async fn compressed_messages_of_a_python_client_are_counted_as_they_are_sent() {
-    let test = "compressed_messages_of_a_python_client_are_counted_as_they_are_sent";
-    let Some(python) = python(test) else { return };
+    let python = python();
     let served = Recorder::default();
     let mirror = Mirror::start(&served.start("mirror")).await;
     call(&python, mirror.address, "gzip").await;
@@ -169,8 +166,9 @@ pub(crate) async fn check_server(client: Client, sent: &Recorder, lines: &mut Li
 }
 
 #[tokio::test]
+#[ignore = "needs Python with grpcio"]
 async fn a_python_server_is_recorded() {
-    let Some(python) = python("a_python_server_is_recorded") else { return };
+    let python = python();
     let mut server = run(&python, SERVER, &[]);
     let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
     let port = lines.next_line().await.expect("readable").expect("a port");

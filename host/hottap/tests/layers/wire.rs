@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::program::{self, Peer};
+use crate::program::Peer;
 
 /// One line of node/wire.js.
 #[derive(Debug, Deserialize)]
@@ -127,17 +127,16 @@ fn requested_and_responded(info: &RpcInfo) -> (Traffic, Traffic) {
     }
 }
 
-/// A Node.js with the peers' packages; none if there is none, which is said.
+/// A Node.js with the peers' packages.
 pub(crate) struct Node {
     program: PathBuf,
     modules: PathBuf,
 }
 
 impl Node {
-    pub(crate) fn find(test: &str) -> Option<Self> {
-        let program = program::find(test, "HOTTAP_TEST_NODE")?;
-        let modules = program::find(test, "HOTTAP_TEST_NODE_MODULES")?;
-        Some(Self { program, modules })
+    pub(crate) fn find() -> Self {
+        let [program, modules] = ["HOTTAP_TEST_NODE", "HOTTAP_TEST_NODE_MODULES"].map(fixtures::peer);
+        Self { program, modules }
     }
 
     /// Runs a script that lies in the folder `node` beside this file.

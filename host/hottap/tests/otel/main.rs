@@ -38,7 +38,6 @@ mod http_spans;
 mod log;
 mod metrics;
 mod nesting;
-#[cfg(feature = "plugins")]
 mod operator;
 mod options;
 mod propagation;

@@ -13,12 +13,9 @@ use crate::export::{ON_DEMAND, assert_counts, at, calls, set_up};
 
 #[test]
 fn an_export_makes_no_spans_to_export() {
-    apart::run("quiet::an_export_over_http_2");
-}
-
-#[test]
-#[ignore = "has a subscriber for all of its process: the test above runs it in one of its own"]
-fn an_export_over_http_2() {
+    if apart::run("quiet::an_export_makes_no_spans_to_export") {
+        return;
+    }
     let collector = Collector::start(Manner::Takes);
     let endpoint = at(collector.address);
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ON_DEMAND];

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use crate::guests::{QUIET, Wat};
 use crate::house::{House, assert_balanced};
 use crate::log;
-use crate::peers::program;
 use crate::recovery::{REFUSES_REAL_CALLS, module};
 use crate::stream::OpenStream;
 
@@ -579,9 +578,9 @@ fn where_it_is_mounted_a_token_is_needed() {
 }
 
 #[test]
+#[ignore = "needs curl"]
 fn the_readmes_commands_act_as_they_stand() {
-    let test = "the_readmes_commands_act_as_they_stand";
-    let Some(curl) = program(test, "HOTTAP_TEST_CURL") else { return };
+    let curl = fixtures::peer("HOTTAP_TEST_CURL");
     let desk = Desk::new();
     let house = &desk.house;
     let token = house.outside().join("token");

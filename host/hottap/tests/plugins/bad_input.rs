@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::guests::{INIT_REFUSES, QUIET, Wat, built};
+use crate::guests::{INIT_REFUSES, QUIET, Wat};
 use crate::house::House;
 
 /// Drops in a module, and a manifest if there is one, beside a good plugin; expects words in the error.
@@ -150,10 +150,7 @@ fn a_config_that_init_refuses_is_named_by_its_key_and_its_manifest() {
             "; correct `config.when.today` in /",
         ],
     );
-    let Some(influxdb) = built("a_config_that_init_refuses_is_named_by_its_key_and_its_manifest", "influxdb.wasm")
-    else {
-        return;
-    };
+    let influxdb = fixtures::guest("influxdb.wasm");
     for (config, key) in [
         ("measurement = \"#x\"", "config.measurement"),
         ("tags = { time = \"now\" }", "config.tags.time"),

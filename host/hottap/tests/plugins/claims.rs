@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::guests::built;
 use crate::house::House;
 use crate::log;
 
@@ -78,7 +77,7 @@ fn a_metric_of_the_conventions_is_not_taken_over_by_a_tracer_that_sorts_first() 
 
 #[test]
 fn red_metrics_keeps_its_families_beside_a_thief() {
-    let Some(module) = built("red_metrics_keeps_its_families_beside_a_thief", "red-metrics.wasm") else { return };
+    let module = fixtures::guest("red-metrics.wasm");
     let house = House::new();
     house.drop_in("m-steal.wasm", claimer("gauge", "rpc.server.call.duration", "s"));
     house.until_live("m-steal");

@@ -2,7 +2,6 @@
 
 use hottap::rpc::{Outcome, Protocol, Side, Streaming, Symbol, Traffic};
 
-use crate::guests::built;
 use crate::house::House;
 
 /// Calls of which each fact has a value of its own.
@@ -25,7 +24,7 @@ fn distinct(house: &House, calls: u64) {
 
 #[test]
 fn a_column_is_the_same_by_itself_and_among_others() {
-    let Some(module) = built("a_column_is_the_same_by_itself_and_among_others", "mirror.wasm") else { return };
+    let module = fixtures::guest("mirror.wasm");
     let house = House::new();
     house.drop_in("all.wasm", &module);
     // Of no call at all, and of a selection: the columns of a selection are made in another way.

@@ -6,7 +6,6 @@ use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
-use crate::guests::built;
 use crate::house::House;
 use crate::peers::until;
 
@@ -20,20 +19,17 @@ fn file(house: &House, name: &str) -> String {
 }
 
 /// The tracer influxdb, with a point for each call.
-fn influxdb(house: &House, test: &str) -> bool {
-    let Some(module) = built(test, "influxdb.wasm") else { return false };
+fn influxdb(house: &House) {
+    let module = fixtures::guest("influxdb.wasm");
     house.drop_in("influxdb.toml", "destinations = [\"influx\"]\n[config]\npoints = true\n");
     house.drop_in("influxdb.wasm", module);
     house.until_live("influxdb");
-    true
 }
 
 #[test]
 fn a_tracer_waits_visibly_until_the_operator_has_defined_its_destination() {
     let house = House::new();
-    if !influxdb(&house, "a_tracer_waits_visibly_until_the_operator_has_defined_its_destination") {
-        return;
-    }
+    influxdb(&house);
     assert_eq!(house.tracer("influxdb")["destinations"]["influx"], "undefined");
     house.calls(10);
     house.settled("influxdb", 10);
@@ -59,9 +55,7 @@ fn a_tracer_waits_visibly_until_the_operator_has_defined_its_destination() {
 #[test]
 fn a_configuration_that_is_wrong_is_named_and_the_one_before_stays() {
     let house = House::new();
-    if !influxdb(&house, "a_configuration_that_is_wrong_is_named_and_the_one_before_stays") {
-        return;
-    }
+    influxdb(&house);
     let right = format!("[destinations.influx]\n{}\ntracers = [\"influxdb\"]\n", file(&house, "points"));
     house.configure(&right);
     house.until("influxdb", "granted the destination", |tracer| tracer["destinations"]["influx"] == "granted");
@@ -76,8 +70,7 @@ fn a_configuration_that_is_wrong_is_named_and_the_one_before_stays() {
 
 #[test]
 fn a_manifest_defines_destinations_only_where_the_operator_trusts_the_plugin_dir() {
-    let test = "a_manifest_defines_destinations_only_where_the_operator_trusts_the_plugin_dir";
-    let Some(module) = built(test, "influxdb.wasm") else { return };
+    let module = fixtures::guest("influxdb.wasm");
     let house = House::new();
     let manifest = format!("[destinations.influx]\n{}\n[config]\npoints = true\n", file(&house, "points"));
     house.drop_in("influxdb.toml", manifest);
@@ -100,9 +93,7 @@ fn a_manifest_defines_destinations_only_where_the_operator_trusts_the_plugin_dir
 #[test]
 fn what_was_committed_before_the_end_is_delivered() {
     let house = House::new();
-    if !influxdb(&house, "what_was_committed_before_the_end_is_delivered") {
-        return;
-    }
+    influxdb(&house);
     house.configure(&format!("[destinations.influx]\n{}\ntracers = [\"influxdb\"]\n", file(&house, "points")));
     house.until("influxdb", "granted the destination", |tracer| tracer["destinations"]["influx"] == "granted");
     house.calls(5_000);
@@ -174,9 +165,7 @@ fn datagrams_hold_whole_lines_and_no_more_than_the_operator_says_at_that_moment(
     const WAVES: u64 = 5;
     const CALLS: u64 = 4_000;
     let house = House::new();
-    if !influxdb(&house, "datagrams_hold_whole_lines_and_no_more_than_the_operator_says_at_that_moment") {
-        return;
-    }
+    influxdb(&house);
     let mut receiver = Receiver::start();
     let address = receiver.address;
     let configure = |more: &str, max_payload: usize| {

@@ -14,7 +14,6 @@ use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
 use tower::{ServiceExt, service_fn};
 
-use crate::guests::built;
 use crate::house::House;
 use crate::log;
 use crate::sink::{Refuses, Seen, Sink};
@@ -312,8 +311,7 @@ fn points(seen: &[Seen]) -> u64 {
 
 #[test]
 fn destinations_that_fail_are_named_and_counted_and_nobody_else_feels_it() {
-    let test = "destinations_that_fail_are_named_and_counted_and_nobody_else_feels_it";
-    let Some(module) = built(test, "influxdb.wasm") else { return };
+    let module = fixtures::guest("influxdb.wasm");
     log::listen();
     let house = House::new();
     fs::write(house.outside().join("token"), format!("{SECRET}-in-file\n")).expect("written");

@@ -30,12 +30,9 @@ static IN_CHILD: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::
 
 #[test]
 fn a_forked_child_serves_on_untraced_and_says_so_once() {
-    apart::run("forked::a_process_forks");
-}
-
-#[test]
-#[ignore = "forks: the test above runs it in a process of its own"]
-fn a_process_forks() {
+    if apart::run("forked::a_forked_child_serves_on_untraced_and_says_so_once") {
+        return;
+    }
     log::listen();
     let house = House::with(Hottap::builder().tracer(Everything));
     house.drop_in("quiet.wasm", QUIET.component());

@@ -1,6 +1,4 @@
-//! Where the tests' guests come from: hostile ones are written here as text, real ones are built beforehand.
-
-use std::path::PathBuf;
+//! Guests that are written as text, most of them hostile.
 
 /// What a handwritten guest does in its three functions, in WebAssembly text.
 pub(crate) struct Wat {
@@ -146,26 +144,4 @@ pub(crate) fn speaker(init: &str, finish: &str) -> Vec<u8> {
         .replace("INIT", init)
         .replace("FINISH", finish);
     wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}"))
-}
-
-/// A guest that was built beforehand (`cargo xtask test` does that and says where). None, and a line that says so, if
-/// it was not; under `HOTTAP_TEST_REAL=1` that is a failure.
-pub(crate) fn built(test: &str, name: &str) -> Option<Vec<u8>> {
-    let directory = std::env::var_os("HOTTAP_TEST_GUESTS").map(PathBuf::from);
-    let bytes = directory.and_then(|directory| std::fs::read(directory.join(name)).ok());
-    if bytes.is_none() {
-        assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "{name} was not built");
-        println!("skipped: {test}: {name} was not built; run cargo xtask test");
-    }
-    bytes
-}
-
-/// A guest written in Python, which an environment variable names; otherwise like [`built`].
-pub(crate) fn python(test: &str, variable: &str) -> Option<Vec<u8>> {
-    let Some(path) = std::env::var_os(variable) else {
-        assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "no Python guest was built");
-        println!("skipped: {test}: no Python guest was built; run cargo xtask test --real");
-        return None;
-    };
-    Some(std::fs::read(path).expect("readable"))
 }

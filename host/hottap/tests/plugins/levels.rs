@@ -7,7 +7,6 @@ use hottap::rpc::{EventKind, Level, Outcome, RpcInfo, Side, Symbol};
 use hottap::{CallContext, Hottap, Tracer};
 use serde_json::Value;
 
-use crate::guests::built;
 use crate::house::House;
 
 /// A house in which the guests `names` write down what they are shown. `manifest` is that of the first, and only it may
@@ -44,7 +43,7 @@ fn has_miss(record: &Value) -> bool {
 
 #[test]
 fn a_tracer_sees_the_events_of_the_methods_that_it_names() {
-    let Some(module) = built("a_tracer_sees_the_events_of_the_methods_that_it_names", "scribe.wasm") else { return };
+    let module = fixtures::guest("scribe.wasm");
     let house = House::new();
     scribes(&house, &module, &["some", "none"], "[scope]\ndetailed = [\"shop.v1.Cart/*\"]\n[config]\n");
     const EACH: usize = 20;
@@ -94,7 +93,7 @@ impl Tracer for Keeper {
 
 #[test]
 fn attempts_go_to_those_who_ask_for_them() {
-    let Some(module) = built("attempts_go_to_those_who_ask_for_them", "scribe.wasm") else { return };
+    let module = fixtures::guest("scribe.wasm");
     let (plain, keen) = (Keeper::default(), Keeper { attempts: true, ..Keeper::default() });
     let house = House::with(Hottap::builder().tracer(plain.clone()).tracer(keen.clone()));
     scribes(&house, &module, &["keen", "plain"], "[config]\nattempts = true\n");

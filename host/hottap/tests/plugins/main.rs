@@ -5,12 +5,9 @@
 
 #[path = "../server/apart.rs"]
 mod apart;
-#[cfg(feature = "tonic")]
 mod chat;
-#[cfg(feature = "tonic")]
 #[path = "../layers/codec.rs"]
 mod codec;
-#[cfg(feature = "otel")]
 #[expect(dead_code, reason = "the tests of export ask for more")]
 #[path = "../otel/collector.rs"]
 mod collector;
@@ -41,7 +38,6 @@ mod messages;
 mod metered;
 mod metrics;
 mod neighbours;
-#[cfg(feature = "otel")]
 mod otlp;
 mod prometheus;
 mod quiet;

@@ -4,7 +4,7 @@ use hottap::Hottap;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::apart;
-use crate::guests::{QUIET, Wat, built};
+use crate::guests::{QUIET, Wat};
 use crate::house::House;
 
 const MIB: u64 = 1 << 20;
@@ -49,12 +49,9 @@ fn what_a_removed_plugin_has_used_is_given_back() {
 
 #[test]
 fn plugins_load_in_four_gibibytes_of_addresses() {
-    apart::run("memory::a_service_with_four_gibibytes_of_addresses");
-}
-
-#[test]
-#[ignore = "limits the addresses of its process: the test above runs it in one of its own"]
-fn a_service_with_four_gibibytes_of_addresses() {
+    if apart::run("memory::plugins_load_in_four_gibibytes_of_addresses") {
+        return;
+    }
     let limit = Some(4096 * MIB);
     setrlimit(Resource::As, Rlimit { current: limit, maximum: limit }).expect("limited");
     let house = House::new();
@@ -62,12 +59,9 @@ fn a_service_with_four_gibibytes_of_addresses() {
         house.drop_in(&format!("quiet-{index}.wasm"), QUIET.component());
     }
     house.drop_in("hungry.wasm", HUNGRY.component());
-    let real = built("memory::a_service_with_four_gibibytes_of_addresses", "red-metrics.wasm");
-    if let Some(bytes) = &real {
-        house.drop_in("red-metrics.wasm", bytes);
-    }
-    let names = (0..8).map(|index| format!("quiet-{index}")).chain(["hungry".to_owned()]);
-    let names: Vec<String> = names.chain(real.map(|_| "red-metrics".to_owned())).collect();
+    house.drop_in("red-metrics.wasm", fixtures::guest("red-metrics.wasm"));
+    let names = (0..8).map(|index| format!("quiet-{index}")).chain(["hungry", "red-metrics"].map(str::to_owned));
+    let names: Vec<String> = names.collect();
     names.iter().for_each(|name| _ = house.until_live(name));
     house.calls(100);
     for name in &names {
@@ -78,12 +72,9 @@ fn a_service_with_four_gibibytes_of_addresses() {
 
 #[test]
 fn a_lack_of_addresses_is_the_machines_and_not_the_tracers() {
-    apart::run("memory::a_service_without_addresses");
-}
-
-#[test]
-#[ignore = "limits the addresses of its process: the test above runs it in one of its own"]
-fn a_service_without_addresses() {
+    if apart::run("memory::a_lack_of_addresses_is_the_machines_and_not_the_tracers") {
+        return;
+    }
     // Such an engine reserves 4 GiB of addresses for each memory, and then there are no more.
     let house = House::new();
     let status = std::fs::read_to_string("/proc/self/status").expect("readable");

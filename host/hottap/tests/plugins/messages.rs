@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hottap::rpc::Side;
 use serde_json::{Value, json};
 
-use crate::guests::{QUIET, Wat, built};
+use crate::guests::{QUIET, Wat};
 use crate::house::House;
 use crate::log;
 
@@ -73,8 +73,7 @@ fn a_pattern_that_has_matched_nothing_so_far_is_named() {
 
 #[test]
 fn a_level_that_is_not_granted_is_told_once_and_with_what_to_write() {
-    let test = "a_level_that_is_not_granted_is_told_once_and_with_what_to_write";
-    let Some(module) = built(test, "scribe.wasm") else { return };
+    let module = fixtures::guest("scribe.wasm");
     log::listen();
     let house = House::new();
     house.configure("");

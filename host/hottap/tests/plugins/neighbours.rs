@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::guests::{INIT_OK, QUIET, Wat, built};
+use crate::guests::{INIT_OK, QUIET, Wat};
 use crate::house::{House, assert_balanced};
 
 /// Bad tracers; with the good one they stay below the 128 that may be live.
@@ -32,7 +32,7 @@ const KINDS: [Wat; 5] = [
 
 #[test]
 fn sixty_four_bad_tracers_cost_a_good_one_nothing() {
-    let Some(red_metrics) = built("sixty_four_bad_tracers_cost_a_good_one_nothing", "red-metrics.wasm") else { return };
+    let red_metrics = fixtures::guest("red-metrics.wasm");
     let house = House::new();
     let until = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos();
     let spins_in_init = format!(

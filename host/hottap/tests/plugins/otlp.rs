@@ -11,7 +11,6 @@ use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::collector::{Collector, Manner};
-use crate::guests::built;
 use crate::house::House;
 use crate::peers::until;
 
@@ -70,9 +69,7 @@ fn received(collector: &Collector) -> (BTreeMap<String, f64>, Vec<Resource>) {
 
 #[test]
 fn what_plugins_record_goes_to_the_collector_of_the_service() {
-    let Some(module) = built("what_plugins_record_goes_to_the_collector_of_the_service", "red-metrics.wasm") else {
-        return;
-    };
+    let module = fixtures::guest("red-metrics.wasm");
     let collector = Collector::start(Manner::Takes);
     let otel = set_up(&collector);
     let house = House::with(Hottap::builder().otel(&otel).tracer(otel.spans()).tracer(otel.metrics()));
@@ -122,7 +119,7 @@ fn without_metrics_of_the_service_those_of_the_host_go_out_all_the_same() {
 
 #[test]
 fn a_plugins_span_and_the_native_one_are_one_span() {
-    let Some(module) = built("a_plugins_span_and_the_native_one_are_one_span", "rpc-span.wasm") else { return };
+    let module = fixtures::guest("rpc-span.wasm");
     let collector = Collector::start(Manner::Takes);
     let otel = set_up(&collector);
     let house = House::with(Hottap::builder().tracer(otel.spans()));

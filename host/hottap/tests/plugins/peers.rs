@@ -12,17 +12,6 @@ use std::time::{Duration, Instant};
 /// longer than it must.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A program that `cargo xtask test` found. None, and a line that says so, if it did not; under `HOTTAP_TEST_REAL=1`
-/// that is a failure.
-pub(crate) fn program(test: &str, variable: &str) -> Option<PathBuf> {
-    let found = std::env::var_os(variable).map(PathBuf::from);
-    if found.is_none() {
-        assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "{variable} is not set");
-        println!("skipped: {test}: {variable} is not set; run cargo xtask test --real");
-    }
-    found
-}
-
 /// An address for a server that cannot choose one by itself. Free a moment ago; if somebody takes it in between, the
 /// server ends and the test says so. It is none of the ports that systems give to whoever asks for any, as all connections
 /// and other servers of the tests do: one of these would soon be taken.

@@ -5,16 +5,14 @@ use std::process::{Command, Stdio};
 
 use hottap::rpc::Side;
 
-use crate::guests::built;
 use crate::house::House;
-use crate::peers::program;
 use crate::scraper::reads_what_the_service_did;
 
 #[test]
+#[ignore = "needs Prometheus"]
 fn prometheus_reads_what_the_service_did() {
-    let test = "prometheus_reads_what_the_service_did";
-    let Some(program) = program(test, "HOTTAP_TEST_PROMETHEUS") else { return };
-    reads_what_the_service_did(test, |place| {
+    let program = fixtures::peer("HOTTAP_TEST_PROMETHEUS");
+    reads_what_the_service_did(|place| {
         let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", place.configuration.display()))
@@ -25,10 +23,10 @@ fn prometheus_reads_what_the_service_did() {
 }
 
 #[test]
+#[ignore = "needs Prometheus"]
 fn promtool_finds_nothing_wrong_with_the_page() {
-    let test = "promtool_finds_nothing_wrong_with_the_page";
-    let Some(module) = built(test, "red-metrics.wasm") else { return };
-    let Some(promtool) = program(test, "HOTTAP_TEST_PROMTOOL") else { return };
+    let module = fixtures::guest("red-metrics.wasm");
+    let promtool = fixtures::peer("HOTTAP_TEST_PROMTOOL");
     let house = House::new();
     house.drop_in("red-metrics.wasm", module);
     house.drop_in("bad.wasm", "no wasm");

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::apart;
-use crate::guests::{QUIET, built};
+use crate::guests::QUIET;
 use crate::house::House;
 
 /// Hands lines of crate log to the thread's subscriber, as tracing-log's `LogTracer` does: here it keeps where they come
@@ -29,13 +29,9 @@ impl log::Log for Bridge {
 
 #[test]
 fn nothing_of_the_engine_is_logged_when_a_plugin_loads() {
-    apart::run("quiet::loading_under_a_subscriber_that_hears_everything");
-}
-
-#[test]
-#[ignore = "sets the logger of its process: the test above runs it in one of its own"]
-fn loading_under_a_subscriber_that_hears_everything() {
-    let test = "nothing_of_the_engine_is_logged_when_a_plugin_loads";
+    if apart::run("quiet::nothing_of_the_engine_is_logged_when_a_plugin_loads") {
+        return;
+    }
     crate::log::listen();
     log::set_logger(&BRIDGE).expect("the first");
     log::set_max_level(log::LevelFilter::Debug);
@@ -44,10 +40,8 @@ fn loading_under_a_subscriber_that_hears_everything() {
     house.drop_in("quiet.wasm", QUIET.component());
     house.until_live("quiet");
     // Of a core module a component is made first.
-    if let Some(module) = built(test, "red-metrics.wasm") {
-        house.drop_in("red-metrics.wasm", module);
-        house.until_live("red-metrics");
-    }
+    house.drop_in("red-metrics.wasm", fixtures::guest("red-metrics.wasm"));
+    house.until_live("red-metrics");
     house.calls(100);
     house.settled("quiet", 100);
     let heard = BRIDGE.0.lock().unwrap_or_else(PoisonError::into_inner);

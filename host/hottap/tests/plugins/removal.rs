@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hottap::rpc::Side;
 use serde_json::{Value, json};
 
-use crate::guests::{QUIET, Wat, built};
+use crate::guests::{QUIET, Wat};
 use crate::house::{House, assert_balanced};
 use crate::log;
 use crate::sink::Refuses;
@@ -203,8 +203,7 @@ fn a_disabled_tracer_leaves_no_error_behind() {
 
 #[test]
 fn a_tracer_with_a_destination_of_its_own_hands_over_its_last_payload() {
-    let test = "a_tracer_with_a_destination_of_its_own_hands_over_its_last_payload";
-    let Some(module) = built(test, "influxdb.wasm") else { return };
+    let module = fixtures::guest("influxdb.wasm");
     log::listen();
     let house = House::new();
     house.configure("trust_plugin_dir = true\n");
@@ -230,8 +229,7 @@ fn a_tracer_with_a_destination_of_its_own_hands_over_its_last_payload() {
 
 #[test]
 fn a_destination_that_is_removed_leaves_no_error_behind() {
-    let test = "a_destination_that_is_removed_leaves_no_error_behind";
-    let Some(module) = built(test, "influxdb.wasm") else { return };
+    let module = fixtures::guest("influxdb.wasm");
     log::listen();
     let house = House::new();
     let refuses = Refuses::start();

@@ -8,7 +8,6 @@ use hottap::Hottap;
 use hottap::rpc::{Protocol, Side};
 use serde_json::Value;
 
-use crate::guests::built;
 use crate::peers::{Server, free_address, get, until};
 
 /// A running one.
@@ -47,8 +46,8 @@ impl Scraper {
 }
 
 /// A service makes calls, and the scraper that is started so counts them all.
-pub(crate) fn reads_what_the_service_did(test: &str, command: impl FnOnce(&Place) -> Command) {
-    let Some(module) = built(test, "red-metrics.wasm") else { return };
+pub(crate) fn reads_what_the_service_did(command: impl FnOnce(&Place) -> Command) {
+    let module = fixtures::guest("red-metrics.wasm");
     let directory = tempfile::tempdir().expect("a temporary directory");
     let plugins = directory.path().join("plugins");
     std::fs::create_dir(&plugins).expect("made");

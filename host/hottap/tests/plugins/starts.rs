@@ -10,7 +10,7 @@ use http_body_util::Empty;
 use serde_json::Value;
 use tower::{ServiceExt, service_fn};
 
-use crate::guests::{QUIET, Wat, built};
+use crate::guests::{QUIET, Wat};
 use crate::house::House;
 
 /// An instance takes its first three starts, which are those of the canary, and none after them.
@@ -181,9 +181,7 @@ fn heralded(house: &House) -> Vec<String> {
 
 #[test]
 fn a_starter_sees_and_sets_headers_of_propagation_and_no_others() {
-    let Some(module) = built("a_starter_sees_and_sets_headers_of_propagation_and_no_others", "herald.wasm") else {
-        return;
-    };
+    let module = fixtures::guest("herald.wasm");
     let house = House::new();
     house.drop_in("herald.wasm", &module);
     house.until_live("herald");
@@ -220,7 +218,7 @@ fn a_starter_sees_and_sets_headers_of_propagation_and_no_others() {
 
 #[test]
 fn the_operator_grants_headers_and_no_more_than_eight() {
-    let Some(module) = built("the_operator_grants_headers_and_no_more_than_eight", "herald.wasm") else { return };
+    let module = fixtures::guest("herald.wasm");
     let house = House::new();
     house.drop_in("herald.wasm", &module);
     let first = house.until_live("herald");
@@ -257,7 +255,7 @@ fn the_operator_grants_headers_and_no_more_than_eight() {
 
 #[test]
 fn a_starter_is_told_the_time_that_the_finished_call_has() {
-    let Some(module) = built("a_starter_is_told_the_time_that_the_finished_call_has", "herald.wasm") else { return };
+    let module = fixtures::guest("herald.wasm");
     let house = House::new();
     house.drop_in("herald.wasm", &module);
     house.until_live("herald");
@@ -271,8 +269,7 @@ fn a_starter_is_told_the_time_that_the_finished_call_has() {
 
 #[test]
 fn what_a_starter_sends_goes_nowhere_and_takes_nobodys_space() {
-    let test = "what_a_starter_sends_goes_nowhere_and_takes_nobodys_space";
-    let Some(module) = built(test, "herald.wasm") else { return };
+    let module = fixtures::guest("herald.wasm");
     let house = House::new();
     let file = house.outside().join("records");
     house.configure(&format!(

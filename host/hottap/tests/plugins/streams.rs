@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::guests::{QUIET, Wat, built};
+use crate::guests::{QUIET, Wat};
 use crate::house::{House, assert_balanced};
 use crate::stream::{OpenStream, SIZE};
 
@@ -32,7 +32,7 @@ fn moments(tracer: &Value, term: &str) -> u64 {
 
 #[test]
 fn messages_are_counted_while_the_stream_is_open() {
-    let Some(module) = built("messages_are_counted_while_the_stream_is_open", "tally.wasm") else { return };
+    let module = fixtures::guest("tally.wasm");
     let house = House::new();
     house.drop_in("tally.wasm", &module);
     house.until_live("tally");
@@ -182,12 +182,10 @@ fn a_progress_that_fails_on_the_canary_is_refused() {
     }
 }
 
-#[cfg(feature = "tonic")]
 #[test]
 fn messages_of_a_tonic_stream_are_counted_on_both_sides_while_it_is_open() {
     use crate::chat::{CHAT, Chat, connect, serve};
-    let name = "messages_of_a_tonic_stream_are_counted_on_both_sides_while_it_is_open";
-    let Some(module) = built(name, "tally.wasm") else { return };
+    let module = fixtures::guest("tally.wasm");
     let house = House::new();
     house.drop_in("tally.wasm", &module);
     house.until_live("tally");

@@ -2,14 +2,13 @@
 
 use std::process::Command;
 
-use crate::peers::program;
 use crate::scraper::reads_what_the_service_did;
 
 #[test]
+#[ignore = "needs VictoriaMetrics"]
 fn victoria_metrics_reads_what_the_service_did() {
-    let test = "victoria_metrics_reads_what_the_service_did";
-    let Some(program) = program(test, "HOTTAP_TEST_VICTORIA_METRICS") else { return };
-    reads_what_the_service_did(test, |place| {
+    let program = fixtures::peer("HOTTAP_TEST_VICTORIA_METRICS");
+    reads_what_the_service_did(|place| {
         let mut command = Command::new(program);
         command
             .arg(format!("-promscrape.config={}", place.configuration.display()))

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::certificate::Certificate;
 use crate::curl::{Transfer, curl, settings};
-use crate::program::{self, Peer};
+use crate::program::Peer;
 use crate::recorder::Recorder;
 
 /// More than curl sends without asking whether it may.
@@ -63,9 +63,9 @@ fn check(transfer: &Transfer, info: &RpcInfo) {
 }
 
 #[tokio::test]
+#[ignore = "needs curl"]
 async fn curl_is_recorded_over_tls_in_the_version_that_both_agree_on() {
-    let test = "curl_is_recorded_over_tls_in_the_version_that_both_agree_on";
-    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_CURL");
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let certificate = Certificate::new();
     let (pem, _) = certificate.write(folder.path());
@@ -108,9 +108,9 @@ async fn curl_is_recorded_over_tls_in_the_version_that_both_agree_on() {
 }
 
 #[tokio::test]
+#[ignore = "needs curl"]
 async fn curl_sends_a_large_body_when_it_is_asked_for() {
-    let test = "curl_sends_a_large_body_when_it_is_asked_for";
-    let Some(program) = program::find(test, "HOTTAP_TEST_CURL") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_CURL");
     let folder = tempfile::tempdir().expect("the temporary folder can be made");
     let upload = upload(folder.path());
     let served = Recorder::default();

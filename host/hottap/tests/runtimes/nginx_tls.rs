@@ -6,12 +6,12 @@ use http::Request;
 
 use crate::certificate::Certificate;
 use crate::nginx::{LARGE, Nginx, line, send};
-use crate::program;
 use crate::recorder::Recorder;
 
 #[tokio::test]
+#[ignore = "needs nginx"]
 async fn a_client_of_nginx_is_recorded_over_tls() {
-    let Some(program) = program::find("a_client_of_nginx_is_recorded_over_tls", "HOTTAP_TEST_NGINX") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_NGINX");
     for (options, transport) in [("ssl http2", Transport::Http2), ("ssl", Transport::Http1)] {
         let folder = tempfile::tempdir().expect("the temporary folder can be made");
         let certificate = Certificate::new();

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::echo::Echo;
 use crate::h2load::{Load, h2load};
-use crate::program::{self, Peer};
+use crate::program::Peer;
 use crate::python::{self, CLIENT, python};
 use crate::recorder::Recorder;
 use crate::world::Running;
@@ -27,8 +27,9 @@ async fn until_it_stops(address: SocketAddr) {
 }
 
 #[tokio::test]
+#[ignore = "needs Python with grpcio"]
 async fn a_stream_of_a_python_client_ends_well_while_the_server_shuts_down() {
-    let Some(python) = python("a_stream_of_a_python_client_ends_well_while_the_server_shuts_down") else { return };
+    let python = python();
     let served = Recorder::default();
     let running = Running::start(&served.start("echo"), Echo::default()).await;
     let address = running.address;
@@ -50,9 +51,9 @@ async fn a_stream_of_a_python_client_ends_well_while_the_server_shuts_down() {
 }
 
 #[tokio::test]
+#[ignore = "needs h2load"]
 async fn what_was_answered_before_a_shutdown_h2load_got() {
-    let test = "what_was_answered_before_a_shutdown_h2load_got";
-    let Some(program) = program::find(test, "HOTTAP_TEST_H2LOAD") else { return };
+    let program = fixtures::peer("HOTTAP_TEST_H2LOAD");
     for options in [&[][..], &["--h1"]] {
         let served = Recorder::default();
         let bound = served.start("house").server().bind("127.0.0.1:0").await.expect("binds");

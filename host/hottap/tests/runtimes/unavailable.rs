@@ -29,9 +29,9 @@ fn failures(info: &RpcInfo) -> usize {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn a_grpc_js_server_that_is_not_available_is_asked_again() {
-    let test = "a_grpc_js_server_that_is_not_available_is_asked_again";
-    let Some(node) = Node::find(test) else { return };
+    let node = Node::find();
     let mut server = node.run("grpc_server.js", &[]);
     let port = server.line().await;
     let sent = Recorder::default();
@@ -51,8 +51,9 @@ async fn a_grpc_js_server_that_is_not_available_is_asked_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python with grpcio"]
 async fn a_python_server_that_becomes_available_answers_the_call() {
-    let Some(python) = python::python("a_python_server_that_becomes_available_answers_the_call") else { return };
+    let python = python::python();
     let mut server = python::run(&python, python::SERVER, &[]);
     let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
     let port = lines.next_line().await.expect("readable").expect("a port");
@@ -70,9 +71,9 @@ async fn a_python_server_that_becomes_available_answers_the_call() {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js"]
 async fn a_grpc_js_server_that_is_killed_fails_its_streams_and_later_calls() {
-    let test = "a_grpc_js_server_that_is_killed_fails_its_streams_and_later_calls";
-    let Some(node) = Node::find(test) else { return };
+    let node = Node::find();
     let mut server = node.run("grpc_server.js", &[]);
     let port = server.line().await;
     let sent = Recorder::default();
@@ -95,8 +96,9 @@ async fn a_grpc_js_server_that_is_killed_fails_its_streams_and_later_calls() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python with grpcio"]
 async fn a_call_whose_server_is_gone_is_answered_by_another() {
-    let Some(python) = python::python("a_call_whose_server_is_gone_is_answered_by_another") else { return };
+    let python = python::python();
     let mut servers = Vec::new();
     let sent = Recorder::default();
     let mut builder = sent.start("shop").client("http://127.0.0.1:1").retry(retry());

@@ -2,17 +2,29 @@
 
 use std::process::Command;
 
-/// Runs one of this program's ignored tests in a process of its own.
+/// Set in the process that a test has to itself.
+const APART: &str = "HOTTAP_TEST_APART";
+
+/// Runs this test again in a process of its own and returns true; returns false in that process.
 #[track_caller]
-pub(crate) fn run(name: &str) {
+pub(crate) fn run(name: &str) -> bool {
+    if is_apart() {
+        return false;
+    }
     run_with(name, |_| {});
+    true
 }
 
-/// The same with what the process has beside, such as another environment. Returns all that it has printed.
+/// Whether this process runs one test only.
+pub(crate) fn is_apart() -> bool {
+    std::env::var_os(APART).is_some()
+}
+
+/// Runs a test in a process of its own, changed by `with`: another environment, another user. Returns what it has printed.
 #[track_caller]
 pub(crate) fn run_with(name: &str, with: impl FnOnce(&mut Command)) -> String {
     let mut command = Command::new(std::env::current_exe().expect("a path"));
-    with(command.args([name, "--exact", "--ignored", "--nocapture"]));
+    with(command.args([name, "--exact", "--include-ignored", "--nocapture"]).env(APART, "1"));
     let child = command.output().expect("runs");
     let said = String::from_utf8_lossy(&child.stdout).into_owned();
     println!("{said}");

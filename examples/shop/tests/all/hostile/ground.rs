@@ -35,14 +35,9 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Starts the shop with its good tracer. None, and a line that says so, if that was not built.
-    pub(super) fn open(test: &str) -> Option<Self> {
-        let folder = std::env::var_os("HOTTAP_TEST_GUESTS").map(PathBuf::from);
-        let Some(neighbour) = folder.and_then(|folder| std::fs::read(folder.join("red-metrics.wasm")).ok()) else {
-            assert!(std::env::var("HOTTAP_TEST_REAL").as_deref() != Ok("1"), "red-metrics.wasm was not built");
-            println!("skipped: {test}: red-metrics.wasm was not built; run cargo xtask test");
-            return None;
-        };
+    /// Starts the shop with its good tracer.
+    pub(super) fn open() -> Self {
+        let neighbour = fixtures::guest("red-metrics.wasm");
         let folder = tempfile::tempdir().expect("a temporary directory");
         let plugins = folder.path().join("plugins");
         std::fs::create_dir(&plugins).expect("made");
@@ -60,7 +55,7 @@ impl Ground {
         assert_eq!(ground.shop.ask("go")["rpcs"], 0);
         ground.until(NEIGHBOUR, "committing", |tracer| tracer["committed"].as_u64() > Some(100));
         ground.rss = ground.resident();
-        Some(ground)
+        ground
     }
 
     /// The good module.

@@ -120,22 +120,23 @@ fn a_write_that_hung_and_came_back_is_not_written_twice() {
     assert_eq!(reader.join().expect("joined"), "once\n");
 }
 
-/// Not a test by itself: the next one runs it in a process of its own.
-#[test]
-#[ignore = "writes to standard output; run by the test below"]
-fn a_child_that_writes_to_its_standard_output() {
-    let desk = Desk::with("url = \"stdout:\"");
-    desk.send("first line\nsecond line");
-    desk.send("third line\n");
-    assert!(desk.shutdown());
-    assert_eq!(desk.state("d").delivered, 2);
-}
+/// Set in the process in which the test below writes to its standard output.
+const WRITES: &str = "HOTTAP_TEST_WRITES_TO_STDOUT";
 
 #[test]
 fn standard_output_gets_whole_lines() {
-    let name = "outbox::tests::local::a_child_that_writes_to_its_standard_output";
+    if std::env::var_os(WRITES).is_some() {
+        let desk = Desk::with("url = \"stdout:\"");
+        desk.send("first line\nsecond line");
+        desk.send("third line\n");
+        assert!(desk.shutdown());
+        assert_eq!(desk.state("d").delivered, 2);
+        return;
+    }
+    let name = "outbox::tests::local::standard_output_gets_whole_lines";
     let child = Command::new(std::env::current_exe().expect("this program"))
-        .args([name, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(WRITES, "1")
         .output()
         .expect("runs");
     let output = String::from_utf8_lossy(&child.stdout);
