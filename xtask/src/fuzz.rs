@@ -10,7 +10,6 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use crate::guests;
-use crate::interrupt::Interrupt;
 use crate::step;
 use crate::workspace::Workspace;
 
@@ -31,12 +30,7 @@ const MODULES: &str = "module_load";
 ///
 /// # Errors
 /// There is no target of a name, they do not compile, or an input breaks one; the error names them.
-pub(crate) fn command(
-    workspace: &Workspace,
-    interrupt: &Interrupt,
-    seconds: u64,
-    names: &[String],
-) -> anyhow::Result<()> {
+pub(crate) fn command(workspace: &Workspace, seconds: u64, names: &[String]) -> anyhow::Result<()> {
     let folder = workspace.root().join("fuzz");
     let all = targets(&folder)?;
     for name in names {
@@ -56,9 +50,6 @@ pub(crate) fn command(
 
     let mut broken = Vec::new();
     for name in wanted {
-        if interrupt.requested() {
-            break;
-        }
         let (corpus, artifacts) = (target.join("corpus").join(name), target.join("artifacts").join(name));
         for folder in [&corpus, &artifacts] {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -4,19 +4,16 @@
 
 mod args;
 mod bench;
-mod chaos;
 mod ci;
 mod debian;
 mod demo;
 mod fuzz;
 mod guests;
-mod interrupt;
 mod libtest;
 mod node;
 mod peers;
 mod proto;
 mod python;
-mod shop;
 mod step;
 mod test;
 mod toolchain;
@@ -25,11 +22,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use args::Command;
-use interrupt::Interrupt;
 use workspace::Workspace;
-
-/// What a shell reports for a program that ended because of Ctrl-C.
-const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let command = match args::parse(std::env::args_os().skip(1)) {
@@ -39,19 +32,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let interrupt = match Interrupt::install() {
-        Ok(interrupt) => interrupt,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match run(command, &interrupt) {
+    match run(command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) if interrupt.requested() => {
-            eprintln!("\ninterrupted; nothing was left running");
-            ExitCode::from(EXIT_INTERRUPTED)
-        }
         Err(error) => {
             eprintln!("\nerror: {error:#}");
             ExitCode::FAILURE
@@ -59,7 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, interrupt: &Interrupt) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<()> {
     if let Command::Help(text) = command {
         println!("{text}");
         return Ok(());
@@ -69,11 +51,11 @@ fn run(command: Command, interrupt: &Interrupt) -> anyhow::Result<()> {
         Command::Help(_) => Ok(()),
         Command::Guests { names, out } => guests::command(&workspace, &names, out),
         Command::Test { real, filters } => test::command(&workspace, real, &filters),
-        Command::Demo { seconds, json } => demo::command(&workspace, interrupt, seconds, json),
-        Command::Chaos { seconds, json, seed } => chaos::command(&workspace, interrupt, seconds, json, seed),
-        Command::Fuzz { seconds, names } => fuzz::command(&workspace, interrupt, seconds, &names),
+        Command::Demo { seconds, json } => match demo::demo(&workspace, seconds, json)? {},
+        Command::Chaos { seconds, json, seed } => match demo::chaos(&workspace, seconds, json, seed)? {},
+        Command::Fuzz { seconds, names } => fuzz::command(&workspace, seconds, &names),
         Command::Bench { json, names } => bench::command(&workspace, json, &names),
         Command::Proto { check } => proto::command(&workspace, check),
-        Command::Ci => ci::command(&workspace, interrupt),
+        Command::Ci => ci::command(&workspace),
     }
 }

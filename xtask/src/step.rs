@@ -1,5 +1,6 @@
 //! Children of xtask: each announced before it runs, and an error that says what was run.
 
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
@@ -45,6 +46,27 @@ pub(crate) fn lines(command: &mut Command, mut each: impl FnMut(&str)) -> anyhow
         }
     }
     child.wait().with_context(|| format!("lost {}", line(command)))
+}
+
+/// Runs a program in place of this process: its exit code and the signals that it gets are the program's own.
+///
+/// # Errors
+/// The program cannot be started.
+#[cfg(unix)]
+pub(crate) fn replace_by(command: &mut Command) -> anyhow::Result<Infallible> {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    Err(error).with_context(|| cannot_start(command))
+}
+
+/// Runs a program and ends with its exit code.
+///
+/// # Errors
+/// The program cannot be started.
+#[cfg(not(unix))]
+pub(crate) fn replace_by(command: &mut Command) -> anyhow::Result<Infallible> {
+    let status = command.status().with_context(|| cannot_start(command))?;
+    std::process::exit(status.code().unwrap_or(1))
 }
 
 /// Whether a program can be started at all and succeeds; silent.

@@ -1,6 +1,7 @@
 //! What the demo shows: events that stay, and a small table that is drawn anew below them; lines where nobody looks on.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 /// Calls from which a tracer's cost per call is shown. With fewer it is that of loading and of empty flushes, divided by
 /// next to nothing.
@@ -121,9 +122,23 @@ fn nanoseconds(row: &Row) -> String {
     ns_per_call.map_or_else(|| "-".to_owned(), |ns| format!("{ns:.0}"))
 }
 
+/// A duration as people read it: `8.1 s`, `2 min 05 s`.
+pub(super) fn human(took: Duration) -> String {
+    match took.as_secs() {
+        0..60 => format!("{:.1} s", took.as_secs_f64()),
+        seconds => format!("{} min {:02} s", seconds / 60, seconds % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_readable() {
+        assert_eq!(human(Duration::from_millis(8_140)), "8.1 s");
+        assert_eq!(human(Duration::from_secs(125)), "2 min 05 s");
+    }
 
     const LOAD: Load = Load { second: 3, rpcs_per_second: 1999.6, failed: 0 };
 

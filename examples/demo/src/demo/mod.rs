@@ -10,19 +10,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 
-use crate::guests;
+use crate::files::{Places, shown};
 use crate::interrupt::Interrupt;
-use crate::shop::{self, Run, Shop};
-use crate::step::human;
-use crate::workspace::Workspace;
+use crate::shop::{Run, Shop};
 
 pub(crate) use acts::counts;
 use acts::{Acts, Modules};
 use receiver::Receiver;
-use screen::Screen;
+use screen::{Screen, human};
 
 /// When the first command after the clone began, in seconds since the Unix epoch: CI sets it, so that the time to the
-/// first traced RPC includes compiling xtask.
+/// first traced RPC includes compiling xtask; else xtask does.
 const BEGAN: &str = "HOTTAP_BEGAN";
 
 /// Below the target directory: how many seconds the last demo took from [`BEGAN`] to its first traced RPC.
@@ -32,33 +30,31 @@ pub(crate) const FIRST_TRACED: &str = "demo/first-traced-rpc-seconds";
 ///
 /// # Errors
 /// Something does not compile, the shop fails, or a count does not add up.
-pub(crate) fn command(workspace: &Workspace, interrupt: &Interrupt, seconds: u64, json: bool) -> anyhow::Result<()> {
+pub(crate) fn command(places: &Places, interrupt: &Interrupt, seconds: u64, json: bool) -> anyhow::Result<()> {
     let began = std::env::var(BEGAN).ok().and_then(|began| began.parse().ok()).unwrap_or_else(unix_seconds);
-    let guests = guests::build(workspace, &["red-metrics", "red-metrics-extra", "influxdb", "rpc-span", "spin"])?;
     let modules = Modules {
-        red: guests.module("red-metrics")?,
-        extra: guests.module("red-metrics-extra")?,
-        influxdb: guests.module("influxdb")?,
-        rpc_span: guests.module("rpc-span")?,
-        spin: guests.module("spin")?,
+        red: places.module("red-metrics")?,
+        extra: places.module("red-metrics-extra")?,
+        influxdb: places.module("influxdb")?,
+        rpc_span: places.module("rpc-span")?,
+        spin: places.module("spin")?,
     };
-    let program = shop::build(workspace)?;
-    let plugins = shop::empty_plugin_dir(workspace, "demo")?;
+    let plugins = places.empty_plugin_dir("demo")?;
     // Outside the plugin dir: what is in there can name destinations, and define none.
     let receiver = Receiver::start()?;
-    let config = workspace.target().join("demo/hottap.toml");
+    let config = places.target.join("demo/hottap.toml");
     std::fs::write(&config, receiver.config()).with_context(|| format!("cannot write {}", config.display()))?;
 
     interrupt.also_terminate()?;
     let mut screen = Screen::new(json);
-    let mut shop = Shop::start(&program, &plugins, &config, Run { seconds, rate: None, environment: &[] })?;
+    let mut shop = Shop::start(&places.shop, &plugins, &config, Run { seconds, rate: None, environment: &[] })?;
     let identity = shop.identity()?;
     screen.event(format_args!("the shop serves: {identity}"));
-    screen.event(format_args!("its plugin dir is empty: {}", workspace.shown(&plugins)));
-    screen.event(format_args!("its operator's configuration has two destinations: {}", workspace.shown(&config)));
+    screen.event(format_args!("its plugin dir is empty: {}", shown(&plugins)));
+    screen.event(format_args!("its operator's configuration has two destinations: {}", shown(&config)));
 
     let length = Duration::from_secs(seconds);
-    let note = workspace.target().join(FIRST_TRACED);
+    let note = places.target.join(FIRST_TRACED);
     let played = Acts::new(&mut shop, &mut screen, &plugins, &receiver, interrupt, length).play(&modules, |screen| {
         let took = Duration::from_secs_f64((unix_seconds() - began).max(0.0));
         screen.event(format_args!("first traced RPC {} after the first command, compiling included", human(took)));

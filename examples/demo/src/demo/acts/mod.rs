@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::receiver::Receiver;
-use super::screen::{Load, Row, Screen, short};
-use crate::guests;
+use super::screen::{Load, Row, Screen, human, short};
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::shop::report::{COUNTED, Counts, Payloads, Report};
 use crate::shop::{COUNTED_SCOPE, Shop, Tracer};
-use crate::step::human;
 
 /// The tracer that spins for ever.
 const SPIN: &str = "spin";
@@ -141,7 +140,7 @@ impl<'a> Acts<'a> {
 
     /// Puts the module in the tracer's place, and waits until a generation other than `before` is live.
     fn place(&mut self, module: &Path, name: &str, before: &str) -> anyhow::Result<String> {
-        guests::place(module, &self.plugins.join(format!("{name}.wasm")))?;
+        files::place(module, &self.plugins.join(format!("{name}.wasm")))?;
         let (generation, took) = self.shop.wait(LIVE, "load the tracer", |shop| {
             let tracers = shop.tracers()?;
             let live = named(&tracers, name).filter(|tracer| tracer.is_live() && tracer.generation != before);
@@ -158,7 +157,7 @@ impl<'a> Acts<'a> {
         }
         let before = self.shop.count()?;
         self.screen.event(format_args!("\n{SPIN}.wasm is dropped in: a tracer that never returns from `finish`"));
-        guests::place(module, &self.plugins.join(format!("{SPIN}.wasm")))?;
+        files::place(module, &self.plugins.join(format!("{SPIN}.wasm")))?;
         let (error, took) = self.shop.wait(LIVE, "name the tracer that spins", |shop| {
             let tracers = shop.tracers()?;
             Ok(named(&tracers, SPIN).and_then(|tracer| tracer.error.clone()))

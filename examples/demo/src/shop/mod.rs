@@ -18,7 +18,7 @@ pub(crate) mod report;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -26,9 +26,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-use crate::step;
-use crate::workspace::Workspace;
 
 pub(crate) use lap::Lap;
 use process::Identity;
@@ -349,30 +346,6 @@ impl Drop for Shop {
             eprintln!("    {line}");
         }
     }
-}
-
-/// Builds the shop in the dev profile, which compiles the engine just fast enough for this (see the root Cargo.toml).
-///
-/// # Errors
-/// It does not compile.
-pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "shop"]);
-    step::run("building the shop, with the engine; on two cores this takes minutes the first time", &mut cargo)?;
-    let program = workspace.target().join("debug/shop");
-    program.is_file().then_some(program).context("the package shop built no program of that name")
-}
-
-/// A folder below the target directory for this command alone, with an empty plugin dir in it, without what an earlier
-/// run left.
-///
-/// # Errors
-/// It cannot be made.
-pub(crate) fn empty_plugin_dir(workspace: &Workspace, command: &str) -> anyhow::Result<PathBuf> {
-    let folder = workspace.target().join(command).join("plugins");
-    drop(std::fs::remove_dir_all(&folder));
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
 }
 
 /// Two loopback ports that nobody has.

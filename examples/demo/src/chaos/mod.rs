@@ -14,11 +14,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 
 use crate::demo::screen::Screen;
-use crate::guests;
+use crate::files::{Places, shown};
 use crate::interrupt::Interrupt;
 use crate::shop::report::{COUNTED, Report};
-use crate::shop::{self, Lap, Run, Shop, Tracer};
-use crate::workspace::Workspace;
+use crate::shop::{Lap, Run, Shop, Tracer};
 
 pub(crate) use figures::Figures;
 use outlet::Outlet;
@@ -54,27 +53,25 @@ const SWAP_LIMIT: Duration = Duration::from_secs(2);
 /// # Errors
 /// Something does not compile, the shop fails, or a bound is missed; the error names each.
 pub(crate) fn command(
-    workspace: &Workspace,
+    places: &Places,
     interrupt: &Interrupt,
     seconds: u64,
     json: bool,
     seed: Option<u64>,
 ) -> anyhow::Result<()> {
-    let guests = guests::build(workspace, &stage::GUESTS)?;
-    let program = shop::build(workspace)?;
-    let plugins = shop::empty_plugin_dir(workspace, "chaos")?;
+    let plugins = places.empty_plugin_dir("chaos")?;
     let outlet = Outlet::start()?;
-    let config = workspace.target().join("chaos/hottap.toml");
-    let stage = Stage::new(&guests, plugins.clone(), config.clone(), &outlet)?;
+    let config = places.target.join("chaos/hottap.toml");
+    let stage = Stage::new(places, plugins.clone(), config.clone(), &outlet)?;
     interrupt.also_terminate()?;
     let seed = seed.unwrap_or_else(any_seed);
     let mut screen = Screen::new(json);
-    let log = workspace.target().join("chaos/shop.log");
+    let log = places.target.join("chaos/shop.log");
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let run = Run { seconds, rate: Some(RATE), environment: GIVES_BACK };
-    let shop = Shop::start(&program, &plugins, &config, run)?;
+    let shop = Shop::start(&places.shop, &plugins, &config, run)?;
     screen.event(format_args!("the shop serves: {}; the acts are those of --seed {seed}", shop.identity()?));
-    screen.event(format_args!("its log goes to {}", workspace.shown(&log)));
+    screen.event(format_args!("its log goes to {}", shown(&log)));
 
     let mut chaos = Chaos::new(shop, stage, outlet, screen, interrupt, Plan::new(seed), file);
     let began = Instant::now();

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::outlet::Outlet;
 use super::plan::{Act, Breakage, FICKLE};
-use crate::guests::{self, Guests};
+use crate::files::{Places, place, read, write};
 use crate::shop::COUNTED_SCOPE;
 use crate::shop::report::COUNTED;
 
@@ -25,9 +25,6 @@ const PATCHED_MANIFEST: &str = "[scope]\nsides = [\"server\"]\n";
 const SENDER_MANIFEST: &str = "destinations = [\"influx\"]\n[config]\ninterval_ms = 200\nbounds_ms = []\n";
 /// Pieces in which a module is written in place.
 const PIECES: usize = 8;
-
-/// The names of the guests that [`Stage`] needs.
-pub(super) const GUESTS: [&str; 6] = ["red-metrics", "red-metrics-extra", "influxdb", "herald", "spin", "fickle"];
 
 /// The plugin dir, the operator's configuration, and the modules to put there.
 pub(super) struct Stage {
@@ -48,16 +45,16 @@ impl Stage {
     ///
     /// # Errors
     /// A guest has not been built, or a file cannot be written.
-    pub(super) fn new(guests: &Guests, plugins: PathBuf, config: PathBuf, outlet: &Outlet) -> anyhow::Result<Self> {
+    pub(super) fn new(places: &Places, plugins: PathBuf, config: PathBuf, outlet: &Outlet) -> anyhow::Result<Self> {
         let stage = Self {
             plugins,
             config,
             good_config: outlet.config(),
-            builds: [guests.module("red-metrics")?, guests.module("red-metrics-extra")?],
-            sender: guests.module("influxdb")?,
-            herald: guests.module("herald")?,
-            spin: guests.module("spin")?,
-            fickle: guests.module("fickle")?,
+            builds: [places.module("red-metrics")?, places.module("red-metrics-extra")?],
+            sender: places.module("influxdb")?,
+            herald: places.module("herald")?,
+            spin: places.module("spin")?,
+            fickle: places.module("fickle")?,
             build: 0,
         };
         write(&stage.config, stage.good_config.as_bytes())?;
@@ -92,7 +89,7 @@ impl Stage {
         match act {
             Act::SwapCounted => {
                 self.build = 1 - self.build;
-                guests::place(&self.builds[self.build], &self.module(COUNTED)).map(drop)
+                place(&self.builds[self.build], &self.module(COUNTED))
             }
             Act::Fail { tracer, manifest } => self.place(tracer, manifest, &self.fickle),
             Act::AddSpin => self.place(SPIN, "", &self.spin),
@@ -143,7 +140,7 @@ impl Stage {
         if !manifest.is_empty() {
             write(&self.manifest(name), manifest.as_bytes())?;
         }
-        guests::place(module, &self.module(name)).map(drop)
+        place(module, &self.module(name))
     }
 
     fn remove(&self, name: &str) -> anyhow::Result<()> {
@@ -167,14 +164,6 @@ impl Stage {
     }
 }
 
-/// Writes a file whole, by an atomic rename.
-fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let draft = file.with_extension("draft");
-    std::fs::write(&draft, bytes)
-        .and_then(|()| std::fs::rename(&draft, file))
-        .with_context(|| format!("cannot write {}", file.display()))
-}
-
 /// Writes a file in place, as a slow copy does.
 fn in_pieces(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let context = || format!("cannot write {}", file.display());
@@ -184,10 +173,6 @@ fn in_pieces(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     Ok(())
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// A section without a meaning. Both lengths fit into a byte.
@@ -206,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_file_written_in_pieces_is_whole_at_the_end() {
-        let file = std::env::temp_dir().join(format!("xtask-pieces-{}", std::process::id()));
+        let file = std::env::temp_dir().join(format!("demo-pieces-{}", std::process::id()));
         let bytes: Vec<u8> = (0..1_001_u32).map(|byte| byte as u8).collect();
         in_pieces(&file, &bytes).expect("the temporary folder can be written");
         assert_eq!(std::fs::read(&file).expect("it is there"), bytes);
