@@ -66,11 +66,12 @@ pub(super) enum Ending {
 }
 
 impl Active {
-    /// Starts a call. `fill` adds what is known from the request; then the native tracers start.
+    /// Makes a call whose tracers have not started: the caller adds what is known from the request to its info, and then
+    /// [starts](Self::start) it.
     ///
     /// The call is made where it stays: it is half a kilobyte, and each move of it is a copy.
     #[inline]
-    pub(crate) fn start(core: &Arc<Core>, begun: Begun, start: Start, fill: impl FnOnce(&mut RpcInfo)) -> Box<Self> {
+    pub(crate) fn new(core: &Arc<Core>, begun: Begun, start: Start) -> Box<Self> {
         let Start { side, wire, trace, response_to, hides_routes, classify } = start;
         let log = (begun.level() == Level::Detailed).then(|| Log::new(core.clone(), begun.started()));
         let exchange = Exchange::new(side, wire, log);
@@ -82,14 +83,24 @@ impl Active {
             rpc: None,
             hides_routes,
             classify,
-            call: begun.start(core.clone(), side, trace, |info| {
-                info.invocation.protocol = wire.protocol();
-                fill(info);
-            }),
+            call: begun.call(core.clone(), side, trace),
         });
-        let Self { tap, call, .. } = &mut *active;
-        tap.follow(call);
+        active.info_mut().invocation.protocol = wire.protocol();
         active
+    }
+
+    /// What is known of the call, to be completed before it starts.
+    #[inline]
+    pub(crate) fn info_mut(&mut self) -> &mut RpcInfo {
+        self.call.info_mut()
+    }
+
+    /// Starts the native tracers, and follows the response's body.
+    #[inline]
+    pub(crate) fn start(&mut self) {
+        self.call.start();
+        let Self { tap, call, .. } = self;
+        tap.follow(call);
     }
 
     /// Counts the request's body, which is announced to have so many bytes.
@@ -240,16 +251,10 @@ impl Active {
         }
     }
 
-    /// Takes gRPC's status from headers or trailers. A failure that was told is not taken back.
+    /// Takes the status of gRPC from headers or trailers. A failure that was told is not taken back.
     pub(crate) fn grpc_status(&mut self, headers: &HeaderMap) {
-        if !self.wire().is_grpc_family() || self.stats().rpc_status().is_some_and(|status| status != 0) {
-            return;
-        }
-        if let Some(status) = grpc::status(headers) {
-            self.call.set_rpc_status(status);
-            if status != 0 {
-                self.call.fail(grpc::outcome(status), error_type::grpc(status), grpc::message(headers));
-            }
+        if self.wire().is_grpc_family() && self.stats().rpc_status().is_none_or(|status| status == 0) {
+            grpc::apply_status(&mut self.call, headers);
         }
     }
 

@@ -61,6 +61,8 @@ impl Attempts {
         let request = context.request.clone();
         let mut context = CallContext { info, extensions, tracestate, request };
         place(&mut context);
-        Call::start(core.clone(), *method, own.clone(), context, |_| {})
+        let mut call = Call::new(core.clone(), *method, own.clone(), context);
+        call.start();
+        call
     }
 }

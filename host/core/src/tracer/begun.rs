@@ -90,27 +90,19 @@ impl Begun {
         self.started
     }
 
-    /// Makes the guard. `fill` adds what is known from the request; then the native tracers start.
+    /// Makes the guard of the call. Its tracers start with [`Call::start`], once the caller has added what is known of the
+    /// call to its info.
     #[inline]
-    pub(crate) fn start(
-        self,
-        core: Arc<Core>,
-        side: Side,
-        trace: TraceContext,
-        fill: impl FnOnce(&mut RpcInfo),
-    ) -> Call {
+    pub(crate) fn call(self, core: Arc<Core>, side: Side, trace: TraceContext) -> Call {
         let stats = RpcStats::new(self.level, self.started, core.clock.unix(self.started));
-        let info = RpcInfo::new(self.id, side, self.name, trace, stats);
+        let mut info = RpcInfo::new(self.id, side, self.name, trace, stats);
+        match side {
+            Side::Client => info.from.service = core.service,
+            _ => info.to.service = core.service,
+        }
         let context =
             CallContext { info, extensions: self.extensions, tracestate: self.tracestate, request: self.request };
-        let service = core.service;
-        Call::start(core, self.method, self.own, context, |info| {
-            match side {
-                Side::Client => info.from.service = service,
-                _ => info.to.service = service,
-            }
-            fill(info);
-        })
+        Call::new(core, self.method, self.own, context)
     }
 }
 

@@ -37,24 +37,20 @@ pub struct Call {
 }
 
 impl Call {
-    /// Makes the guard. `fill` adds what is known of the call; then the native tracers start.
+    /// Makes the guard; no tracer has started.
     #[inline]
-    pub(super) fn start(
+    pub(super) fn new(
         core: Arc<Core>,
         method: Option<MethodId>,
         own: Option<Arc<Natives>>,
         context: CallContext,
-        fill: impl FnOnce(&mut RpcInfo),
     ) -> Self {
-        // Put together in its place at once: it is half a kilobyte, and each move of it is a copy.
-        let mut call = Self { core, method, routed: true, started: 0, own, started_own: 0, finished: false, context };
-        fill(&mut call.context.info);
-        call.start_natives();
-        call
+        Self { core, method, routed: true, started: 0, own, started_own: 0, finished: false, context }
     }
 
+    /// Starts the native tracers: the info says what is known of the call.
     #[inline]
-    fn start_natives(&mut self) {
+    pub(crate) fn start(&mut self) {
         if !self.core.natives.is_empty() {
             self.started = self.core.natives.start(&mut self.context);
         }
@@ -282,7 +278,7 @@ impl Call {
         if self.started != 0 {
             core.natives.finish(self.started, &self.context);
         }
-        Local::with(core, |local| super::write::write(core, local, self.method, symbol, &self.context.info));
+        Local::with(core, |local| local.write(core, self.method, symbol, &self.context.info));
     }
 }
 

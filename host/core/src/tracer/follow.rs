@@ -61,7 +61,7 @@ impl Follower {
         let Self { core, call } = self;
         let passed = core.clock.now().saturating_sub(call.started);
         Local::with(core, |local| {
-            super::write::write_moment(core, local, |live| {
+            local.write_moment(core, |live| {
                 if call.epoch != live.epoch {
                     call.look(live);
                 }

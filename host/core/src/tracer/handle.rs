@@ -48,7 +48,9 @@ impl Handle {
         let begun = Begun::new(core, side, &[method], None)?;
         let mut parent = Parent::of(Given::Nothing, core.trace.sampler());
         let begun = begun.inherit(std::mem::take(&mut parent.extensions), parent.tracestate.take());
-        let mut call = begun.start(core.clone(), side, parent.trace, |info| info.from.method = parent.caller);
+        let mut call = begun.call(core.clone(), side, parent.trace);
+        call.info_mut().from.method = parent.caller;
+        call.start();
         // There is no request, so there are no headers to see or to set.
         call.start_plugins(&mut HeaderMap::new());
         Some(call)

@@ -1,4 +1,5 @@
-//! What each RPC thread keeps for itself: its copy of the live snapshot, its shard, its block of call ids.
+//! The state that each RPC thread keeps for itself: its copy of the live snapshot, its shard, its block of call ids. Here rows
+//! are written: the end of the hot path.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -6,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Core;
 use super::natives::Natives;
-use crate::collect::Shard;
+use crate::collect::{Moment, Shard};
 use crate::live::{Live, MethodId};
-use crate::rpc::{Level, MAX_METHOD_BYTES, Side, Symbol};
+use crate::rpc::{Level, MAX_METHOD_BYTES, RpcInfo, Side, Symbol};
 
 /// Call ids that a thread takes at once, so that threads do not contend for the counter.
 const ID_BLOCK: u64 = 1 << 16;
@@ -170,6 +171,53 @@ impl Local {
                 self.ids = block * ID_BLOCK + 1..(block + 1) * ID_BLOCK;
                 block * ID_BLOCK
             }
+        }
+    }
+
+    /// Writes the row of a finished call, if a plugin wants it.
+    ///
+    /// The decision is made of the snapshot that is current while the shard's lock is held. So once a new snapshot is
+    /// published and every shard has been taken, no row of an older one can appear: the slot of a removed plugin is free.
+    #[inline]
+    pub(super) fn write(&mut self, core: &Core, method: Option<MethodId>, symbol: Symbol, info: &RpcInfo) {
+        loop {
+            let live = self.live(core);
+            let mask = live.final_mask(method, symbol, info);
+            if mask.is_empty() {
+                return;
+            }
+            let epoch = live.epoch;
+            let mut buffer = self.shard.lock();
+            if core.live.epoch() != epoch {
+                continue;
+            }
+            let full = buffer.write(info, symbol, mask);
+            drop(buffer);
+            self.shard.wake(full);
+            return;
+        }
+    }
+
+    /// Writes a message of an open call, if a plugin follows the call. `moment` makes it of the snapshot that is current
+    /// while the shard's lock is held, as [`write`](Self::write) does.
+    #[inline]
+    pub(super) fn write_moment(&mut self, core: &Core, mut moment: impl FnMut(&Live) -> Option<Moment>) {
+        if core.live.is_forked() {
+            return;
+        }
+        loop {
+            let live = self.live(core);
+            let Some(moment) = moment(live) else { return };
+            let epoch = live.epoch;
+            self.shard.follow();
+            let mut buffer = self.shard.lock();
+            if core.live.epoch() != epoch {
+                continue;
+            }
+            let wake = buffer.write_moment(moment);
+            drop(buffer);
+            self.shard.wake(wake);
+            return;
         }
     }
 }

@@ -12,7 +12,6 @@ mod log_spans;
 mod native;
 mod natives;
 mod request;
-mod write;
 
 pub use call::Call;
 pub use context::CallContext;

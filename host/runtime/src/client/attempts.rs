@@ -116,12 +116,8 @@ impl Row {
 
     /// What headers or trailers of gRPC say of how it ended.
     pub(super) fn status(&mut self, headers: &HeaderMap) {
-        let Some(call) = &mut self.0 else { return };
-        if let Some(status) = grpc::status(headers) {
-            call.set_rpc_status(status);
-            if status != 0 {
-                call.fail(grpc::outcome(status), error_type::grpc(status), grpc::message(headers));
-            }
+        if let Some(call) = &mut self.0 {
+            grpc::apply_status(call, headers);
         }
     }
 

@@ -11,3 +11,5 @@ pub use error::{Cause, ClientError, ErrorKind, Phase};
 pub use layer::ClientLayer;
 pub use runtime::Runtime;
 pub use service::ClientService;
+#[cfg(feature = "reqwest")]
+pub(super) use service::Hooks;

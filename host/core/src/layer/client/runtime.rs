@@ -8,6 +8,7 @@ use http::{Extensions, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::service::Hooks;
 use super::{ClientBody, ClientService};
 use crate::layer::ResponseFuture;
 use crate::layer::active::Active;
@@ -29,16 +30,16 @@ pub struct Runtime<'a> {
     pub counts_attempts: bool,
 }
 
-impl Runtime<'_> {
+impl Hooks for Runtime<'_> {
     /// Scheme and authority of the request's URI are not what is sent.
-    pub(super) fn place(&self, head: RequestHead) -> RequestHead {
+    fn place(&self, head: RequestHead) -> RequestHead {
         match self.origin {
             Some(origin) => head.at(origin),
             None => head.nowhere(),
         }
     }
 
-    pub(super) fn fill(&self, info: &mut RpcInfo) {
+    fn fill(&self, info: &mut RpcInfo) {
         info.config.connect_timeout = self.config.connect_timeout;
         info.config.read_write_timeout = self.config.read_write_timeout;
         info.config.stream_recv_timeout = self.config.stream_recv_timeout;
@@ -49,7 +50,7 @@ impl Runtime<'_> {
         info.set_peer(self.peer.cloned().unwrap_or(Peer::Unknown));
     }
 
-    pub(super) fn join(&self, active: &Active, extensions: &mut Extensions) {
+    fn join(&self, active: &Active, extensions: &mut Extensions) {
         let exchange = active.exchange();
         let attempts = Attempts::of(active.call());
         if self.counts_attempts || attempts.is_some() || exchange.log().is_some() {
@@ -69,11 +70,6 @@ impl<S> ClientService<S> {
         B: ClientBody,
         R: Body,
     {
-        self.send(
-            request,
-            |head| runtime.place(head),
-            |info| runtime.fill(info),
-            |active, extensions| runtime.join(active, extensions),
-        )
+        self.send(request, runtime)
     }
 }

@@ -45,20 +45,37 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.send(request, |head| head, |_| {}, |_, _| {})
+        self.send(request, &NoHooks)
     }
 }
 
+/// The knowledge of a sender inside the layer about its calls. Each hook is called once for a call that a tracer wants, on the
+/// task of the call.
+pub(in crate::layer) trait Hooks {
+    /// Adds to the head of the request where it goes, if that does not say so itself.
+    fn place(&self, head: RequestHead) -> RequestHead {
+        head
+    }
+
+    /// Adds what is known of the call beforehand, before the tracers start.
+    fn fill(&self, _info: &mut RpcInfo) {}
+
+    /// Hands something on to the service inside, in the extensions of the request.
+    fn join(&self, _active: &Active, _extensions: &mut Extensions) {}
+}
+
+/// A request says everything itself.
+struct NoHooks;
+
+impl Hooks for NoHooks {}
+
 impl<S> ClientService<S> {
-    /// Sends a call. `place` adds to the request's head where it goes, if it does not say that itself; `fill` adds what is
-    /// known of the call beforehand; `join` may hand something on to the service inside.
+    /// Sends a call. The hooks add what the request does not say.
     #[inline]
     pub(in crate::layer) fn send<B, R>(
         &mut self,
         mut request: Request<B>,
-        place: impl FnOnce(RequestHead) -> RequestHead,
-        fill: impl FnOnce(&mut RpcInfo),
-        join: impl FnOnce(&Active, &mut Extensions),
+        hooks: &impl Hooks,
     ) -> ResponseFuture<S::Future>
     where
         S: Service<Request<B::Observed>, Response = Response<R>>,
@@ -74,14 +91,14 @@ impl<S> ClientService<S> {
             let request = request.map(|body| body.observe(Probe::idle()));
             return ResponseFuture::new(self.inner.call(request), Owner::default(), None);
         };
-        let begun = begun.requested(core, || place(RequestHead::of(&request)));
+        let begun = begun.requested(core, || hooks.place(RequestHead::of(&request)));
         let announced = head.length.announced(request.body());
-        let (mut active, parent) = observe(&self.layer, begun, &head, &request, fill);
+        let (mut active, parent) = observe(&self.layer, begun, &head, &request, hooks);
         let context = active.call().context();
         let propagators = core.trace.propagators();
         parent.inject(context.outgoing(), &context.extensions, propagators, request.headers_mut());
         active.start_plugins(request.headers_mut());
-        join(&active, request.extensions_mut());
+        hooks.join(&active, request.extensions_mut());
         let probe = Probe::new(active.request_tap(announced));
         let mut owner = Owner::new(active);
         let request = request.map(|body| body.observe(probe));
@@ -117,7 +134,7 @@ fn observe<B>(
     begun: Begun,
     head: &Head<'_>,
     request: &Request<B>,
-    fill: impl FnOnce(&mut RpcInfo),
+    hooks: &impl Hooks,
 ) -> (Box<Active>, Parent) {
     let mut parent = Parent::of(head.given, layer.handle.core().trace.sampler());
     let tracestate = parent.take_tracestate(request.headers());
@@ -125,17 +142,18 @@ fn observe<B>(
     let (wire, trace) = (head.wire, parent.trace);
     let (response_to, classify) = (ResponseTo::of(request.method()), layer.classify.clone());
     let start = Start { side: Side::Client, wire, trace, response_to, hides_routes: false, classify };
-    let active = Active::start(layer.handle.core(), begun, start, |info| {
-        info.config.deadline = head.deadline();
-        info.config.codec = head.codec();
-        info.to.service = layer.callee;
-        info.from.method = parent.caller;
-        info.set_peer(peer(request.uri()));
-        fill(info);
-        if let Some(notes) = request.extensions().get::<RpcNotes>() {
-            notes.apply(info);
-        }
-    });
+    let mut active = Active::new(layer.handle.core(), begun, start);
+    let info = active.info_mut();
+    info.config.deadline = head.deadline();
+    info.config.codec = head.codec();
+    info.to.service = layer.callee;
+    info.from.method = parent.caller;
+    info.set_peer(peer(request.uri()));
+    hooks.fill(info);
+    if let Some(notes) = request.extensions().get::<RpcNotes>() {
+        notes.apply(info);
+    }
+    active.start();
     (active, parent)
 }
 

@@ -36,12 +36,13 @@ impl<S, Req, Res, Err> EndpointService<S, Req, Res, Err> {
         let begun = Begun::new(core, Side::Endpoint, &[name.as_deref().unwrap_or(&about.name)], None)?;
         let mut parent = Parent::of(Given::Nothing, core.trace.sampler());
         let begun = begun.inherit(std::mem::take(&mut parent.extensions), parent.tracestate.take());
-        let mut call = begun.start(core.clone(), Side::Endpoint, parent.trace, |info| {
-            (info.from.service, info.from.method) = (info.to.service, parent.caller);
-            if let Some(notes) = ask(&about.notes, request) {
-                notes.apply(info);
-            }
-        });
+        let mut call = begun.call(core.clone(), Side::Endpoint, parent.trace);
+        let info = call.info_mut();
+        (info.from.service, info.from.method) = (info.to.service, parent.caller);
+        if let Some(notes) = ask(&about.notes, request) {
+            notes.apply(info);
+        }
+        call.start();
         // There are no headers to see or to set.
         call.start_plugins(&mut HeaderMap::new());
         let rpc = call.context().handle(0);

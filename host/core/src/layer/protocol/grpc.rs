@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::head::find;
-use crate::rpc::{MAX_MESSAGE_BYTES, Outcome};
+use crate::rpc::{MAX_MESSAGE_BYTES, Outcome, error_type};
+use crate::tracer::Call;
 
 /// The header with a call's deadline.
 pub(super) const TIMEOUT: &str = "grpc-timeout";
@@ -46,6 +47,16 @@ pub(super) fn code(digits: &[u8]) -> u16 {
         [digit @ b'0'..=b'9'] => u16::from(digit - b'0'),
         [b'1', digit @ b'0'..=b'6'] => 10 + u16::from(digit - b'0'),
         _ => UNKNOWN,
+    }
+}
+
+/// Gives a call the status that its headers or trailers hold, if they hold one. A status that is not OK fails the call.
+pub fn apply_status(call: &mut Call, headers: &HeaderMap) {
+    if let Some(status) = status(headers) {
+        call.set_rpc_status(status);
+        if status != 0 {
+            call.fail(outcome(status), error_type::grpc(status), message(headers));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::attempts::{Attempted, Lent};
 use super::body::{from_http, into_http};
 use super::deadline::Deadline;
 use crate::layer::active::Active;
+use crate::layer::client::Hooks;
 use crate::layer::{ClientLayer, ClientService, Journal, Route};
 use crate::propagate;
 use crate::rpc::{Outcome, RpcInfo, RpcNotes, Side, Symbol, nanos};
@@ -41,12 +42,7 @@ impl Middleware for ClientLayer {
         let (head, sent) = split(request, extensions);
         let chain = Chain { rest: Some(Rest { request: sent, extensions, next }), deadline };
         let mut service = ClientService { inner: chain, layer: self.clone() };
-        let fill = |info: &mut RpcInfo| {
-            if info.config.deadline == 0 {
-                info.config.deadline = limit;
-            }
-        };
-        let response = service.send(head, |head| head, fill, join).await.map_err(|error| error.error)?;
+        let response = service.send(head, &Limited(limit)).await.map_err(|error| error.error)?;
         Ok(from_http(response))
     }
 }
@@ -76,9 +72,20 @@ fn split(mut request: reqwest::Request, extensions: &Extensions) -> (Request<Bod
     (head, request)
 }
 
-/// Lets the same middleware, where it stands inside of a retrying one, tell of each attempt.
-fn join(active: &Active, extensions: &mut Extensions) {
-    extensions.insert(Journal::new(active.exchange().clone(), Attempts::of(active.call())));
+/// The time that a request has, in nanoseconds, if its headers do not say so; 0 if only the client knows.
+struct Limited(u64);
+
+impl Hooks for Limited {
+    fn fill(&self, info: &mut RpcInfo) {
+        if info.config.deadline == 0 {
+            info.config.deadline = self.0;
+        }
+    }
+
+    /// Lets the same middleware, where it stands inside of a retrying one, tell of each attempt.
+    fn join(&self, active: &Active, extensions: &mut Extensions) {
+        extensions.insert(Journal::new(active.exchange().clone(), Attempts::of(active.call())));
+    }
 }
 
 /// The middlewares inside of this one, and the client, as a service for one request.

@@ -134,14 +134,15 @@ fn observe<S, B: Body>(
     });
     let (response_to, classify) = (ResponseTo::of(request.method()), layer.classify.clone());
     let start = Start { side: Side::Server, wire, trace, response_to, hides_routes: service.hides_routes, classify };
-    let mut active = Active::start(core, begun, start, |info| {
-        info.config.deadline = head.deadline();
-        info.config.codec = head.codec();
-        info.config.transport = protocol::transport(request.version());
-        let (local, peer) = peer::of(request.extensions());
-        info.set_local(local);
-        info.set_peer(peer);
-    });
+    let mut active = Active::new(core, begun, start);
+    let info = active.info_mut();
+    info.config.deadline = head.deadline();
+    info.config.codec = head.codec();
+    info.config.transport = protocol::transport(request.version());
+    let (local, peer) = peer::of(request.extensions());
+    info.set_local(local);
+    info.set_peer(peer);
+    active.start();
     let rpc = active.call().context().handle(core.id);
     active.handled_by(rpc.clone());
     active.exchange().record(EventKind::SERVER_HANDLE_START);
