@@ -1,6 +1,7 @@
 //! Metrics of the host that parts outside of the core tell, such as servers and exporters.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use crate::lock::lock;
+use std::sync::{Arc, Mutex, Weak};
 
 /// The kind of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct MetricSources(Mutex<Vec<Weak<dyn MetricSource>>>);
 impl MetricSources {
     /// Adds a source.
     pub fn add(&self, source: &Arc<impl MetricSource + 'static>) {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = lock(&self.0);
         sources.retain(|source| source.strong_count() > 0);
         let source = Arc::downgrade(source);
         sources.push(source);
@@ -47,7 +48,7 @@ impl MetricSources {
     pub fn families(&self) -> Vec<MetricFamily> {
         // Asked without the lock: a source may belong to a server that is just adding another.
         let sources: Vec<_> = {
-            let sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let sources = lock(&self.0);
             sources.iter().filter_map(Weak::upgrade).collect()
         };
         let mut families: Vec<MetricFamily> = Vec::new();

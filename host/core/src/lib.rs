@@ -18,6 +18,8 @@ pub mod layer;
 #[doc(hidden)]
 pub mod live;
 #[doc(hidden)]
+pub mod lock;
+#[doc(hidden)]
 pub mod panics;
 #[doc(hidden)]
 pub mod plain;

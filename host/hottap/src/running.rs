@@ -56,9 +56,10 @@ impl Drop for Running {
 mod with_plugins {
     use std::any::Any;
     use std::net::SocketAddr;
-    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    use std::sync::{Arc, Mutex, MutexGuard};
     use std::time::Duration;
 
+    use hottap_core::lock::lock;
     use hottap_core::tracer::Core;
     use hottap_plugins::Ready;
     use hottap_plugins::admin::AdminServer;
@@ -85,7 +86,7 @@ mod with_plugins {
         }
 
         fn admin(&self) -> MutexGuard<'_, Option<AdminServer>> {
-            self.admin.lock().unwrap_or_else(PoisonError::into_inner)
+            lock(&self.admin)
         }
 
         pub(super) fn close(&self) {

@@ -1,7 +1,8 @@
 //! One plugin's books: every finished call in its scope, every message on a stream that it follows, and what became of
 //! them. Each term is counted on its own.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::{Mutex, MutexGuard};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -188,6 +189,6 @@ impl Account {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

@@ -1,8 +1,9 @@
 //! The collector: one thread of Hottap's own that turns rows into batches, puts the messages of open streams in order,
 //! and hands both to the plugins' queues.
 
+use crate::lock::lock;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -206,10 +207,6 @@ fn in_order(buffers: &[Buffer]) -> Vec<Moment> {
     buffers.iter().for_each(|buffer| moments.extend_from_slice(&buffer.moments));
     moments.sort_by_key(|moment| moment.time);
     moments
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

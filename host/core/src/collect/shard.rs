@@ -1,7 +1,8 @@
 //! Where an RPC thread puts its rows: a buffer of its own, which only the collector ever takes from it.
 
+use crate::lock::lock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::Thread;
 
 use super::arena;
@@ -160,7 +161,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.buffer)
     }
 
     /// Wakes the collector if it sleeps, or if `now` says that there is enough for a batch.
@@ -320,10 +321,6 @@ impl Shards {
             spare.buffers.push(buffer);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

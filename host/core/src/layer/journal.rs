@@ -1,10 +1,11 @@
 //! The record that the sender inside the layer (the client runtime, reqwest's middleware) keeps of a call: events that
 //! only the sender sees, the attempts, and the peer that was reached.
 
+use crate::lock::lock;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use http::uri::{Authority, Scheme};
 
@@ -52,7 +53,7 @@ impl Journal {
     pub fn attempt_failed(&self, number: u16, error: &dyn fmt::Display) {
         if let Some(log) = self.exchange.log() {
             let notes = self.exchange.attempts().notes.get_or_init(Box::default);
-            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut notes = lock(&notes);
             notes.attempt_failed(number, log.elapsed(), &format!("{number}: {error}"));
         }
     }
@@ -70,7 +71,7 @@ impl Attempts {
     /// Writes what was told into the call, which ends.
     pub(super) fn apply(&self, info: &mut RpcInfo) {
         if let Some(notes) = self.notes.get() {
-            notes.lock().unwrap_or_else(PoisonError::into_inner).apply(info);
+            lock(&notes).apply(info);
         }
         let count = self.count.load(Ordering::Relaxed);
         if count > 0 {

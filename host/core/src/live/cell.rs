@@ -1,7 +1,8 @@
 //! Where the current snapshot is, and how the next one takes its place.
 
+use crate::lock::lock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
@@ -187,7 +188,7 @@ impl LiveCell {
     }
 
     fn lock(&self) -> MutexGuard<'_, Master> {
-        self.master.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.master)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The clock of the process: how long (monotonic) and when (Unix time), by one cheap reading.
 
+use crate::lock::lock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError, TryLockError};
+use std::sync::{LazyLock, Mutex, TryLockError};
 
 use super::machine::{Clocks, MachineClocks, Reading};
 
@@ -96,7 +97,7 @@ impl<C: Clocks> Clock<C> {
         let mut last = match self.last.try_lock() {
             Ok(last) => last,
             Err(TryLockError::Poisoned(last)) => last.into_inner(),
-            Err(TryLockError::WouldBlock) if is_stale => self.last.lock().unwrap_or_else(PoisonError::into_inner),
+            Err(TryLockError::WouldBlock) if is_stale => lock(&self.last),
             Err(TryLockError::WouldBlock) => return moment,
         };
         let moment = self.moment();

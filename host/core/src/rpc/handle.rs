@@ -1,7 +1,8 @@
 //! A call as its handler sees it while it goes on: what is known of it, and a place for what the handler has to say.
 
+use crate::lock::lock;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 
@@ -79,7 +80,7 @@ impl RpcHandle {
     /// A tag of the call that was set, as long as the call has not finished.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<String> {
-        match &*self.0.notes.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*lock(&self.0.notes) {
             Said::Notes(notes) => notes.tags.get(key).or_else(|| self.0.info.tags.get(key)).map(str::to_owned),
             _ => self.0.info.tags.get(key).map(str::to_owned),
         }
@@ -134,7 +135,7 @@ impl RpcHandle {
     }
 
     fn note(&self, write: impl FnOnce(&mut RpcNotes)) {
-        let mut said = self.0.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = lock(&self.0.notes);
         if let Said::Nothing = *said {
             *said = Said::Notes(Box::default());
         }
@@ -145,7 +146,7 @@ impl RpcHandle {
 
     /// Takes what was said; from now on nothing more is.
     pub(crate) fn close(&self) -> Option<Box<RpcNotes>> {
-        let said = &mut *self.0.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = &mut *lock(&self.0.notes);
         match std::mem::replace(said, Said::Closed) {
             Said::Notes(notes) => Some(notes),
             Said::Nothing | Said::Closed => None,

@@ -1,5 +1,6 @@
 //! The span processor: a bounded queue and the thread that empties it. No RPC waits for it.
 
+use hottap_core::lock::lock;
 use std::collections::VecDeque;
 use std::io;
 use std::mem::take;
@@ -140,7 +141,7 @@ impl Batch {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whether somebody waits for the export of metrics: then what is under way is tried once more, and no longer; and its end.
 
+use hottap_core::lock::lock;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ impl Haste {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 
     pub(super) fn flush(self: Arc<Self>) -> Flushing {

@@ -1,8 +1,9 @@
 //! The exporter of metrics, the SDK's and those of other sources: each export is tried until the collector has it or its time
 //! is over.
 
+use hottap_core::lock::lock;
 use std::mem::take;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -86,7 +87,7 @@ impl Exporter {
             // Not even worth encoding.
             return Err("there is no time left".to_owned());
         }
-        let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut collector = lock(&self.collector);
         let packed = collector.pack(&message.encode_to_vec());
         let mut backoff = Backoff::default();
         loop {

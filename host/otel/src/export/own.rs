@@ -56,7 +56,7 @@ pub(super) fn observe(meter: &Meter, account: &Arc<Account>, settings: BatchSett
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::Mutex;
     use std::time::Duration;
 
     use opentelemetry::metrics::MeterProvider;
@@ -68,6 +68,7 @@ mod tests {
     use super::*;
     use crate::export::settings::Settings;
     use crate::export::variables::Variables;
+    use hottap_core::lock::lock;
 
     /// The points of counters, by name and attributes.
     #[derive(Clone, Default)]
@@ -75,7 +76,7 @@ mod tests {
 
     impl PushMetricExporter for Kept {
         async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = lock(&self.0);
             for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
                 let AggregatedMetrics::U64(MetricData::Sum(sum)) = metric.data() else { continue };
                 for point in sum.data_points() {
@@ -114,7 +115,7 @@ mod tests {
         (0..3).for_each(|_| account.queue_full());
         (0..7).for_each(|_| account.shut_down());
         provider.force_flush().expect("flushes");
-        let kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&kept.0);
         let expected = [
             ("exporter.span.exported ", 4),
             ("exporter.span.exported _OTHER", 1),

@@ -1,7 +1,8 @@
 //! Metrics of others that are sent with those of the SDK: to the same collector, in the same moment, of the same resource.
 
+use hottap_core::lock::lock;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use opentelemetry_proto::tonic::metrics::v1::ScopeMetrics;
 
@@ -35,7 +36,7 @@ impl Sources {
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<Arc<dyn Source>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the log says of trouble with the collector: a line when it begins and one when it is over, and no more than a few an
 //! hour however often it comes and goes.
 
+use hottap_core::lock::lock;
 use std::fmt::Display;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use hottap_core::plain;
@@ -73,7 +74,7 @@ impl Trouble {
 
     /// Something was lost, or can't be delivered yet: then `lost` is 0.
     pub(super) fn is(&self, reason: &dyn Display, lost: u64) {
-        if self.state.lock().unwrap_or_else(PoisonError::into_inner).is(lost, Instant::now()) {
+        if lock(&self.state).is(lost, Instant::now()) {
             tracing::warn!(
                 what = self.what,
                 collector = self.collector,
@@ -86,7 +87,7 @@ impl Trouble {
 
     /// The collector took everything, and has this to say of it: told once an hour.
     pub(super) fn says(&self, words: &str) {
-        if !words.is_empty() && self.state.lock().unwrap_or_else(PoisonError::into_inner).says(Instant::now()) {
+        if !words.is_empty() && lock(&self.state).says(Instant::now()) {
             tracing::warn!(
                 what = self.what,
                 collector = self.collector,
@@ -103,7 +104,7 @@ impl Trouble {
 
     /// Something was delivered.
     pub(super) fn is_over(&self) {
-        let lost = self.state.lock().unwrap_or_else(PoisonError::into_inner).is_over();
+        let lost = lock(&self.state).is_over();
         if let Some(lost) = lost {
             tracing::info!(
                 what = self.what,

@@ -4,8 +4,9 @@
 //! defined or committed series are of it. So a tracer keeps its names across its swaps and traps, and, once it is removed,
 //! until its series are forgotten. Others may share a family if kind and name on the page are the same.
 
+use hottap_core::lock::lock;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashMap;
 
@@ -68,7 +69,7 @@ impl Claims {
     }
 
     fn lock(&self) -> MutexGuard<'_, Index> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

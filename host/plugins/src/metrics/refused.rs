@@ -1,7 +1,8 @@
 //! Metrics that a tracer does not get, with the reason, for its operator and its author.
 
+use hottap_core::lock::lock;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::claims::Family;
 use super::conventions::Convention;
@@ -143,7 +144,7 @@ impl Refusals {
     }
 
     fn lock(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

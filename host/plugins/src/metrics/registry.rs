@@ -1,8 +1,9 @@
 //! All series of all tracers, as they were last committed; what is not committed is in stages.
 
+use hottap_core::lock::lock;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashMap;
 
@@ -230,14 +231,14 @@ impl Registry {
     }
 
     fn owners(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Owner>>> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.owners)
     }
 }
 
 impl Owner {
     /// Holds off every other commit and every reader of this tracer's series.
     pub(super) fn lock(&self) -> MutexGuard<'_, OwnerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

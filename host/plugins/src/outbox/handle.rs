@@ -1,8 +1,9 @@
 //! The outbox: all destinations by name, and the one thread that serves them.
 
+use hottap_core::lock::lock;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -185,7 +186,7 @@ impl Outbox {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, House> {
-        self.house.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.house)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is known of every plugin by name, over all its generations: accounts, use, state, last error.
 
+use hottap_core::lock::lock;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::actions::Hold;
 use super::dead::DeadLetters;
@@ -181,11 +182,11 @@ pub(crate) struct Book {
 
 impl Book {
     pub(crate) fn current(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.current)
     }
 
     pub(crate) fn dead(&self) -> MutexGuard<'_, DeadLetters> {
-        self.dead.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.dead)
     }
 
     /// Notes and logs why the tracer is not loaded. `live` is the generation that stays, if there is one; `now` is in
@@ -279,6 +280,6 @@ impl Books {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Arc<Book>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

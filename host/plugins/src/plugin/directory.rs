@@ -1,9 +1,10 @@
 //! The plugin dir as operators know it: where it is, what is wrong with it, and what in it is passed over.
 
+use hottap_core::lock::lock;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::grace::{GRACE, Grace};
@@ -121,7 +122,7 @@ impl PluginDir {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

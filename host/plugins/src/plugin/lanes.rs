@@ -1,6 +1,7 @@
 //! The threads that load plugins, two of them: a long load keeps one of them busy, and the other is free for short
 //! ones.
 
+use hottap_core::lock::lock;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -106,6 +107,6 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }

@@ -1,8 +1,9 @@
 //! The house of the plugins: it starts the collector, the pool, the loader and the supervisor, and ends them.
 
+use hottap_core::lock::lock;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -120,7 +121,7 @@ impl Plugins {
 
     /// Flushes and commits everything, and ends the threads. True if that was done in time, or before.
     pub fn shutdown(&self, wait: Duration) -> bool {
-        let Some(supervisor) = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some(supervisor) = lock(&self.supervisor).take() else {
             return true;
         };
         let (done, is_done) = channel();

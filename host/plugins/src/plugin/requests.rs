@@ -1,8 +1,9 @@
 //! Requests for actions: on their way from the admin API to the supervisor, and until they are answered.
 
+use hottap_core::lock::lock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -80,7 +81,7 @@ impl Requesting {
     pub(super) fn token(&self) -> Token {
         let source = self.operator.as_ref().and_then(|operator| operator.admin().token);
         let Some(source) = source else { return Token::None };
-        let mut unreadable = self.shared.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unreadable = lock(&self.shared.unreadable);
         match secret(&source) {
             Ok(token) => {
                 *unreadable = None;
@@ -144,7 +145,7 @@ impl Requesting {
         if self.core.live.is_forked() {
             return;
         }
-        let mut last = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.shared.refused);
         let now = Instant::now();
         if last.is_none_or(|last| now.saturating_duration_since(last) >= REFUSED_EVERY) {
             *last = Some(now);
@@ -264,6 +265,10 @@ mod tests {
 
     use super::*;
     use crate::admin::Proof;
+    use hottap_core::live::{LiveCell, Rules};
+    use hottap_core::propagate::TraceSettings;
+    use hottap_core::rpc::{Level, Symbol};
+    use hottap_core::tracer::Natives;
 
     fn ask(requesting: &Requesting, verb: Verb, tracer: Option<&str>) -> oneshot::Receiver<Acted> {
         let command = Command { verb, tracer: tracer.map(str::to_owned) };
@@ -290,8 +295,9 @@ mod tests {
 
     #[test]
     fn what_is_disabled_for_good_is_not_resumed() {
-        let core = core();
-        core.live.update(|rules| rules.disabled = true);
+        let live = LiveCell::new(Rules { disabled: true, ..Rules::default() });
+        let (name, natives) = (Symbol::intern("desk"), Natives::new(Vec::new()));
+        let core = Core::new(name, TraceSettings::default(), live, natives, Level::Base);
         let requesting = Requesting::new(core, None, None);
         for verb in [Verb::PauseAll, Verb::ResumeAll] {
             assert!(matches!(outcome(&mut ask(&requesting, verb, None)), Outcome::Conflict { .. }));

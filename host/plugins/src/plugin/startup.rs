@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::books::{Books, State};
 use super::name::Name;
-use super::ready::lock;
+use hottap_core::lock::lock;
 
 /// The state of the plugins that the first look at the plugin dir found. The supervisor writes it.
 pub struct Startup {

@@ -1,6 +1,7 @@
 //! An instance of a plugin, whatever WIT version it was written against.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use hottap_core::lock::lock;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::headers::HeaderGrants;
@@ -114,16 +115,16 @@ pub struct State(Arc<Mutex<Option<Vec<u8>>>>);
 
 impl State {
     pub(crate) fn get(&self) -> Option<Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 
     /// Bytes of it.
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, Vec::len)
+        lock(&self.0).as_ref().map_or(0, Vec::len)
     }
 
     pub(crate) fn set(&self, saved: Vec<u8>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+        *lock(&self.0) = Some(saved);
     }
 }
 

@@ -3,8 +3,9 @@
 //! It is what tower's `p2c` balancer does, but decided in the call itself: tower's balancer is no service that can be
 //! cloned, so a `Buffer` would have to stand before it, and each call would pass through its one task and queue.
 
+use hottap_core::lock::lock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -85,7 +86,7 @@ impl Record {
 
 impl Health {
     fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.record)
     }
 
     /// There was no connection, or it said that it is not available.

@@ -1,6 +1,7 @@
 //! A request's body that may have to be sent again: what the first attempt takes of it is kept, up to a bound.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use hottap_core::lock::lock;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -42,7 +43,7 @@ impl Replay {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// All of it can be sent once more.

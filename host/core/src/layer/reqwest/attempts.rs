@@ -1,7 +1,8 @@
 //! The attempts of a call that a retrying middleware makes, each seen by the client layer that stands inside of it.
 
+use crate::lock::lock;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use http::uri::{Authority, Scheme};
 use http::{Extensions, StatusCode, Uri};
@@ -35,11 +36,11 @@ pub(super) struct LastFailure(Arc<Mutex<Option<(Outcome, Symbol)>>>);
 
 impl LastFailure {
     pub(super) fn get(&self) -> Option<(Outcome, Symbol)> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0)
     }
 
     fn set(&self, failure: Option<(Outcome, Symbol)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *lock(&self.0) = failure;
     }
 }
 

@@ -6,9 +6,10 @@ mod recovery;
 mod replay;
 mod runner;
 
+use hottap_core::lock::lock;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::books::Book;
@@ -163,10 +164,6 @@ impl Inbox for Worker {
     fn ready(self: Arc<Self>) {
         self.schedule();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ pub(super) use queue::Queue;
 pub(super) use stream::Stream;
 pub(super) use tls::Offer;
 
+use hottap_core::lock::lock;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -84,11 +85,11 @@ pub(super) struct LastFailure(Arc<Mutex<Option<Error>>>);
 
 impl LastFailure {
     fn set(&self, error: &Error) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        *lock(&self.0) = Some(error.clone());
     }
 
     pub(super) fn get(&self) -> Option<Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 }
 

@@ -5,8 +5,41 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every source file of the crate, with its path below `src` and its text.
-fn sources() -> Vec<(PathBuf, String)> {
+/// The crates of the host, each with its rooms from the lowest to the highest: a room knows only those before it. A crate
+/// without rooms is one.
+const CRATES: [(&str, &[&str]); 7] = [
+    (
+        "core",
+        &[
+            "lock",
+            "process",
+            "rpc",
+            "backoff",
+            "host_metrics",
+            "panics",
+            "plain",
+            "budget",
+            "live",
+            "propagate",
+            "collect",
+            "tracer",
+            "layer",
+        ],
+    ),
+    ("io", &["read", "dial"]),
+    ("plugins", &["config", "metrics", "outbox", "wasm", "admin", "plugin", "drive", "fuzz"]),
+    ("otel", &[]),
+    ("runtime", &["socket", "client", "server"]),
+    ("cli", &[]),
+    ("hottap", &[]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every source file of one crate of the host, with its path below `src` and its text.
+fn sources_of(name: &str) -> Vec<(PathBuf, String)> {
     fn collect(directory: &Path, into: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).expect("readable") {
             let path = entry.expect("readable").path();
@@ -17,15 +50,65 @@ fn sources() -> Vec<(PathBuf, String)> {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = root().join("host").join(name).join("src");
     let mut files = Vec::new();
     collect(&root, &mut files);
-    assert!(files.len() > 50, "the sources are where they are looked for");
+    assert!(files.len() > 2, "the sources of {name} are where they are looked for");
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("readable");
         (path.strip_prefix(&root).expect("below src").to_owned(), text)
     };
     files.into_iter().map(read).collect()
+}
+
+/// Every source file of the host: below the name of its room, or of its crate if that has no rooms.
+fn sources() -> Vec<(PathBuf, String)> {
+    let of = |(name, rooms): &(&str, &[&str])| {
+        let below = |path: PathBuf| if rooms.is_empty() { Path::new(name).join(path) } else { path };
+        sources_of(name).into_iter().map(|(path, text)| (below(path), text)).collect::<Vec<_>>()
+    };
+    CRATES.iter().flat_map(of).collect()
+}
+
+#[test]
+fn every_crate_of_the_host_is_looked_at() {
+    let folders = fs::read_dir(root().join("host")).expect("readable");
+    let mut found: Vec<String> =
+        folders.map(|entry| entry.expect("readable").file_name().into_string().expect("text")).collect();
+    let mut known = CRATES.map(|(name, _)| name.to_owned());
+    found.sort();
+    known.sort();
+    assert_eq!(found, known);
+}
+
+/// No two rooms of a crate know each other, nor do several in a circle.
+#[test]
+fn rooms_know_only_those_below_them() {
+    let mut arrows = 0;
+    for (name, rooms) in CRATES.iter().filter(|(_, rooms)| !rooms.is_empty()) {
+        for (path, text) in sources_of(name) {
+            let room = path.components().next().expect("a name").as_os_str().to_str().expect("text");
+            let room = room.trim_end_matches(".rs");
+            if room == "lib" {
+                continue;
+            }
+            let height = |room: &str| rooms.iter().position(|known| *known == room);
+            let own = height(room).unwrap_or_else(|| panic!("{name} has a room {room} without a place in the order"));
+            for line in code(&text) {
+                assert!(!line.contains("crate::{"), "{name}/{}: write a path for each room: {line}", path.display());
+                for (at, _) in line.match_indices("crate::").filter(|(at, _)| !line[..*at].ends_with("$")) {
+                    let rest = &line[at + "crate::".len()..];
+                    let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_');
+                    let other = &rest[..end.unwrap_or(rest.len())];
+                    if let Some(theirs) = height(other) {
+                        arrows += usize::from(theirs != own);
+                        assert!(theirs <= own, "{name}/{}: {room} knows {other}, which is above it", path.display());
+                    }
+                }
+            }
+        }
+    }
+    assert!(arrows > 100, "the paths are read");
 }
 
 /// Code only: what a comment says binds nobody.
@@ -45,14 +128,7 @@ fn only_in(word: &str, allowed: &[&str]) {
 
 #[track_caller]
 fn never_in(room: &str, words: &[&str]) {
-    never_in_but(&[], room, words);
-}
-
-/// The same with files that may say it.
-#[track_caller]
-fn never_in_but(allowed: &[&str], room: &str, words: &[&str]) {
-    let is_meant = |path: &Path| path.starts_with(room) && !allowed.iter().any(|allowed| path == Path::new(allowed));
-    for (path, text) in sources().into_iter().filter(|(path, _)| is_meant(path)) {
+    for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with(room)) {
         for word in words {
             let found = code(&text).find(|line| line.contains(word));
             assert!(found.is_none(), "{} says {word:?}: {}", path.display(), found.unwrap_or_default());
@@ -73,34 +149,28 @@ fn only_one_file_holds_generated_bindings() {
 
 #[test]
 fn only_the_supervisor_and_the_handle_change_the_live_set() {
-    only_in(".live.update(", &["plugin/supervisor/lives.rs", "tracer/hottap.rs"]);
+    only_in(".live.update(", &["plugin/supervisor/lives.rs", "hottap/handle.rs", "hottap/running.rs"]);
     // The kill switch works even where the supervisor waits for a file system.
     only_in(".live.pause(", &["plugin/requests.rs"]);
 }
 
 #[test]
-fn what_is_known_of_an_rpc_knows_nothing_of_who_reads_it() {
-    let others =
-        ["collect", "plugin", "wasm", "layer", "tracer", "metrics", "client", "server", "outbox", "config", "admin"];
-    let others = others.map(|room| format!("crate::{room}"));
-    let others: Vec<&str> = others.iter().map(String::as_str).collect();
-    never_in("rpc", &others);
-    never_in("propagate", &others);
+fn what_is_known_of_an_rpc_knows_no_http_runtime() {
     never_in("rpc", &["hyper", "tokio"]);
-    // A call keeps the span that is active for it, and the ambient call makes it active on a thread.
-    never_in_but(&["rpc/extensions.rs"], "rpc", &["crate::otel"]);
-    never_in_but(&["propagate/ambient.rs"], "propagate", &["crate::otel"]);
 }
 
 #[test]
-fn opentelemetry_knows_nothing_of_plugins() {
-    never_in("otel", &["crate::plugin", "crate::wasm", "crate::collect", "crate::outbox"]);
-}
-
-#[test]
-fn what_collects_and_what_delivers_know_nothing_of_plugins() {
-    never_in("collect", &["crate::plugin", "crate::wasm"]);
-    never_in("outbox", &["crate::plugin", "crate::wasm"]);
+fn the_core_needs_neither_the_engine_nor_a_runtime() {
+    let manifest = fs::read_to_string(root().join("host/core/Cargo.toml")).expect("readable");
+    let (own, _) = manifest.split_once("[dev-dependencies]").expect("there are some");
+    assert!(own.contains("tower-service"), "these are the dependencies");
+    for name in ["wasmtime", "hyper-util", "notify", "hottap-"] {
+        let found = own.lines().filter(|line| !line.starts_with("name =")).find(|line| line.starts_with(name));
+        assert!(found.is_none(), "hottap-core depends on {found:?}");
+    }
+    // The timers of reqwest's layers, and nothing that runs tasks.
+    let tokio = own.lines().find(|line| line.starts_with("tokio ")).expect("it has timers");
+    assert!(tokio.contains("features = [\"time\"], optional = true"), "{tokio}");
 }
 
 #[test]
@@ -133,14 +203,14 @@ fn what_logs_foreign_words_makes_them_plain() {
         }
         logging += 1;
         let is_plain = code(&text).any(|line| line.contains("plain::") || line.contains("plain("));
-        assert!(is_plain, "{} logs, and makes nothing plain (crate::plain)", path.display());
+        assert!(is_plain, "{} logs, and makes nothing plain (hottap_core::plain)", path.display());
     }
     assert!(logging > 5, "what logs is found");
 }
 
 #[test]
 fn every_thread_stands_in_the_table_of_threads() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md");
+    let path = root().join("ARCHITECTURE.md");
     let table = fs::read_to_string(path).expect("readable");
     let mut names = 0;
     for (path, text) in sources() {
@@ -160,12 +230,12 @@ fn every_thread_stands_in_the_table_of_threads() {
 
 #[test]
 fn the_operators_words_know_nothing_of_who_carries_them_out() {
-    never_in("config", &["crate::wasm", "crate::plugin", "crate::outbox", "crate::tracer", "hyper", "tokio"]);
+    never_in("config", &["crate::wasm", "crate::plugin", "crate::outbox", "hottap_core::tracer", "hyper", "tokio"]);
 }
 
 #[test]
 fn nothing_in_the_layers_blocks_or_reads_files() {
-    never_in("layer", &["std::fs", "block_on", "thread::sleep", "std::net::Tcp", "crate::plugin", "crate::wasm"]);
+    never_in("layer", &["std::fs", "block_on", "thread::sleep", "std::net::Tcp"]);
 }
 
 #[test]
@@ -177,7 +247,7 @@ fn every_file_says_what_it_is() {
 
 /// The texts in a list that is a constant of this name, sorted.
 fn list(file: &str, name: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let path = root().join(file);
     let text = fs::read_to_string(&path).expect("readable");
     let start = text.find(&format!("const {name}: &[&str]")).unwrap_or_else(|| panic!("{file} has no list {name}"));
     let (list, _) = text[start..].split_once(';').expect("a constant ends");
@@ -197,20 +267,28 @@ fn lists(file: &str, names: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_harness_for_tracers_has_the_hosts_rules_for_headers() {
-    const HARNESS: &str = "../../guest-sdk/src/testing/headers.rs";
-    const UNGRANTABLE: &str = "src/config/ungrantable.rs";
-    assert_eq!(list(HARNESS, "PROPAGATION"), list("src/wasm/headers.rs", "PROPAGATION"));
+    const HARNESS: &str = "guest-sdk/src/testing/headers.rs";
+    const UNGRANTABLE: &str = "host/plugins/src/config/ungrantable.rs";
+    assert_eq!(list(HARNESS, "PROPAGATION"), list("host/plugins/src/wasm/headers.rs", "PROPAGATION"));
     assert_eq!(list(HARNESS, "NEVER"), lists(UNGRANTABLE, &["IDENTITY", "CONNECTION"]));
     assert_eq!(list(HARNESS, "NEVER_SET"), lists(UNGRANTABLE, &["LENGTH", "READING", "OWN"]));
 }
 
-/// Returns true if there is such a function in one of the files that a path such as `plugin::rest` can mean.
+/// Returns true if there is such a function in one of the files that a path such as `plugin::rest` can mean: in a test
+/// binary, in a crate of the host, or in a plugin.
 fn is_a_test(path: &str) -> bool {
     let Some((module, name)) = path.rsplit_once("::") else { return false };
-    let (root, module) = (Path::new(env!("CARGO_MANIFEST_DIR")), module.replace("::", "/"));
-    let guest = module.split_once('/').map(|(plugin, file)| format!("../../plugins/{plugin}/src/{file}.rs"));
-    let files = [format!("tests/{module}.rs"), format!("src/{module}.rs"), format!("src/{module}/mod.rs")];
-    files.into_iter().chain(guest).any(|file| {
+    let (root, module) = (root(), module.replace("::", "/"));
+    let mut files = vec![format!("host/hottap/tests/{module}.rs")];
+    if let Some(module) = module.strip_prefix("cli/") {
+        files.push(format!("host/cli/tests/all/{module}.rs"));
+    }
+    for (name, rooms) in &CRATES {
+        let own = if rooms.is_empty() { module.strip_prefix(&format!("{name}/")).unwrap_or(&module) } else { &module };
+        files.extend([format!("host/{name}/src/{own}.rs"), format!("host/{name}/src/{own}/mod.rs")]);
+    }
+    files.extend(module.split_once('/').map(|(plugin, file)| format!("plugins/{plugin}/src/{file}.rs")));
+    files.into_iter().any(|file| {
         let text = fs::read_to_string(root.join(file)).unwrap_or_default();
         let head = format!("fn {name}() ");
         text.match_indices(&head)
@@ -220,7 +298,7 @@ fn is_a_test(path: &str) -> bool {
 
 #[test]
 fn the_reports_of_others_name_tests_that_exist() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reports.md");
+    let path = root().join("docs/reports.md");
     let table = fs::read_to_string(path).expect("readable");
     let mut rows = 0;
     for row in table.lines().filter(|row| row.starts_with("| [")) {
@@ -237,7 +315,7 @@ fn the_reports_of_others_name_tests_that_exist() {
 
 #[test]
 fn the_threat_model_names_tests_that_exist() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../SECURITY.md");
+    let path = root().join("SECURITY.md");
     let text = fs::read_to_string(path).expect("readable");
     let (_, model) = text.split_once("## The threat model").expect("there is one");
     let mut sections = 0;
