@@ -47,7 +47,9 @@ pub(crate) fn chaos(workspace: &Workspace, seconds: u64, json: bool, seed: Optio
 fn built(workspace: &Workspace, name: &str, guests: &[&str], seconds: u64, json: bool) -> anyhow::Result<Command> {
     let guests = guests::build(workspace, guests)?;
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "shop", "--package", "demo"]);
+    // With a test beside the two programs cargo gives the dependencies the features that `cargo test` gives them, so that
+    // the tests compile nothing again.
+    cargo.args(["build", "--workspace", "--bin", "shop", "--bin", "demo", "--test", "guests"]);
     step::run("building the shop, with the engine; on two cores this takes minutes the first time", &mut cargo)?;
     let program = |name: &str| -> anyhow::Result<PathBuf> {
         let program = workspace.target().join("debug").join(name);
