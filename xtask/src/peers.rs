@@ -18,19 +18,30 @@ pub(crate) type Variables = Vec<(&'static str, PathBuf)>;
 /// # Errors
 /// The first that is neither here nor can be got.
 pub(crate) fn find(workspace: &Workspace) -> anyhow::Result<Variables> {
-    let found = [
-        ("Python", python(workspace)),
-        ("Prometheus", prometheus(workspace)),
-        ("VictoriaMetrics", victoria_metrics(workspace)),
-        ("InfluxDB", influxdb(workspace)),
-        ("OTLP collector", collector(workspace)),
-        ("Phoenix", phoenix(workspace)),
-        ("Node.js", node(workspace)),
-        ("curl", curl()),
-        ("h2load", h2load()),
-        ("nginx", nginx(workspace)),
+    all(std::iter::once(("Python", python(workspace))).chain(programs(workspace)))
+}
+
+/// Gets what [`find`] will look for, and builds nothing. An error is left to [`find`], which comes upon it again.
+pub(crate) fn fetch(workspace: &Workspace) {
+    drop(Venv::made(workspace, &python::TESTS));
+    programs(workspace).for_each(drop);
+}
+
+/// The peers that are only got. Each is looked for when the iterator comes to it.
+fn programs(workspace: &Workspace) -> impl Iterator<Item = (&'static str, anyhow::Result<Variables>)> {
+    type Peer = (&'static str, fn(&Workspace) -> anyhow::Result<Variables>);
+    let peers: [Peer; 9] = [
+        ("Prometheus", prometheus),
+        ("VictoriaMetrics", victoria_metrics),
+        ("InfluxDB", influxdb),
+        ("OTLP collector", collector),
+        ("Phoenix", phoenix),
+        ("Node.js", node),
+        ("curl", |_| curl()),
+        ("h2load", |_| h2load()),
+        ("nginx", nginx),
     ];
-    all(found)
+    peers.into_iter().map(|(name, peer)| (name, peer(workspace)))
 }
 
 /// All variables, or the first peer that is missing, by name.
