@@ -4,9 +4,8 @@
 //! at a path and its opening another thing can take the place. So files are opened without blocking, looked at once more by
 //! their descriptor, and read up to a limit.
 
-use std::fs::{FileType, Metadata, OpenOptions};
+use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The reason for which a file was not read.
@@ -42,9 +41,7 @@ pub struct Whole {
 pub fn read(path: &Path, limit: u64) -> Result<Whole, ReadError> {
     // Opening some devices has effects, so they are not even opened.
     is_file(&path.metadata()?)?;
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let mut file = open(path)?;
     is_file(&file.metadata()?)?;
     let mut bytes = Vec::new();
     Read::take(&mut file, limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -59,13 +56,37 @@ fn is_file(metadata: &Metadata) -> io::Result<()> {
     if kind.is_file() { Ok(()) } else { Err(io::Error::other(format!("it is {}, not a file", word(kind)))) }
 }
 
+/// Opens a file without waiting, whatever has taken its place.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Opens a file. Elsewhere than on Unix, pipes and devices have names of their own and cannot take a file's place.
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+#[cfg(unix)]
 fn word(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+
     match kind {
         kind if kind.is_dir() => "a directory",
         kind if kind.is_fifo() => "a named pipe",
         kind if kind.is_socket() => "a socket",
         _ => "a device",
     }
+}
+
+#[cfg(not(unix))]
+fn word(kind: FileType) -> &'static str {
+    if kind.is_dir() { "a directory" } else { "a device" }
 }
 
 #[cfg(test)]

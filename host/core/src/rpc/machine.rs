@@ -2,14 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
-
-/// The monotonic clock that counts time in suspend, too. Elsewhere than on Linux the plain one does, or there is none.
-#[cfg(target_os = "linux")]
-const SYSTEM: ClockId = ClockId::Boottime;
-#[cfg(not(target_os = "linux"))]
-const SYSTEM: ClockId = ClockId::Monotonic;
-
 /// The clock source that the kernel has chosen, by name.
 const CLOCK_SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
@@ -91,11 +83,26 @@ impl Clocks for MachineClocks {
     }
 }
 
+/// The monotonic clock that counts time in suspend, too. On Linux that is a clock of its own, on macOS the plain one.
+#[cfg(unix)]
 fn system() -> u64 {
+    use rustix::time::{ClockId, clock_gettime};
+
+    #[cfg(target_os = "linux")]
+    const SYSTEM: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const SYSTEM: ClockId = ClockId::Monotonic;
     let time = clock_gettime(SYSTEM);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+/// The monotonic clock since its first reading. On Windows it is the performance counter, which counts time in suspend, too.
+#[cfg(not(unix))]
+fn system() -> u64 {
+    static ORIGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    u64::try_from(ORIGIN.get_or_init(std::time::Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The processor says only that its counter has a constant rate. The kernel also checks it against other clocks and
