@@ -1,6 +1,7 @@
 //! A TCP or a Unix socket, and how what holds one of several streams passes reads and writes on to it.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,6 +16,20 @@ pub(crate) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+}
+
+impl Socket {
+    /// Connects to the Unix socket at `path`.
+    ///
+    /// # Errors
+    /// The system's; [`Unsupported`](io::ErrorKind::Unsupported) where it has no Unix sockets for programs in Rust.
+    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "the client alone connects"))]
+    pub(crate) async fn connect_unix(path: &Path) -> io::Result<Self> {
+        #[cfg(unix)]
+        return UnixStream::connect(path).await.map(Self::Unix);
+        #[cfg(not(unix))]
+        return Err(io::Error::new(io::ErrorKind::Unsupported, format!("no Unix socket here: {}", path.display())));
+    }
 }
 
 /// Reads and writes through, whichever it is. It is used where the names that are in scope here are so, too.

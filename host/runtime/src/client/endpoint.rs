@@ -46,6 +46,9 @@ impl Target {
         let wrong = |why: &'static str| BuildError::Endpoint { endpoint: text.to_owned(), why };
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
+            if !cfg!(unix) {
+                return Err(wrong("this system has no Unix sockets; use http:// or https://"));
+            }
             if !path.starts_with('/') {
                 return Err(wrong("the path of a Unix socket must begin with a slash"));
             }

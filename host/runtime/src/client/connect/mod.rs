@@ -24,7 +24,6 @@ use std::time::Duration;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
@@ -149,7 +148,7 @@ impl Connector {
     async fn dial(&self, progress: &Progress) -> Result<Stream, Error> {
         progress.set(Phase::Connect);
         let socket = match &self.0.place {
-            Place::Unix(path) => Socket::Unix(UnixStream::connect(path).await.map_err(error::of_connect)?),
+            Place::Unix(path) => Socket::connect_unix(path).await.map_err(error::of_connect)?,
             Place::Network(uri) => {
                 let mut http =
                     HttpConnector::new_with_resolver(Resolver::new(self.0.resolve.clone(), progress.clone()));

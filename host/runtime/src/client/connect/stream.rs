@@ -35,6 +35,7 @@ impl Connection for Stream {
                 (Ok(peer), Ok(local)) => connected.extra(Reached { peer, local: Some(local) }),
                 _ => connected,
             },
+            #[cfg(unix)]
             Socket::Unix(_) => connected,
         }
     }
