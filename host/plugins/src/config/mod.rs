@@ -26,6 +26,6 @@ pub(crate) use keys::{UnknownKey, check_keys};
 pub(crate) use operator::{OperatorConfig, parse_table};
 pub(crate) use place::HttpPlace;
 pub use place::Place;
-pub(crate) use stamp::Stamp;
+pub(crate) use stamp::{FileId, Stamp, file_id};
 pub(crate) use trace::TraceConfig;
 pub(crate) use ungrantable::{is_the_hosts, may_be_seen, may_be_set};

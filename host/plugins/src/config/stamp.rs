@@ -1,14 +1,53 @@
 //! Tells one state of a file from another without reading it: what the plugin dir and the configuration are watched by.
 
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
+
+pub(crate) use system::file_id;
+
+/// Tells one file or directory from another that takes its place.
+pub(crate) type FileId = (u64, u64);
+
+#[cfg(unix)]
+mod system {
+    use std::fs::Metadata;
+    use std::os::unix::fs::MetadataExt;
+
+    /// Device and inode.
+    pub(crate) fn file_id(metadata: &Metadata) -> super::FileId {
+        (metadata.dev(), metadata.ino())
+    }
+
+    /// The times of the last change of the contents, and of anything at all, since the Unix epoch.
+    pub(super) fn times(metadata: &Metadata) -> [(i64, i64); 2] {
+        [(metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec())]
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::fs::Metadata;
+    use std::os::windows::fs::MetadataExt;
+    use std::time::SystemTime;
+
+    /// The time at which it was made. Windows tells a file's number only by an open handle. A file that takes another's
+    /// name within 15 seconds may get its time as well: then it is seen as the same file with other contents.
+    pub(crate) fn file_id(metadata: &Metadata) -> super::FileId {
+        (0, metadata.creation_time())
+    }
+
+    /// The time of the last change of the contents, since the Unix epoch, and once more: there is no other.
+    pub(super) fn times(metadata: &Metadata) -> [(i64, i64); 2] {
+        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        [(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), i64::from(since.subsec_nanos())); 2]
+    }
+}
 
 /// What a file system says of a file; it changes when the contents do, and when another file takes the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    device: u64,
-    inode: u64,
+    id: FileId,
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
@@ -16,19 +55,14 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
+        let [modified, changed] = system::times(metadata);
+        Self { id: file_id(metadata), size: metadata.len(), modified, changed }
     }
 
     /// A stamp that differs from those of other seeds.
     #[cfg(any(feature = "fuzz", test))]
     pub(crate) fn made_up(seed: u64) -> Self {
-        Self { device: 1, inode: seed, size: 1, modified: (0, 0), changed: (0, 0) }
+        Self { id: (1, seed), size: 1, modified: (0, 0), changed: (0, 0) }
     }
 
     /// Bytes of the contents.
@@ -52,6 +86,6 @@ impl Stamp {
 
     /// Whether it is the same file, whatever stands in it.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
+        self.id == other.id
     }
 }

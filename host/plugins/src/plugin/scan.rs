@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::name::Name;
 use super::passed_over::{PassedOver, Reason};
-use crate::config::Stamp;
+use crate::config::{FileId, Stamp, file_id};
 
 /// Entries of the directory that are looked at. Each costs part of a microsecond, every second; a directory with more
 /// is a mistake, not a plugin dir.
@@ -27,7 +27,7 @@ pub struct Found {
 }
 
 /// Tells one directory from another that takes its place.
-pub(crate) type Identity = (u64, u64);
+pub(crate) type Identity = FileId;
 
 /// One look at the plugin dir.
 #[derive(Debug)]
@@ -61,8 +61,7 @@ pub fn scan<'n>(directory: &Path, known: impl Iterator<Item = &'n Name>) -> io::
 }
 
 fn identity(directory: &Path) -> io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(directory).map(|metadata| (metadata.dev(), metadata.ino()))
+    fs::metadata(directory).map(|metadata| file_id(&metadata))
 }
 
 /// The names in a directory.

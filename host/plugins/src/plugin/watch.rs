@@ -6,12 +6,13 @@ use std::sync::mpsc::Sender;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::supervisor::Event;
+use crate::config::{FileId, file_id};
 
 /// Watches the directory that the plugin dir is now; told anew at every look, because it may have been made or replaced.
 pub(crate) struct Watch {
     directory: PathBuf,
     events: Sender<Event>,
-    watcher: Option<(RecommendedWatcher, u64)>,
+    watcher: Option<(RecommendedWatcher, FileId)>,
     make: Make,
     /// The log says that the directory cannot be watched.
     is_told: bool,
@@ -29,15 +30,15 @@ impl Watch {
     /// watches of inotify are used up, looks come by the clock, once a second; the log says so once, and it is tried again
     /// at each of them.
     pub(crate) fn follow(&mut self) {
-        let inode = inode(&self.directory);
-        if inode == self.watcher.as_ref().map(|(_, inode)| *inode) {
+        let id = id(&self.directory);
+        if id == self.watcher.as_ref().map(|(_, id)| *id) {
             return;
         }
         self.watcher = None;
-        let Some(inode) = inode else { return };
+        let Some(id) = id else { return };
         match (self.make)(&self.directory, self.events.clone()) {
             Ok(watcher) => {
-                self.watcher = Some((watcher, inode));
+                self.watcher = Some((watcher, id));
                 if std::mem::take(&mut self.is_told) {
                     tracing::info!("the plugin dir is watched now: changes are seen at once");
                 }
@@ -66,9 +67,8 @@ fn make(directory: &Path, events: Sender<Event>) -> notify::Result<RecommendedWa
     Ok(watcher)
 }
 
-fn inode(directory: &Path) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(directory).ok().map(|metadata| metadata.ino())
+fn id(directory: &Path) -> Option<FileId> {
+    std::fs::metadata(directory).ok().map(|metadata| file_id(&metadata))
 }
 
 #[cfg(test)]
