@@ -4,10 +4,8 @@
 //! thread of its own; only this destination waits for it. The file is opened for each payload, so a rotated one is
 //! left alone and a new one made.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, IoSlice, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -110,16 +108,51 @@ fn write(path: Option<&Path>, bytes: &Bytes, done: usize, torn: bool) -> Written
         append(file, bytes, &mut done)
     };
     let result = match path {
-        Some(path) => {
-            OpenOptions::new().append(true).create(true).mode(0o600).open(path).and_then(|mut file| append(&mut file))
-        }
+        Some(path) => system::open(path).and_then(|mut file| append(&mut file)),
         None => {
             // The lock keeps our lines whole among those that the service prints; its buffer would keep ours back.
             let mut stdout = io::stdout().lock();
-            stdout.flush().and_then(|()| stdout.as_fd().try_clone_to_owned()).and_then(|fd| append(&mut File::from(fd)))
+            stdout.flush().and_then(|()| system::unbuffered(&stdout)).and_then(|mut file| append(&mut file))
         }
     };
     Written { bytes: done, result }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::Path;
+
+    /// Opens a file for appending; one that is made belongs to this user alone.
+    pub(super) fn open(path: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    }
+
+    /// Standard output without its buffer.
+    pub(super) fn unbuffered(stdout: &io::StdoutLock<'_>) -> io::Result<File> {
+        stdout.as_fd().try_clone_to_owned().map(File::from)
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::windows::io::AsHandle;
+    use std::path::Path;
+
+    /// Opens a file for appending; one that is made has the rights that its directory hands down.
+    pub(super) fn open(path: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).open(path)
+    }
+
+    /// Standard output without its buffer.
+    pub(super) fn unbuffered(stdout: &io::StdoutLock<'_>) -> io::Result<File> {
+        stdout.as_handle().try_clone_to_owned().map(File::from)
+    }
 }
 
 /// Writes from `done` on, counting, with a newline after a payload that has none.
