@@ -1,17 +1,16 @@
 //! One build by cargo: started, read while it runs, ended early if need be; where its module goes is decided elsewhere.
 
 use std::io::{BufReader, Read};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, bail};
 use cargo_metadata::Message;
 use cargo_metadata::camino::Utf8PathBuf;
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::cargo::{NO_CARGO, TARGET, cargo, target_is_installed};
 use super::package::Package;
+use super::system;
 use crate::args::BuildArgs;
 
 /// A build that runs, in a process group of its own: it is ended as a whole, compilers and all.
@@ -37,8 +36,8 @@ impl Compile {
         let mut command = cargo(package.folder());
         command.args(["build", "--lib", "--target", TARGET, "--profile", args.profile()]);
         command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(&package.manifest);
-        command.args(&args.cargo).stdout(Stdio::piped()).process_group(0);
-        Ok(Self { child: command.spawn().context(NO_CARGO)? })
+        command.args(&args.cargo).stdout(Stdio::piped());
+        Ok(Self { child: system::in_a_group(&mut command).spawn().context(NO_CARGO)? })
     }
 
     /// What cargo says to programs: a JSON object a line, until it ends.
@@ -66,9 +65,7 @@ impl Compile {
 
     /// Ends the build, and everything that it has started.
     pub(super) fn end(mut self) {
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        // It may have ended by itself a moment ago.
-        let _ = group.map(|group| kill_process_group(group, Signal::TERM));
+        system::end(&mut self.child);
         let _ = self.child.wait();
     }
 }

@@ -4,6 +4,7 @@ mod cargo;
 mod compile;
 mod package;
 mod place;
+mod system;
 mod watch;
 
 use std::fs;
@@ -13,8 +14,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use self::compile::{Compile, Compiled, module_in};
 use self::package::Package;
@@ -62,14 +61,7 @@ pub(super) fn command(args: &BuildArgs) -> anyhow::Result<Verdict> {
 
 /// A second Ctrl-C is not needed: nothing here waits but for events.
 fn listen_for_signals(events: Sender<Event>) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot handle signals")?;
-    let listen = move || {
-        for _ in signals.forever() {
-            if events.send(Event::End).is_err() {
-                return;
-            }
-        }
-    };
+    let listen = system::wait_for_ctrl_c(move || events.send(Event::End).is_ok()).context("cannot handle signals")?;
     std::thread::Builder::new().name("hottap-signals".into()).spawn(listen).context("cannot start a thread")?;
     Ok(())
 }

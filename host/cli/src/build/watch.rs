@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
@@ -14,6 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use super::Event;
 use super::cargo::metadata;
 use super::package::Package;
+use super::system::folder_id;
 
 /// What kind of file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) struct Watch {
     packages: BTreeSet<PathBuf>,
     /// Folders that are written to by builds.
     left_out: Vec<PathBuf>,
-    /// What is watched, with its inode: a folder that was replaced is another one.
+    /// What is watched, with its identity: a folder that was replaced is another one.
     watched: BTreeMap<PathBuf, u64>,
 }
 
@@ -88,19 +88,18 @@ impl Watch {
                 }
             }
         }
-        let inode = |folder: &Path| fs::metadata(folder).map(|metadata| metadata.ino()).ok();
-        let gone =
-            self.watched.extract_if(.., |folder, old| !wanted.contains_key(folder) || inode(folder) != Some(*old));
+        let id = |folder: &Path| fs::metadata(folder).map(|metadata| folder_id(&metadata)).ok();
+        let gone = self.watched.extract_if(.., |folder, old| !wanted.contains_key(folder) || id(folder) != Some(*old));
         for (folder, _) in gone {
             // The system has forgotten it already if the folder itself is gone.
             let _ = self.watcher.unwatch(&folder);
         }
         for (folder, mode) in wanted {
-            let Some(inode) = inode(&folder) else { continue };
+            let Some(id) = id(&folder) else { continue };
             if !self.watched.contains_key(&folder) {
                 let watched = self.watcher.watch(&folder, mode);
                 watched.with_context(|| format!("cannot watch {}", folder.display()))?;
-                self.watched.insert(folder, inode);
+                self.watched.insert(folder, id);
             }
         }
         Ok(())
