@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::loader::{Job, Loader, NICENESS, Outcome, Step, or_refused};
 use super::supervisor::Event;
 use super::turns::Turns;
-use crate::wasm::WORKER_STACK;
+use crate::wasm::{WORKER_STACK, lower_priority};
 
 /// Threads. With one, a compile of ten seconds would hold up everything else; more would only share the same few cores.
 const LANES: usize = 2;
@@ -39,7 +39,7 @@ impl Lanes {
             let shared = lanes.0.clone();
             // Canaries run here, so it needs a worker's stack.
             std::thread::Builder::new().name(format!("hottap-load-{i}")).stack_size(WORKER_STACK).spawn(move || {
-                super::pool::lower_priority(NICENESS);
+                lower_priority(NICENESS);
                 shared.run();
             })?;
         }

@@ -9,17 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::share::Share;
 use super::worker::Worker;
-use crate::wasm::thread_cpu_time;
+use crate::wasm::{lower_priority, thread_cpu_time};
 use hottap_core::panics::{Place, caught};
 
 /// Workers give way to the RPCs' threads.
 const NICENESS: i32 = 5;
-
-/// Lowers the priority of the calling thread; where that is not allowed, it stays as it is.
-pub(crate) fn lower_priority(niceness: i32) {
-    // On Linux a thread has a priority of its own, and its id names it.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness);
-}
 
 /// The share of a core that the slow lane may use: what goes wrong in it takes little from the RPCs' threads, whatever
 /// the number of plugins in it.

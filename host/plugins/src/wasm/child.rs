@@ -12,9 +12,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "compiler")]
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
-
 use super::cutoff::Cancel;
 use super::module::LoadError;
 
@@ -48,9 +45,9 @@ pub enum Compile {
     /// In a process of its own: the command `hottap` that `HOTTAP_COMPILER` names, or else the one in `PATH`. It has to
     /// be of the service's own version (`cargo install hottap --features cli`).
     ///
-    /// The kernel limits its memory and its CPU time, and it is killed when it takes too long or when the module's file
-    /// is deleted. Take this where strangers' modules are loaded. The default of a service without the feature
-    /// `compiler`.
+    /// It is killed when it takes too long or when the module's file is deleted, and the kernel limits its memory and its
+    /// CPU time: on macOS only its CPU time, on Windows neither. Take this where strangers' modules are loaded. The default
+    /// of a service without the feature `compiler`.
     #[cfg_attr(not(feature = "compiler"), default)]
     Process,
     /// In a process of its own, by this command.
@@ -180,15 +177,7 @@ fn read(answer: &[u8]) -> Option<Result<Artifacts, LoadError>> {
 pub fn serve() -> io::Result<()> {
     // Before the limits, so that the code is as the service expects it: where addresses are limited it is another.
     let engines = super::Engines::new(&hottap_core::budget::Budget::unlimited()).map_err(io::Error::other)?;
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    let limit = |resource, value| {
-        let maximum = rustix::process::getrlimit(resource).maximum;
-        let value = Some(maximum.map_or(value, |maximum| maximum.min(value)));
-        setrlimit(resource, Rlimit { current: value, maximum: value })
-    };
-    limit(Resource::Cpu, CPU_SECONDS)?;
-    limit(Resource::As, ADDRESSES)?;
-    limit(Resource::Core, 0)?;
+    super::rlimits::limit(CPU_SECONDS, ADDRESSES)?;
     let mut module = Vec::new();
     io::stdin().lock().take(super::MAX_FILE_BYTES + 1).read_to_end(&mut module)?;
     let mut out = io::stdout().lock();

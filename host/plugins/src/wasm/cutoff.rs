@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::meter::thread_cpu_time;
+use super::thread::thread_cpu_time;
 
 /// Tells a job on another thread that its result is not wanted any more.
 #[derive(Clone, Debug, Default)]

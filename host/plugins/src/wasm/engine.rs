@@ -1,15 +1,11 @@
 //! The engines of a host, and the one ticker that lets their guests be interrupted.
 
+#[cfg(feature = "compiler")]
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
-#[cfg(feature = "compiler")]
-use std::{
-    fs,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
-};
 
 use hottap_core::budget::Budget;
 use hottap_core::panics::{Place, caught};
@@ -203,17 +199,14 @@ const LIMITED_RESERVATION: u64 = 4 << 20;
 /// Addresses behind a memory where they are limited: checks of bounds do what the guard does elsewhere.
 const LIMITED_GUARD: u64 = 64 << 10;
 
-/// Returns true if `ulimit -v` or the like limits the addresses of this process.
-fn is_address_space_limited() -> bool {
-    rustix::process::getrlimit(rustix::process::Resource::As).current.is_some()
-}
-
 /// The words of the system, if an error comes from a lack of memory or of addresses.
 pub(super) fn lack_of_memory(error: &wasmtime::Error) -> Option<String> {
-    const NO_MEMORY: i32 = rustix::io::Errno::NOMEM.raw_os_error();
     let is_lack = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<rustix::io::Errno>().is_some_and(|errno| errno.raw_os_error() == NO_MEMORY)
-            || cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.raw_os_error() == Some(NO_MEMORY))
+        let kind = match cause.downcast_ref::<rustix::io::Errno>() {
+            Some(errno) => Some(std::io::Error::from(*errno).kind()),
+            None => cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind),
+        };
+        kind == Some(std::io::ErrorKind::OutOfMemory)
     };
     error.chain().any(is_lack).then(|| format!("{:#}", error))
 }
@@ -230,7 +223,7 @@ fn engine(of: Use, effort: Effort, cache: Option<Cache>) -> Result<wasmtime::Eng
     if of == Use::Start {
         config.operator_cost(start_costs());
     }
-    if is_address_space_limited() {
+    if super::rlimits::is_address_space_limited() {
         // A memory of 4 GiB of addresses needs no checks of bounds; where addresses are few, it gets what it uses, and moves
         // when that is not enough.
         config
@@ -301,15 +294,30 @@ fn cache_directory() -> Result<PathBuf, String> {
         _ => return Err("neither XDG_CACHE_HOME nor HOME names a directory".into()),
     };
     let directory = base.join("hottap");
+    make_private(&directory)?;
+    Ok(directory)
+}
+
+/// Makes a directory that only this user can write; one that is there already must be so.
+#[cfg(all(feature = "compiler", unix))]
+fn make_private(directory: &Path) -> Result<(), String> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+
     let shown = directory.display();
-    fs::DirBuilder::new()
+    std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(&directory)
+        .create(directory)
         .map_err(|error| format!("{shown} cannot be made: {error}"))?;
-    let metadata = fs::symlink_metadata(&directory).map_err(|error| format!("{shown}: {error}"))?;
+    let metadata = std::fs::symlink_metadata(directory).map_err(|error| format!("{shown}: {error}"))?;
     if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
         return Err(format!("others can write to {shown}"));
     }
-    Ok(directory)
+    Ok(())
+}
+
+/// Refuses: the standard library does not tell who may write to a directory on Windows.
+#[cfg(all(feature = "compiler", windows))]
+fn make_private(directory: &Path) -> Result<(), String> {
+    Err(format!("on Windows it is not checked that others cannot write to {}", directory.display()))
 }

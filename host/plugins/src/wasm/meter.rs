@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use wasmtime::UpdateDeadline;
 
-/// CPU time that the current thread has used.
-pub(crate) fn thread_cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
+use super::thread::thread_cpu_time;
 
 /// The guest used more CPU time than the call may.
 #[derive(Debug, thiserror::Error)]

@@ -19,7 +19,9 @@ mod meter;
 mod module;
 #[cfg(feature = "compiler")]
 mod names;
+mod rlimits;
 mod starter;
+mod thread;
 mod v0_1_draft;
 mod wasi;
 
@@ -38,11 +40,11 @@ pub(crate) use guest::{CallError, Surroundings};
 pub use guest::{Cause, Guest, Identity, Pace, Settings, State};
 pub(crate) use headers::HeaderGrants;
 pub use limits::Limits;
-pub(crate) use meter::thread_cpu_time;
 pub(crate) use module::LoadError;
 pub use module::{Engines, Module, check};
 pub(crate) use starter::FUEL_PER_NANO;
 pub use starter::Starter;
+pub(crate) use thread::{lower_priority, thread_cpu_time};
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT: &str = v0_1_draft::VERSION;
