@@ -198,8 +198,8 @@ mod tests {
         symlink("nowhere", path("linked.toml")).expect("linked");
         fs::create_dir(path("folder.toml")).expect("made");
         fs::create_dir(path("directory.wasm")).expect("made");
-        let mode = rustix::fs::Mode::RUSR;
-        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe.wasm"), mode).expect("made");
+        // By the command: macOS has no such call below a directory.
+        assert!(std::process::Command::new("mkfifo").arg(path("pipe.wasm")).status().is_ok_and(|made| made.success()));
         let expected = [
             ("alone", false),
             ("dangling", false),
