@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 
 /// The cargo features that documentation is built with. Tests and clippy have them all by crate hottap's development
 /// dependency on itself.
-const FEATURES: &str = "hottap/tonic,hottap/axum,hottap/cli,hottap/server,hottap/client,hottap/reqwest,hottap/otel";
+const FEATURES: &str = "hottap/tonic,hottap/axum,hottap/server,hottap/client,hottap/reqwest,hottap/otel";
 
 /// How long the demo runs in CI: each act is seen, and the counts have tens of thousands of RPCs to disagree on.
 const DEMO_SECONDS: u64 = 12;
