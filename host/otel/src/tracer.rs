@@ -23,7 +23,7 @@ use hottap_core::tracer::{CallContext, Tracer};
 pub(super) const SCOPE: &str = "hottap";
 
 /// Makes a span of every call: of servers, of clients, of endpoints. Give it to
-/// [`Builder::tracer`](hottap::Builder::tracer) before other tracers.
+/// `Builder::tracer` before other tracers.
 ///
 /// The span is made when the call starts, and its identity is the call's: plugins, headers that go out and
 /// [`TraceContext::current`](hottap_core::rpc::TraceContext::current) have the same ids. It is the active span while the call's

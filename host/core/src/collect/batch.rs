@@ -24,7 +24,7 @@ impl Drop for Buffers {
     }
 }
 
-/// Finished calls, at most [`MAX_BATCH`], in the order in which they finished.
+/// Finished calls, at most `MAX_BATCH`, in the order in which they finished.
 pub struct Batch {
     buffers: Arc<Buffers>,
     order: Box<[RowId]>,

@@ -1,7 +1,7 @@
 //! Trace context and baggage, W3C's and others: read from requests, written into them; and what the current task's client
 //! calls continue.
 //!
-//! The wire formats are pure and know no HTTP runtime; only [`ambient`] knows about threads.
+//! The wire formats are pure and know no HTTP runtime; only `ambient` knows about threads.
 
 mod active;
 mod ambient;

@@ -20,7 +20,7 @@ use crate::rpc::{
 
 /// One call under observation.
 ///
-/// Made by [`Hottap::start_call`](super::Hottap::start_call) or by the layers. Starting it starts the native tracers.
+/// Made by `Hottap::start_call` or by the layers. Starting it starts the native tracers.
 /// [`Call::finish`], or dropping it, finishes them and hands the call to the plugins: exactly once, on the thread that
 /// does it, without waiting for a plugin. A call that is dropped unfinished has the outcome
 /// [`Cancelled`](Outcome::Cancelled), or [`Panicked`](Outcome::Panicked) if the thread is panicking.

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Request, Uri, Version};
 /// The head of a call's request as it came, or as it is about to leave.
 ///
 /// Kept where a native tracer [asks](crate::tracer::Tracer::request_head) for it, and where there was a request: not for calls inside
-/// the process, nor for those of [`Hottap::start_call`](hottap::Hottap::start_call). Nothing is taken out of it: path, query
+/// the process, nor for those of `Hottap::start_call`. Nothing is taken out of it: path, query
 /// and user agent are whatever a stranger chose to send, of any length that the transport let pass, and the query may hold
 /// secrets. So it is not for names and not for metrics, and [`Debug`](fmt::Debug) shows none of these.
 #[derive(Clone)]

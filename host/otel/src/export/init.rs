@@ -87,8 +87,8 @@ pub struct Otel {
 /// The settings of the collector's address and of the credentials are never ignored: an endpoint, headers or
 /// certificates that can't be used are errors here, too.
 ///
-/// The sampler in `hottap.toml` goes before `OTEL_TRACES_SAMPLER` for a [`Hottap`](hottap::Hottap) that has this provider's
-/// [`spans`](Otel::spans), or is given it by [`Builder::otel`](hottap::Builder::otel).
+/// The sampler in `hottap.toml` goes before `OTEL_TRACES_SAMPLER` for a `Hottap` that has this provider's
+/// [`spans`](Otel::spans), or is given it by `Builder::otel`.
 ///
 /// `OTEL_PROPAGATORS` is [`Propagators::from_env`](hottap_core::propagate::Propagators::from_env)'s, `OTEL_SEMCONV_STABILITY_OPT_IN` is
 /// [`Conventions::from_env`](crate::Conventions::from_env)'s. Of the specification's other variables, those of log

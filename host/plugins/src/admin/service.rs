@@ -64,7 +64,7 @@ POST, where hottap.toml says actions = true under [admin]:
 /// The answer is a JSON object with `action`, `done`, `tracer`, `state` and `generation`, or with `error` and `what_to_do`:
 /// 200 when it is done, 202 if it is still under way after two seconds, 404 for an unknown tracer, 409 if it cannot be done
 /// now, 403 where actions are off or the request comes from elsewhere, 401 without the token that `token` under `[admin]`
-/// names. Without such a token only peers on this machine may act, over the port of [`Builder::admin`], by a loopback
+/// names. Without such a token only peers on this machine may act, over the port of `Builder::admin`, by a loopback
 /// host name and not through a proxy; a service that is mounted in a router does not know its peers, and needs a token.
 /// Requests of pages of other origins are refused even with it. What operators hold stays so until they end it, or until the
 /// process ends.
@@ -72,7 +72,6 @@ POST, where hottap.toml says actions = true under [admin]:
 /// It ignores queries, and never reads a request's body. It never fails and is always ready. Its pages are shown to every
 /// peer: mount it where only operators come.
 ///
-/// [`Builder::admin`]: hottap::Builder::admin
 #[derive(Clone)]
 pub struct AdminService {
     report: Arc<dyn Report>,

@@ -1,5 +1,5 @@
 //! The operator's configuration, `hottap.toml`: destinations, the grants of tracers beyond the defaults, the
-//! settings of traces, and those of the admin API. Nothing here uses the network or starts a thread; only [`ConfigFile`] reads, and it reads one
+//! settings of traces, and those of the admin API. Nothing here uses the network or starts a thread; only `ConfigFile` reads, and it reads one
 //! file.
 
 mod admin;

@@ -1,7 +1,7 @@
 //! Metrics that live in the host: what tracers record, staged and committed, and the page on which Prometheus reads it.
 //!
-//! Values move one way: a guest's calls → [`Stage`] (one per instance) → [`Registry`] at a commit → [`Writer`] at a
-//! scrape, or [`HostMetrics`] at an export over OTLP. Who sends the messages is not here.
+//! Values move one way: a guest's calls → [`Stage`] (one per instance) → [`Registry`] at a commit → `Writer` at a
+//! scrape, or `HostMetrics` at an export over OTLP. Who sends the messages is not here.
 
 mod claims;
 mod conventions;

@@ -27,10 +27,10 @@ pub(crate) struct Usage {
 
 /// The host's series, owned by (tracer's name, metric's name).
 ///
-/// A name belongs to the tracer that was live first, and to others that define the same (see [`Claims`]).
+/// A name belongs to the tracer that was live first, and to others that define the same (see `Claims`).
 ///
 /// Nobody removes a tracer from it: the series of a tracer that is gone stay until they have been idle for
-/// [`RegistryLimits::idle`], so that a tracer that is removed and added again, or replaced, goes on counting where it
+/// `RegistryLimits::idle`, so that a tracer that is removed and added again, or replaced, goes on counting where it
 /// was. Of a tracer without instances and without series nothing is kept.
 ///
 /// Times are milliseconds of one monotonic clock that all callers share.

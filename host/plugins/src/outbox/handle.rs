@@ -27,7 +27,7 @@ const MAX_TRACERS: usize = 1_000;
 /// The host's queues towards destinations. Cloning it is cheap, and all clones are one.
 ///
 /// Payloads are kept in memory, within each destination's bound; what finds no space is refused, which is counted. With
-/// the last clone the thread ends, and what still waits is lost: call [`shutdown`](Self::shutdown) before.
+/// the last clone the thread ends, and what still waits is lost: call `shutdown` before.
 #[derive(Clone, Default)]
 pub struct Outbox(Arc<Shared>);
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::startup::{NotReady, Startup};
 use hottap_core::panics::{Place, caught};
 
-/// The future of [`Hottap::ready`](hottap::Hottap::ready); [`wait`](Self::wait) is for code that is not async.
+/// The future of `Hottap::ready`; [`wait`](Self::wait) is for code that is not async.
 ///
 /// Needs no runtime: while it waits, a thread of its own keeps the time and wakes the task. Cancel safe: dropping it
 /// ends that thread and changes nothing else.
@@ -47,7 +47,7 @@ impl Ready {
     /// the executor.
     ///
     /// # Errors
-    /// As [`Hottap::ready`](hottap::Hottap::ready).
+    /// As `Hottap::ready`.
     pub fn wait(self) -> Result<(), NotReady> {
         match &self.startup {
             Some(startup) => startup.wait(self.deadline, &AtomicBool::new(false)),

@@ -125,7 +125,7 @@ fn answer<'n>(plugins: impl Iterator<Item = (&'n str, Standing)>) -> Answer {
     }
 }
 
-/// Some plugins that the plugin dir held at the start are not live: the error of [`Hottap::ready`](hottap::Hottap::ready).
+/// Some plugins that the plugin dir held at the start are not live: the error of `Hottap::ready`.
 ///
 /// The service can go on. The plugin dir stays watched, so a plugin that is still loading goes live later, and so does one
 /// that is mended.

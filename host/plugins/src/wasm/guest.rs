@@ -66,7 +66,7 @@ pub enum Cause {
 /// CPU time that one call of `finish`, `progress` or `flush` may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// At most [`BRISK`], so that no other plugin on the thread waits longer. A call that needs more loses nothing: its
+    /// At most `BRISK`, so that no other plugin on the thread waits longer. A call that needs more loses nothing: its
     /// rows are handed over again where it delays no other.
     Brisk,
     /// The time that the plugin is granted.

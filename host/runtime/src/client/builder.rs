@@ -29,7 +29,7 @@ const LEAST_PING_INTERVAL: Duration = Duration::from_secs(1);
 /// Endpoints of one client: to choose one is to look at each.
 const MAX_ENDPOINTS: usize = 1024;
 
-/// Builds a [`Client`]. Made by [`Hottap::client`].
+/// Builds a [`Client`]. Made by `Hottap::client`.
 pub struct ClientBuilder {
     layer: ClientLayer,
     endpoints: Vec<String>,

@@ -1,7 +1,7 @@
 //! The client runtime: calls over HTTP/1.1 and HTTP/2, with connections, time-outs, retries and several endpoints, each
 //! call observed by the tracers.
 //!
-//! A [`Client`] is a tower service, made by [`Hottap::client`](hottap::Hottap::client). It takes requests with any body
+//! A [`Client`] is a tower service, made by `Hottap::client`. It takes requests with any body
 //! that is a [`ClientBody`](hottap_core::layer::ClientBody): tonic's clients have it as their transport, and it speaks plain HTTP.
 //!
 //! ```no_run

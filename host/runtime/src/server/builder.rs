@@ -14,7 +14,7 @@ use hottap_core::layer::Classify;
 use hottap_core::layer::ServerLayer;
 use hottap_core::tracer::{Handle, Tracer};
 
-/// A server that does not listen yet. Made by [`Hottap::server`](hottap::Hottap::server).
+/// A server that does not listen yet. Made by `Hottap::server`.
 ///
 /// Each setting has a default that is safe towards strangers; each time-out can be turned off with `None`. Time-outs of
 /// more than a year are a year.

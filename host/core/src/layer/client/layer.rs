@@ -10,7 +10,7 @@ use crate::layer::Classify;
 use crate::rpc::Symbol;
 use crate::tracer::{Handle, Natives, Tracer};
 
-/// Observes the calls that a client makes. Made by [`Hottap::client_layer`](hottap::Hottap::client_layer).
+/// Observes the calls that a client makes. Made by `Hottap::client_layer`.
 ///
 /// It fits every tower service that takes HTTP requests: tonic's `Channel`, hyper-util's legacy client, and whatever is
 /// layered on them, as long as the request's body is a [`ClientBody`](crate::layer::ClientBody). Outside of a retrying layer it
@@ -61,7 +61,7 @@ impl ClientLayer {
     }
 
     /// Adds a native tracer for the calls of this client alone (Kitex's `WithTracer`). It is started after those of
-    /// [`Builder::tracer`](hottap::Builder::tracer), and gets every call, whatever other tracers want.
+    /// `Builder::tracer`, and gets every call, whatever other tracers want.
     #[must_use]
     pub fn with_tracer(mut self, tracer: impl Tracer) -> Self {
         self.own = Some(Arc::new(Natives::with(self.own.as_deref(), &self.handle.core().natives, tracer)));

@@ -15,7 +15,7 @@ use crate::tracer::Handle;
 /// Observes the calls of one endpoint: any tower service with requests `Req`, responses `Res` and errors `Err` (Go kit's
 /// endpoint middleware).
 ///
-/// Made by [`Hottap::endpoint_layer`]. Its calls are of the side [`Endpoint`](crate::rpc::Side::Endpoint), which plugins
+/// Made by `Hottap::endpoint_layer`. Its calls are of the side [`Endpoint`](crate::rpc::Side::Endpoint), which plugins
 /// see if their scope names it (`sides = ["endpoint"]`). A call is a child of the call that the current task handles, and
 /// calls that the endpoint makes are its children. Inside, [`RpcInfo::current`](crate::rpc::RpcInfo::current) is the
 /// endpoint's call.

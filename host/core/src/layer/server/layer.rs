@@ -10,7 +10,7 @@ use crate::layer::Classify;
 use crate::layer::routing::hides_routes;
 use crate::tracer::{Handle, Natives, Tracer};
 
-/// Observes the calls that a server handles. Made by [`Hottap::server_layer`](hottap::Hottap::server_layer).
+/// Observes the calls that a server handles. Made by `Hottap::server_layer`.
 ///
 /// It fits every tower service that takes HTTP requests and gives HTTP responses: tonic's
 /// (`Server::builder().layer(..)`), axum's (`Router::layer(..)`), and those that hyper runs by way of hyper-util's
@@ -73,7 +73,7 @@ impl ServerLayer {
     }
 
     /// Adds a native tracer for the calls of this server alone (Kitex's `WithTracer`). It is started after those of
-    /// [`Builder::tracer`](hottap::Builder::tracer), and gets every call, whatever other tracers want.
+    /// `Builder::tracer`, and gets every call, whatever other tracers want.
     #[must_use]
     pub fn with_tracer(mut self, tracer: impl Tracer) -> Self {
         self.own = Some(Arc::new(Natives::with(self.own.as_deref(), &self.handle.core().natives, tracer)));

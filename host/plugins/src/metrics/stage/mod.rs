@@ -28,7 +28,7 @@ const REDEFINITIONS: usize = 8;
 /// What one instance of a tracer records; its methods are those of the interface `metrics` of the contract.
 ///
 /// Ids mean something in this stage alone and stay valid for as long as it lives. Nothing here fails: what is wrong is
-/// counted by reason (see [`Registry::usage`]) and has no other effect. Adding, setting, merging and committing allocate
+/// counted by reason (see `Registry::usage`) and has no other effect. Adding, setting, merging and committing allocate
 /// nothing once a series was committed; committing costs as much as there are series that were touched. Dropping it
 /// discards. The next stage of the same tracer goes on with the same committed series.
 pub struct Stage {

@@ -51,7 +51,7 @@ pub enum Step {
     Bury(Segment),
     /// Nothing: all that was kept is committed or dead. The instance goes on.
     Done,
-    /// Give the generation up. What is [left](Recovery::left) is not committed.
+    /// Give the generation up. The segments that are left are not committed.
     GiveUp(Fault),
 }
 

@@ -16,7 +16,7 @@ pub type Cause = Arc<dyn StdError + Send + Sync>;
 
 /// Why a call failed before its response was there, or in the middle of its response.
 ///
-/// It says [what](Error::kind) happened, [where](Error::phase) in the call, and with [whom](Error::peer). A status that
+/// It says [what](ClientError::kind) happened, [where](ClientError::phase) in the call, and with [whom](ClientError::peer). A status that
 /// the server gave (HTTP's 503, gRPC's UNAVAILABLE) is no error but a response.
 ///
 /// In a chain of causes that tonic reads, a call of gRPC's error has the code that a user expects: DEADLINE_EXCEEDED where
