@@ -60,6 +60,8 @@ pub(crate) enum Command {
         /// Only compare.
         check: bool,
     },
+    /// Check the other platforms.
+    Platforms,
     /// Run what CI runs.
     Ci,
 }
@@ -92,6 +94,7 @@ cargo xtask COMMAND
   bench [--json] [NAME…]         what a call costs, beside what users have today
   guests [--out DIR] [NAME…]     build the wasm tracers and say where they are
   proto [--check]                write the code of the examples' .proto files anew
+  platforms                      clippy for arm64, macOS and Windows, and the core's tests on arm64
   ci                             all that .ci/run does, with the time of each step
 
 `cargo xtask COMMAND --help` says more. Environment:
@@ -201,11 +204,18 @@ of its own in xtask/proto, so no other build compiles it; protoc is not needed.
 
   --check   writes nothing; exits 1 if the committed code is not what the generator makes, and names it";
 
+const PLATFORMS: &str = "\
+cargo xtask platforms
+
+Runs clippy, warnings as errors, for Linux on arm64, macOS on arm64 and Windows on x86-64, and the core's unit tests on arm64
+in qemu. It needs rustup for the targets' standard libraries, Zig from Python's packages as C compiler and linker, and
+qemu from Debian's; they go to target/tools. What cannot be had is named on the last lines, and is no failure.";
+
 const CI: &str = "\
 cargo xtask ci
 
 The same steps as .ci/run: formatting, the generated code, the demo with its counts checked against the load generator, chaos, all tests
-against real peers, clippy and documentation with warnings as errors, the cargo features people use, dependencies
+against real peers, clippy and documentation with warnings as errors, the other platforms, the cargo features people use, dependencies
 against deny.toml. Every step runs even if one before it failed; it ends with the time of each.";
 
 /// Reads the command line, without the program's own name.
@@ -228,9 +238,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
         "fuzz" => fuzz(parser),
         "bench" => bench(parser),
         "proto" => proto(parser),
-        "ci" => ci(parser),
+        "platforms" => alone(parser, PLATFORMS, Command::Platforms),
+        "ci" => alone(parser, CI, Command::Ci),
         other => bail!(
-            "there is no command {other:?}; the commands are demo, chaos, fuzz, test, bench, guests, proto and ci"
+            "there is no command {other:?}; the commands are demo, chaos, fuzz, test, bench, guests, proto, platforms and
+             ci"
         ),
     }
 }
@@ -335,10 +347,11 @@ fn bench(mut parser: Parser) -> anyhow::Result<Command> {
     Ok(Command::Bench { json, names })
 }
 
-fn ci(mut parser: Parser) -> anyhow::Result<Command> {
+/// A command that takes nothing but `--help`.
+fn alone(mut parser: Parser, help: &'static str, command: Command) -> anyhow::Result<Command> {
     match parser.next()? {
-        None => Ok(Command::Ci),
-        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help(CI)),
+        None => Ok(command),
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help(help)),
         Some(other) => Err(other.unexpected().into()),
     }
 }
@@ -384,6 +397,7 @@ mod tests {
         check("bench --json layer", Command::Bench { json: true, names: vec!["layer".into()] });
         check("proto", Command::Proto { check: false });
         check("proto --check", Command::Proto { check: true });
+        check("platforms", Command::Platforms);
         check("ci", Command::Ci);
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::demo::FIRST_TRACED;
 use crate::peers;
+use crate::platforms;
 use crate::proto;
 use crate::python::{self, Venv};
 use crate::step::{self, human, timed};
@@ -18,7 +19,7 @@ use crate::workspace::Workspace;
 
 /// The cargo features that documentation is built with. Tests and clippy have them all by crate hottap's development
 /// dependency on itself.
-const FEATURES: &str = "hottap/tonic,hottap/axum,hottap/server,hottap/client,hottap/reqwest,hottap/otel";
+pub(crate) const FEATURES: &str = "hottap/tonic,hottap/axum,hottap/server,hottap/client,hottap/reqwest,hottap/otel";
 
 /// How long the demo runs in CI: each act is seen, and the counts have tens of thousands of RPCs to disagree on.
 const DEMO_SECONDS: u64 = 12;
@@ -57,6 +58,7 @@ const STEPS: &[Step] = &[
     ("tests against real peers", |workspace| test::command(workspace, true, &[])),
     ("clippy", clippy),
     ("clippy for wasm", clippy_for_wasm),
+    ("other platforms", platforms::command),
     ("cargo features", combinations),
     ("documentation", documentation),
     ("dependencies", dependencies),

@@ -12,6 +12,7 @@ mod guests;
 mod libtest;
 mod node;
 mod peers;
+mod platforms;
 mod proto;
 mod python;
 mod step;
@@ -56,6 +57,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Fuzz { seconds, names } => fuzz::command(&workspace, seconds, &names),
         Command::Bench { json, names } => bench::command(&workspace, json, &names),
         Command::Proto { check } => proto::command(&workspace, check),
+        Command::Platforms => platforms::command(&workspace),
         Command::Ci => ci::command(&workspace),
     }
 }

@@ -23,6 +23,9 @@ pub(crate) const NODE: Requirements =
     Requirements { folder: "venv-node", text: include_str!("../requirements-node.txt") };
 /// Packages of CI alone. An environment of its own, so that tests never see what they do not ask for.
 pub(crate) const CI: Requirements = Requirements { folder: "venv-ci", text: include_str!("../requirements-ci.txt") };
+/// The C compiler for other platforms. An environment of its own, because it is 400 MB.
+pub(crate) const CROSS: Requirements =
+    Requirements { folder: "venv-cross", text: include_str!("../requirements-cross.txt") };
 
 /// Pinned packages, and the environment they go to.
 pub(crate) struct Requirements {
@@ -166,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned() {
-        for list in [TESTS, COLLECTOR, PHOENIX, NODE, CI] {
+        for list in [TESTS, COLLECTOR, PHOENIX, NODE, CI, CROSS] {
             for line in list.text.lines().filter(|line| !line.starts_with('#')) {
                 assert!(line.contains("=="), "{line}");
             }

@@ -40,7 +40,7 @@ impl Toolchain {
         for attempt in plan(forced, machine) {
             let tried = match attempt {
                 Attempt::Use(way) => Ok(way),
-                Attempt::AddWithRustup => add_with_rustup(workspace).map(|()| Way::Rustup),
+                Attempt::AddWithRustup => add_with_rustup(workspace, TARGET).map(|()| Way::Rustup),
                 Attempt::InstallDebian => debian::install(DEBIAN_PACKAGES).map(|()| Way::Debian),
                 Attempt::Tell(advice) => bail!(advice),
             };
@@ -85,11 +85,19 @@ impl Toolchain {
     }
 }
 
-fn add_with_rustup(workspace: &Workspace) -> anyhow::Result<()> {
+/// Adds the standard library of a target to the active toolchain, if it is not there.
+///
+/// # Errors
+/// There is no rustup, or it cannot fetch the target.
+pub(crate) fn add(workspace: &Workspace, target: &str) -> anyhow::Result<()> {
+    if probe::target_is_installed(workspace, target) { Ok(()) } else { add_with_rustup(workspace, target) }
+}
+
+fn add_with_rustup(workspace: &Workspace, target: &str) -> anyhow::Result<()> {
     let mut command = Command::new("rustup");
     // Its own error says enough; where in rustup it arose helps nobody here.
-    command.current_dir(workspace.root()).env("RUST_BACKTRACE", "0").args(["target", "add", TARGET]);
-    step::run(&format!("adding {TARGET} to the active toolchain with rustup"), &mut command)?;
+    command.current_dir(workspace.root()).env("RUST_BACKTRACE", "0").args(["target", "add", target]);
+    step::run(&format!("adding {target} to the active toolchain with rustup"), &mut command)?;
     // rustup knows of toolchains that it does not manage; only the files themselves are the truth.
-    probe::target_is_installed(workspace).then_some(()).context("rustup added the target to another toolchain")
+    probe::target_is_installed(workspace, target).then_some(()).context("rustup added the target to another toolchain")
 }
