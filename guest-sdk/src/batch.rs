@@ -147,7 +147,38 @@ impl Batch {
     }
 }
 
+/// Defines the columns: those of the table, then texts, which have no numbers of their own in `batch.columns`, and those
+/// whose calls have several elements or none.
 macro_rules! columns {
+    ($($(#[$doc:meta])* $number:literal $name:ident, $one:ident, $field:ident: $kind:ident $raw:ty => $type:ty;)*) => {
+        columns! {
+            one element per call {
+                $($(#[$doc])* $name: $type;)*
+                /// The other side's address, such as `10.0.0.7:41234`; "" if not known.
+                peers: Text;
+                /// The error in words; "" if there was none.
+                error_messages: Text;
+            }
+            ragged {
+                /// Where each call's events begin in the columns `event_*`; one element more than there are calls.
+                event_offsets: u32;
+                /// What happened.
+                event_kinds: EventKind;
+                /// How long after the call's start.
+                event_times: Duration;
+                /// How serious it is.
+                event_statuses: EventStatus;
+                /// The event in words; may be "".
+                event_infos: Text;
+                /// Where each call's tags begin in the columns `tag_*`; one element more than there are calls.
+                tag_offsets: u32;
+                /// The tags' keys; those of the caller and the callee begin with `from.` and `to.`.
+                tag_keys: Symbol;
+                /// The tags' values.
+                tag_values: Text;
+            }
+        }
+    };
     (one element per call { $($call:tt)* } ragged { $($ragged:tt)* }) => {
         columns! { @types $($call)* $($ragged)* }
         columns! { @accessors true, $($call)* }
@@ -167,7 +198,6 @@ macro_rules! columns {
         pub(crate) struct Columns {
             $(pub(crate) $name: Vec<<$type as Element>::Raw>,)*
         }
-
     };
     (@accessors $per_call:literal, $($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
         impl Batch {
@@ -196,96 +226,7 @@ macro_rules! columns {
     };
 }
 
-columns! {
-    one element per call {
-        /// A number that is unique to the call within the host process.
-        ids: u64;
-        /// Whether the row is a call or an attempt.
-        kinds: Kind;
-        /// The id of the call that an attempt belongs to; a call's own id.
-        logical_ids: u64;
-        /// An attempt's number, from 1; on a call, how many attempts there were.
-        attempts: u16;
-        /// Where the call was observed.
-        sides: Side;
-        /// `package.Service/Method` for gRPC, `GET /route/{id}` for HTTP; never a raw path.
-        methods: Symbol;
-        /// The service that made the call; [`Symbol::NONE`] if not known.
-        callers: Symbol;
-        /// The service that was called; [`Symbol::NONE`] if not known.
-        callees: Symbol;
-        /// The other side's address, such as `10.0.0.7:41234`; "" if not known.
-        peers: Text;
-        /// The protocol.
-        protocols: Protocol;
-        /// Which sides stream.
-        streaming: Streaming;
-        /// When the call started, in nanoseconds since the Unix epoch.
-        started: u64;
-        /// How long it took; nanoseconds as [`Column::raw`].
-        durations: Duration;
-        /// The deadline that the call had, from its start.
-        deadlines: Option<Duration>;
-        /// Body bytes that this side sent, as on the wire: after compression, with message prefixes, without headers,
-        /// trailers and transport framing.
-        sent_bytes: u64;
-        /// Body bytes that this side received; counted like [`sent_bytes`](Self::sent_bytes).
-        received_bytes: u64;
-        /// Messages sent; 0 for protocols that do not frame messages.
-        sent_messages: u32;
-        /// Messages received; 0 for protocols that do not frame messages.
-        received_messages: u32;
-        /// Size in bytes of the last message sent, with its prefix.
-        last_sent_bytes: u64;
-        /// Size in bytes of the last message received, with its prefix.
-        last_received_bytes: u64;
-        /// How it ended.
-        outcomes: Outcome;
-        /// The HTTP status code.
-        http_statuses: Option<u16>;
-        /// The RPC protocol's own status code (gRPC: 0 to 16).
-        rpc_statuses: Option<u16>;
-        /// The status that the application gave itself; 0 is success or none.
-        business_statuses: i32;
-        /// What kind of error it was; [`Symbol::NONE`] if there was none.
-        error_types: Symbol;
-        /// The error in words; "" if there was none.
-        error_messages: Text;
-        /// The upper 64 bits of the W3C trace id.
-        trace_ids_high: u64;
-        /// The lower 64 bits of the W3C trace id.
-        trace_ids_low: u64;
-        /// The id of the call's own span.
-        span_ids: u64;
-        /// The id of the span that the call's span belongs to; 0 if it is a root.
-        parent_span_ids: u64;
-        /// Whether the trace is sampled (W3C trace flags).
-        sampled: bool;
-        /// What the tracer's starter returned when the call started; 0 if there is no token, because the start failed or
-        /// was skipped or the module has no starter.
-        tokens: u64;
-        /// How many events were left out of the middle of a call that had more than the host keeps; one element per call.
-        events_elided: u32;
-    }
-    ragged {
-        /// Where each call's events begin in the columns `event_*`; one element more than there are calls.
-        event_offsets: u32;
-        /// What happened.
-        event_kinds: EventKind;
-        /// How long after the call's start.
-        event_times: Duration;
-        /// How serious it is.
-        event_statuses: EventStatus;
-        /// The event in words; may be "".
-        event_infos: Text;
-        /// Where each call's tags begin in the columns `tag_*`; one element more than there are calls.
-        tag_offsets: u32;
-        /// The tags' keys; those of the caller and the callee begin with `from.` and `to.`.
-        tag_keys: Symbol;
-        /// The tags' values.
-        tag_values: Text;
-    }
-}
+number_columns!(columns);
 
 #[cfg(test)]
 #[cfg(not(target_arch = "wasm32"))]

@@ -59,36 +59,6 @@ impl<'a> Call<'a> {
         self.batch.info(self.index)
     }
 
-    /// A number that is unique to the call within the host process.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.of(self.batch.ids())
-    }
-
-    /// Whether this is a call or one attempt of it.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        self.of(self.batch.kinds())
-    }
-
-    /// The id of the call that an attempt belongs to; a call's own id.
-    #[must_use]
-    pub fn logical_id(&self) -> u64 {
-        self.of(self.batch.logical_ids())
-    }
-
-    /// An attempt's number, from 1; on a call, how many attempts there were.
-    #[must_use]
-    pub fn attempt(&self) -> u16 {
-        self.of(self.batch.attempts())
-    }
-
-    /// Where the call was observed.
-    #[must_use]
-    pub fn side(&self) -> Side {
-        self.of(self.batch.sides())
-    }
-
     /// `package.Service/Method` for gRPC, `GET /route/{id}` for HTTP; never a raw path.
     #[must_use]
     pub fn method(&self) -> &'static str {
@@ -119,97 +89,6 @@ impl<'a> Call<'a> {
         self.text(self.batch.peers())
     }
 
-    /// The protocol.
-    #[must_use]
-    pub fn protocol(&self) -> Protocol {
-        self.of(self.batch.protocols())
-    }
-
-    /// Which sides stream.
-    #[must_use]
-    pub fn streaming(&self) -> Streaming {
-        self.of(self.batch.streaming())
-    }
-
-    /// When it started, in nanoseconds since the Unix epoch.
-    #[must_use]
-    pub fn started(&self) -> u64 {
-        self.of(self.batch.started())
-    }
-
-    /// How long it took.
-    #[must_use]
-    pub fn duration(&self) -> Duration {
-        self.of(self.batch.durations())
-    }
-
-    /// The deadline that it had, from its start.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Duration> {
-        self.of(self.batch.deadlines())
-    }
-
-    /// Body bytes that this side sent, as on the wire: after compression, with message prefixes, without headers,
-    /// trailers and transport framing.
-    #[must_use]
-    pub fn sent_bytes(&self) -> u64 {
-        self.of(self.batch.sent_bytes())
-    }
-
-    /// Body bytes that this side received; counted like [`sent_bytes`](Self::sent_bytes).
-    #[must_use]
-    pub fn received_bytes(&self) -> u64 {
-        self.of(self.batch.received_bytes())
-    }
-
-    /// Messages sent; 0 for protocols that do not frame messages.
-    #[must_use]
-    pub fn sent_messages(&self) -> u32 {
-        self.of(self.batch.sent_messages())
-    }
-
-    /// Messages received; 0 for protocols that do not frame messages.
-    #[must_use]
-    pub fn received_messages(&self) -> u32 {
-        self.of(self.batch.received_messages())
-    }
-
-    /// Size in bytes of the last message sent, with its prefix.
-    #[must_use]
-    pub fn last_sent_bytes(&self) -> u64 {
-        self.of(self.batch.last_sent_bytes())
-    }
-
-    /// Size in bytes of the last message received, with its prefix.
-    #[must_use]
-    pub fn last_received_bytes(&self) -> u64 {
-        self.of(self.batch.last_received_bytes())
-    }
-
-    /// How it ended.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        self.of(self.batch.outcomes())
-    }
-
-    /// The HTTP status code.
-    #[must_use]
-    pub fn http_status(&self) -> Option<u16> {
-        self.of(self.batch.http_statuses())
-    }
-
-    /// The RPC protocol's own status code (gRPC: 0 to 16, see [`grpc_status_name`](crate::grpc_status_name)).
-    #[must_use]
-    pub fn rpc_status(&self) -> Option<u16> {
-        self.of(self.batch.rpc_statuses())
-    }
-
-    /// The status that the application gave itself; 0 is success or none.
-    #[must_use]
-    pub fn business_status(&self) -> i32 {
-        self.of(self.batch.business_statuses())
-    }
-
     /// What kind of error it was; [`Symbol::NONE`] if there was none. [`error_type`](crate::error_type) has the
     /// built-in ones. A call that has one need not count as an error: [`failure`](crate::conventions::failure) decides.
     #[must_use]
@@ -227,30 +106,6 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn trace_id(&self) -> u128 {
         u128::from(self.of(self.batch.trace_ids_high())) << 64 | u128::from(self.of(self.batch.trace_ids_low()))
-    }
-
-    /// The id of the call's own span.
-    #[must_use]
-    pub fn span_id(&self) -> u64 {
-        self.of(self.batch.span_ids())
-    }
-
-    /// The id of the span that the call's span belongs to; 0 if it is a root.
-    #[must_use]
-    pub fn parent_span_id(&self) -> u64 {
-        self.of(self.batch.parent_span_ids())
-    }
-
-    /// Whether the trace is sampled (W3C trace flags).
-    #[must_use]
-    pub fn sampled(&self) -> bool {
-        self.of(self.batch.sampled())
-    }
-
-    /// What the tracer returned when the call started; 0 if it was not asked.
-    #[must_use]
-    pub fn token(&self) -> u64 {
-        self.of(self.batch.tokens())
     }
 
     /// The call's events in the order of their times.
@@ -281,12 +136,6 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// How many events were left out of the middle of the call, because it had more than the host keeps.
-    #[must_use]
-    pub fn events_elided(&self) -> u32 {
-        self.of(self.batch.events_elided())
-    }
-
     /// The call's tags.
     pub fn tags(&self) -> impl Iterator<Item = Tag<'a>> + use<'a> {
         let batch = self.batch;
@@ -305,6 +154,27 @@ impl<'a> Call<'a> {
         Some(self.batch.text(self.batch.tag_values().get(position)?))
     }
 }
+
+/// Accessors of the table's columns. Those of symbols, and of numbers in halves, are above: what they stand for is not one
+/// element of one column.
+macro_rules! accessors {
+    ($($(#[$doc:meta])* $number:literal $name:ident, $one:ident, $field:ident: $kind:ident $raw:ty => $type:ty;)*) => {
+        impl Call<'_> {
+            $(accessors! { @$kind $(#[$doc])* $name, $one: $type })*
+        }
+    };
+    (@symbol $($rest:tt)*) => {};
+    (@half $($rest:tt)*) => {};
+    (@$kind:ident $(#[$doc:meta])* $name:ident, $one:ident: $type:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $one(&self) -> $type {
+            self.of(self.batch.$name())
+        }
+    };
+}
+
+number_columns!(accessors);
 
 /// Where the elements of the call at `index` are in ragged columns.
 fn range(offsets: &Column<'_, u32>, index: usize) -> std::ops::Range<usize> {

@@ -2,6 +2,10 @@
 //!
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+#[path = "../wit/columns.rs"]
+mod table;
+
 #[cfg(target_arch = "wasm32")]
 mod abi;
 mod batch;

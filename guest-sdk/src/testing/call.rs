@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, json};
 
+use super::host::Symbols;
+use crate::batch::Columns;
+use crate::column::NO_STATUS;
 use crate::config::Level;
 use crate::event::{Event, EventKind, EventStatus};
 use crate::kinds::{Kind, Outcome, Protocol, Side, Streaming};
@@ -129,6 +132,41 @@ impl TestCall {
             tags: Vec::new(),
             info: None,
         }
+    }
+
+    /// Adds its numbers to the columns of the table.
+    pub(super) fn fill(&self, columns: &mut Columns, symbols: &mut Symbols) {
+        columns.ids.push(self.id);
+        columns.kinds.push(self.kind.number());
+        columns.logical_ids.push(self.logical_id.unwrap_or(self.id));
+        columns.attempts.push(self.attempt);
+        columns.sides.push(self.side.number());
+        columns.methods.push(symbols.hand_over(&self.method));
+        columns.callers.push(symbols.hand_over(&self.caller));
+        columns.callees.push(symbols.hand_over(&self.callee));
+        columns.protocols.push(self.protocol.number());
+        columns.streaming.push(self.streaming.number());
+        columns.started.push(self.started);
+        columns.durations.push(self.duration);
+        columns.deadlines.push(self.deadline);
+        columns.sent_bytes.push(self.sent.0);
+        columns.received_bytes.push(self.received.0);
+        columns.sent_messages.push(self.sent.1);
+        columns.received_messages.push(self.received.1);
+        columns.last_sent_bytes.push(self.sent.2);
+        columns.last_received_bytes.push(self.received.2);
+        columns.outcomes.push(self.outcome.number());
+        columns.http_statuses.push(self.http_status.unwrap_or(NO_STATUS));
+        columns.rpc_statuses.push(self.rpc_status.unwrap_or(NO_STATUS));
+        columns.business_statuses.push(self.business_status);
+        columns.error_types.push(symbols.hand_over(&self.error_type));
+        columns.trace_ids_high.push((self.trace_id >> 64) as u64);
+        columns.trace_ids_low.push(self.trace_id as u64);
+        columns.span_ids.push(self.span_id);
+        columns.parent_span_ids.push(self.parent_span_id);
+        columns.sampled.push(u8::from(self.sampled));
+        columns.events_elided.push(self.events_elided);
+        columns.tokens.push(self.token);
     }
 
     /// What `Call::info` gives.

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use super::call::TestCall;
 use super::host::Symbols;
 use crate::batch::Columns;
-use crate::column::NO_STATUS;
 use crate::config::Level;
 use crate::field::Field;
 
@@ -85,38 +84,8 @@ impl Source {
         let columns = &mut self.columns;
         columns.event_offsets.push(u32::try_from(columns.event_kinds.len()).unwrap_or(u32::MAX));
         columns.tag_offsets.push(u32::try_from(columns.tag_keys.len()).unwrap_or(u32::MAX));
-        columns.events_elided.push(call.events_elided);
-        columns.ids.push(call.id);
-        columns.kinds.push(call.kind.number());
-        columns.logical_ids.push(call.logical_id.unwrap_or(call.id));
-        columns.attempts.push(call.attempt);
-        columns.sides.push(call.side.number());
-        columns.methods.push(symbols.hand_over(&call.method));
-        columns.callers.push(symbols.hand_over(&call.caller));
-        columns.callees.push(symbols.hand_over(&call.callee));
         columns.peers.push(peer);
-        columns.protocols.push(call.protocol.number());
-        columns.streaming.push(call.streaming.number());
-        columns.started.push(call.started);
-        columns.durations.push(call.duration);
-        columns.deadlines.push(call.deadline);
-        columns.sent_bytes.push(call.sent.0);
-        columns.sent_messages.push(call.sent.1);
-        columns.last_sent_bytes.push(call.sent.2);
-        columns.received_bytes.push(call.received.0);
-        columns.received_messages.push(call.received.1);
-        columns.last_received_bytes.push(call.received.2);
-        columns.outcomes.push(call.outcome.number());
-        columns.http_statuses.push(call.http_status.unwrap_or(NO_STATUS));
-        columns.rpc_statuses.push(call.rpc_status.unwrap_or(NO_STATUS));
-        columns.business_statuses.push(call.business_status);
-        columns.error_types.push(symbols.hand_over(&call.error_type));
         columns.error_messages.push(message);
-        columns.trace_ids_high.push((call.trace_id >> 64) as u64);
-        columns.trace_ids_low.push(call.trace_id as u64);
-        columns.span_ids.push(call.span_id);
-        columns.parent_span_ids.push(call.parent_span_id);
-        columns.sampled.push(u8::from(call.sampled));
-        columns.tokens.push(call.token);
+        call.fill(columns, symbols);
     }
 }

@@ -3,6 +3,30 @@
 use hottap_guest::testing::{Harness, TestCall};
 use hottap_guest::{Batch, Config, Error, Event, Level, Tracer, error_type};
 
+/// The lengths of the table's columns, each asked for.
+macro_rules! lens {
+    ($($(#[$doc:meta])* $number:literal $name:ident, $one:ident, $field:ident: $kind:ident $raw:ty => $sdk:ty;)*) => {
+        |batch: &Batch| [$(batch.$name().len()),*]
+    };
+}
+
+/// Number, name and type of each column, as the contract writes them: `s32` for `i32`.
+macro_rules! table {
+    ($($(#[$doc:meta])* $number:literal $name:ident, $one:ident, $field:ident: $kind:ident $raw:ty => $sdk:ty;)*) => {
+        vec![$((
+            $number as usize,
+            stringify!($name).replace('_', "-"),
+            table!(@$kind $raw).replace('i', "s"),
+        )),*]
+    };
+    (@symbol $raw:ty) => {
+        concat!("symbol ", stringify!($raw))
+    };
+    (@$kind:ident $raw:ty) => {
+        stringify!($raw)
+    };
+}
+
 /// Asks for every column there is.
 struct Everything;
 
@@ -13,43 +37,14 @@ impl Tracer for Everything {
     }
 
     fn finish(&mut self, batch: &Batch) {
-        let lens = [
-            batch.ids().len(),
-            batch.kinds().len(),
-            batch.logical_ids().len(),
-            batch.attempts().len(),
-            batch.sides().len(),
-            batch.methods().len(),
-            batch.callers().len(),
-            batch.callees().len(),
+        let lens = number_columns!(lens);
+        let lens = lens(batch).into_iter().chain([
             batch.peers().len(),
-            batch.protocols().len(),
-            batch.streaming().len(),
-            batch.started().len(),
-            batch.durations().len(),
-            batch.deadlines().len(),
-            batch.sent_bytes().len(),
-            batch.received_bytes().len(),
-            batch.sent_messages().len(),
-            batch.received_messages().len(),
-            batch.last_sent_bytes().len(),
-            batch.last_received_bytes().len(),
-            batch.outcomes().len(),
-            batch.http_statuses().len(),
-            batch.rpc_statuses().len(),
-            batch.business_statuses().len(),
-            batch.error_types().len(),
             batch.error_messages().len(),
-            batch.trace_ids_high().len(),
-            batch.trace_ids_low().len(),
-            batch.span_ids().len(),
-            batch.parent_span_ids().len(),
-            batch.sampled().len(),
-            batch.tokens().len(),
-            batch.events_elided().len(),
             batch.event_offsets().len() - 1,
             batch.tag_offsets().len() - 1,
-        ];
+        ]);
+        let lens: Vec<usize> = lens.collect();
         assert!(lens.iter().all(|&len| len == batch.len()), "{lens:?}");
         let events = [
             batch.event_kinds().len(),
@@ -65,12 +60,47 @@ impl Tracer for Everything {
     }
 }
 
+/// What the contract's text says of a batch.
+fn contract() -> &'static str {
+    let (_, after) =
+        include_str!("../../wit/tracer.wit").split_once("resource batch {").expect("the contract has batches");
+    after.split_once("\n  }").expect("the resource ends").0
+}
+
+#[test]
+fn the_contract_has_the_columns_of_the_table() {
+    // The type of each accessor; a symbol is a u32.
+    let accessors: Vec<(&str, &str)> = contract()
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(">;")?.split_once(": func() -> list<"))
+        .map(|(name, of)| (name, if of == "symbol" { "symbol u32" } else { of }))
+        .collect();
+    let (_, listed) = contract().split_once("elements each:").expect("the order is listed");
+    let (listed, _) = listed.split_once('.').expect("the list ends");
+    let listed: Vec<String> = listed
+        .replace("///", "")
+        .split(',')
+        .map(|column| column.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let table = number_columns!(table);
+    let numbered: Vec<String> = table.iter().map(|(number, name, _)| format!("{number} {name}")).collect();
+    assert_eq!(listed, numbered, "the list in the text of `columns`");
+    for (place, (number, name, of)) in table.iter().enumerate() {
+        assert_eq!(place, *number, "{name}: numbers follow each other");
+        let found = accessors.iter().find(|(accessor, _)| accessor == name);
+        assert_eq!(found, Some(&(name.as_str(), of.as_str())), "{name}");
+    }
+    // Whatever else has one number for each call is in the table too.
+    let others = ["peers", "error-messages"];
+    let beside = accessors.iter().map(|(name, _)| *name).filter(|name| {
+        !name.starts_with("event-") && !name.starts_with("tag-") && !table.iter().any(|(_, known, _)| known == name)
+    });
+    assert_eq!(beside.collect::<Vec<_>>(), others);
+}
+
 #[test]
 fn every_column_of_the_contract_has_an_accessor() {
-    let wit = include_str!("../../wit/tracer.wit");
-    let (_, after) = wit.split_once("resource batch {").expect("the contract has batches");
-    let (resource, _) = after.split_once("\n  }").expect("the resource ends");
-    let mut expected: Vec<String> = resource
+    let mut expected: Vec<String> = contract()
         .lines()
         .filter_map(|line| line.trim().split_once(": func()"))
         .map(|(name, _)| name.replace('-', "_"))

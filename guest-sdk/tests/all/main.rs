@@ -1,5 +1,9 @@
 //! Tests of the SDK as tracers use it, through the harness; the ABI itself is tested by the host, with real modules.
 
+#[macro_use]
+#[path = "../../wit/columns.rs"]
+mod table;
+
 mod contract;
 mod facts;
 mod failures;

@@ -3,6 +3,10 @@
 //! Services depend on the crate `hottap`, which re-exports what is documented here. All modules that are hidden from the
 //! documentation, and all hidden items, are public to the other crates of Hottap alone: no promise holds for them.
 
+#[macro_use]
+#[path = "../wit/columns.rs"]
+mod table;
+
 pub mod rpc;
 
 #[doc(hidden)]

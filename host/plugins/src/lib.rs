@@ -4,6 +4,10 @@
 //! Services depend on the crate `hottap`, which re-exports what is documented here. All modules and items that are hidden from
 //! the documentation are public to the other crates of Hottap alone: no promise holds for them.
 
+#[macro_use]
+#[path = "../wit/columns.rs"]
+mod table;
+
 #[doc(hidden)]
 pub mod admin;
 #[doc(hidden)]

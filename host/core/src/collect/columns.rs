@@ -2,16 +2,32 @@
 
 use std::sync::OnceLock;
 
-use super::row::Row;
 use super::view::View;
 use crate::rpc::{EventKind, EventStatus, Level};
 
-/// The number of the column of tokens, which is another one for each plugin.
-const TOKENS: u32 = 30;
+/// What the kinds of the table mean here.
+#[derive(Clone, Copy, PartialEq)]
+#[expect(non_camel_case_types, reason = "they are the table's words")]
+enum Is {
+    number,
+    half,
+    symbol,
+    own,
+}
 
-/// Defines, for each column, its number, where it is kept and how it is made of a row.
+/// One row's value in a column: the row's field of that name.
+macro_rules! value {
+    (own $row:ident.$one:ident, $slot:expr) => {
+        $row.$one.of($slot)
+    };
+    ($kind:ident $row:ident.$one:ident, $slot:expr) => {
+        $row.$one
+    };
+}
+
+/// Defines, for each column, where it is kept and how it is read.
 macro_rules! columns {
-    ($($number:literal $name:ident: $type:ty = $value:expr;)*) => {
+    ($($(#[$doc:meta])* $number:literal $name:ident, $one:ident, $field:ident: $kind:ident $type:ty => $sdk:ty;)*) => {
         /// The columns that were made so far of a batch as a whole.
         #[derive(Default)]
         pub(crate) struct Columns {
@@ -19,22 +35,30 @@ macro_rules! columns {
             events: [OnceLock<EventColumns>; 2],
         }
 
+        /// Bit n is set if there is a column of the number n.
+        const KNOWN: u64 = $(1 << $number)|*;
+
+        /// The numbers of the columns of symbols, lowest first.
+        pub fn symbol_columns() -> impl Iterator<Item = u32> {
+            const SYMBOLS: u64 = $((matches!(Is::$kind, Is::symbol) as u64) << $number)|*;
+            (0..u64::BITS).filter(|number| SYMBOLS & 1 << number != 0)
+        }
+
         impl View {
             $(
                 pub fn $name(&self) -> Vec<$type> {
-                    let value: fn(&Row) -> $type = $value;
-                    if self.alone || self.selection.is_some() {
-                        return self.map(value);
+                    let make = || self.map(|row| value!($kind row.$one, self.slot));
+                    if Is::$kind == Is::own || self.alone || self.selection.is_some() {
+                        return make();
                     }
                     let columns = self.batch.columns.get_or_init(Box::default);
-                    columns.$name.get_or_init(|| self.map(value).into()).to_vec()
+                    columns.$name.get_or_init(|| make().into()).to_vec()
                 }
             )*
 
             /// Several columns, each value widened to 64 bits, one column after the other in the order of their numbers.
             /// None if there is no column of some number.
             pub fn columns(&self, numbers: u64) -> Option<Vec<u64>> {
-                const KNOWN: u64 = $(1 << $number)|* | 1 << TOKENS;
                 if numbers & !KNOWN != 0 {
                     return None;
                 }
@@ -42,51 +66,16 @@ macro_rules! columns {
                 let mut columns = Vec::with_capacity(rows.len() * numbers.count_ones() as usize);
                 $(
                     if numbers & 1 << $number != 0 {
-                        let value: fn(&Row) -> $type = $value;
-                        columns.extend(rows.iter().map(|row| value(row) as u64));
+                        columns.extend(rows.iter().map(|row| value!($kind row.$one, self.slot) as u64));
                     }
                 )*
-                if numbers & 1 << TOKENS != 0 {
-                    columns.extend(rows.iter().map(|row| row.tokens.of(self.slot)));
-                }
                 Some(columns)
             }
         }
     };
 }
 
-columns! {
-    0 ids: u64 = |row| row.id;
-    1 kinds: u8 = |row| row.kind;
-    2 logical_ids: u64 = |row| row.logical_id;
-    3 attempts: u16 = |row| row.attempts;
-    4 sides: u8 = |row| row.side;
-    5 methods: u32 = |row| row.method;
-    6 callers: u32 = |row| row.caller;
-    7 callees: u32 = |row| row.callee;
-    8 protocols: u8 = |row| row.protocol;
-    9 streaming: u8 = |row| row.streaming;
-    10 started: u64 = |row| row.started_unix;
-    11 durations: u64 = |row| row.duration;
-    12 deadlines: u64 = |row| row.deadline;
-    13 sent_bytes: u64 = |row| row.sent_bytes;
-    14 received_bytes: u64 = |row| row.received_bytes;
-    15 sent_messages: u32 = |row| row.sent_messages;
-    16 received_messages: u32 = |row| row.received_messages;
-    17 last_sent_bytes: u64 = |row| row.last_sent_bytes;
-    18 last_received_bytes: u64 = |row| row.last_received_bytes;
-    19 outcomes: u8 = |row| row.outcome;
-    20 http_statuses: u16 = |row| row.http_status;
-    21 rpc_statuses: u16 = |row| row.rpc_status;
-    22 business_statuses: i32 = |row| row.business_status;
-    23 error_types: u32 = |row| row.error_type;
-    24 trace_ids_high: u64 = |row| row.trace_high;
-    25 trace_ids_low: u64 = |row| row.trace_low;
-    26 span_ids: u64 = |row| row.span_id;
-    27 parent_span_ids: u64 = |row| row.parent_span_id;
-    28 sampled: u8 = |row| row.sampled;
-    29 events_elided: u32 = |row| row.events_elided;
-}
+number_columns!(columns);
 
 /// The ragged columns of events, without their words.
 #[derive(Clone, Default)]
@@ -130,11 +119,6 @@ impl View {
             rest.events().for_each(|event| each(event.kind, event.at, event.status, event.info));
         }
         each(EventKind::RPC_FINISH.0.id(), row.duration, EventStatus::Info as u8, "");
-    }
-
-    /// What this plugin's starter returned for the calls.
-    pub fn tokens(&self) -> Vec<u64> {
-        self.map(|row| row.tokens.of(self.slot))
     }
 
     /// The tags of all calls: where each call's begin, and their keys.

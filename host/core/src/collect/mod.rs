@@ -19,6 +19,7 @@ mod view;
 pub use account::{Account, DropReason, MomentTerms, Terms};
 pub use batch::Batch;
 pub use collector::{Collector, Inbox};
+pub use columns::symbol_columns;
 pub use moment::{Moment, Moments};
 pub use queue::{Overflow, Queue, Work};
 pub use sample::{sample, sample_moments, sample_starts};

@@ -1,7 +1,11 @@
-//! One finished call as the hot path writes it: plain data of a fixed size.
+//! One finished call: as the hot path writes it, plain data of a fixed size, and as JSON shows it.
 
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::arena::Rest;
 use crate::live::Mask;
-use crate::rpc::{Level, RpcInfo, Symbol, Tokens};
+use crate::rpc::{Codec, Interaction, Level, Outcome, Protocol, RpcInfo, Side, Streaming, Symbol, Tokens, Transport};
 
 /// No HTTP or RPC status.
 pub(crate) const NO_STATUS: u16 = u16::MAX;
@@ -43,15 +47,15 @@ pub(crate) struct Row {
     pub(crate) sampled: u8,
     pub(crate) level: Level,
     pub(crate) peer_kind: PeerKind,
-    pub(crate) attempts: u16,
+    pub(crate) attempt: u16,
     pub(crate) peer_len: u16,
     pub(crate) id: u64,
     pub(crate) logical_id: u64,
-    pub(crate) trace_high: u64,
-    pub(crate) trace_low: u64,
+    pub(crate) trace_id_high: u64,
+    pub(crate) trace_id_low: u64,
     pub(crate) span_id: u64,
     pub(crate) parent_span_id: u64,
-    pub(crate) started_unix: u64,
+    pub(crate) started: u64,
     pub(crate) deadline: u64,
     pub(crate) sent_bytes: u64,
     pub(crate) received_bytes: u64,
@@ -73,7 +77,8 @@ pub(crate) struct Row {
     pub(crate) codec: u8,
     pub(crate) interaction: u8,
     pub(crate) caller_method: u32,
-    pub(crate) tokens: Tokens,
+    /// Of each plugin, by its slot.
+    pub(crate) token: Tokens,
 }
 
 const _: () = assert!(size_of::<Row>() == 256, "a row is four cache lines; more costs every call");
@@ -87,11 +92,11 @@ impl Row {
             mask,
             id: info.id,
             logical_id: info.logical_id,
-            trace_high: (trace.trace_id >> 64) as u64,
-            trace_low: trace.trace_id as u64,
+            trace_id_high: (trace.trace_id >> 64) as u64,
+            trace_id_low: trace.trace_id as u64,
             span_id: trace.span_id,
             parent_span_id: trace.parent_span_id,
-            started_unix: stats.started_unix,
+            started: stats.started_unix,
             finished: stats.started.saturating_add(stats.duration),
             duration: stats.duration,
             deadline: info.config.deadline,
@@ -99,7 +104,7 @@ impl Row {
             received_bytes: stats.received.bytes,
             last_sent_bytes: stats.sent.last_bytes,
             last_received_bytes: stats.received.last_bytes,
-            tokens: info.tokens,
+            token: info.tokens,
             sent_messages: stats.sent.messages,
             received_messages: stats.received.messages,
             method: method.id(),
@@ -111,7 +116,7 @@ impl Row {
             arena_start: 0,
             http_status: stats.http_status.unwrap_or(NO_STATUS),
             rpc_status: stats.rpc_status.unwrap_or(NO_STATUS),
-            attempts: info.attempts,
+            attempt: info.attempts,
             peer_len: 0,
             message_len: 0,
             local_len: 0,
@@ -133,4 +138,126 @@ impl Row {
             level: stats.level,
         }
     }
+}
+
+/// The JSON shape of a call, the same wherever a call is shown.
+#[derive(Serialize)]
+pub(super) struct Record<'a> {
+    id: u64,
+    kind: &'static str,
+    logical_id: u64,
+    attempts: u16,
+    side: &'static str,
+    method: &'static str,
+    caller: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    caller_method: &'static str,
+    callee: &'static str,
+    pub(super) peer: &'a str,
+    pub(super) local: &'a str,
+    protocol: &'static str,
+    streaming: &'static str,
+    transport: &'static str,
+    codec: &'static str,
+    interaction: &'static str,
+    pub(super) level: &'static str,
+    started_unix_nanos: u64,
+    duration_nanos: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_nanos: Option<u64>,
+    sent: Traffic,
+    received: Traffic,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpc_status: Option<u16>,
+    business_status: i32,
+    error_type: &'static str,
+    error_message: &'a str,
+    trace_id: String,
+    span_id: String,
+    parent_span_id: String,
+    sampled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<u64>,
+    pub(super) events: Vec<RecordedEvent>,
+    events_elided: u32,
+    tags: Map<String, Value>,
+    /// What few calls have.
+    #[serde(flatten)]
+    details: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Traffic {
+    bytes: u64,
+    messages: u32,
+    last_bytes: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct RecordedEvent {
+    pub(super) kind: &'static str,
+    pub(super) nanos: u64,
+    pub(super) status: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) info: String,
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn new(row: &Row, rest: Rest<'a>) -> Self {
+        let status = |status: u16| (status != NO_STATUS).then_some(status);
+        Self {
+            id: row.id,
+            kind: if row.kind == 0 { "call" } else { "attempt" },
+            logical_id: row.logical_id,
+            attempts: row.attempt,
+            side: Side::from_number(row.side).map_or("", Side::as_str),
+            method: symbol(row.method),
+            caller: symbol(row.caller),
+            caller_method: symbol(row.caller_method),
+            callee: symbol(row.callee),
+            peer: "",
+            local: "",
+            protocol: Protocol::from_number(row.protocol).map_or("", Protocol::as_str),
+            streaming: Streaming::from_number(row.streaming).map_or("", Streaming::as_str),
+            transport: Transport::from_number(row.transport).map_or("", Transport::as_str),
+            codec: Codec::from_number(row.codec).map_or("", Codec::as_str),
+            interaction: Interaction::from_number(row.interaction).map_or("", Interaction::as_str),
+            level: "",
+            started_unix_nanos: row.started,
+            duration_nanos: row.duration,
+            deadline_nanos: (row.deadline != 0).then_some(row.deadline),
+            sent: Traffic { bytes: row.sent_bytes, messages: row.sent_messages, last_bytes: row.last_sent_bytes },
+            received: Traffic {
+                bytes: row.received_bytes,
+                messages: row.received_messages,
+                last_bytes: row.last_received_bytes,
+            },
+            outcome: Outcome::from_number(row.outcome).map_or("", Outcome::as_str),
+            http_status: status(row.http_status),
+            rpc_status: status(row.rpc_status),
+            business_status: row.business_status,
+            error_type: symbol(row.error_type),
+            error_message: rest.message(),
+            trace_id: format!("{:016x}{:016x}", row.trace_id_high, row.trace_id_low),
+            span_id: format!("{:016x}", row.span_id),
+            parent_span_id: if row.parent_span_id == 0 {
+                String::new()
+            } else {
+                format!("{:016x}", row.parent_span_id)
+            },
+            sampled: row.sampled != 0,
+            token: None,
+            events: Vec::new(),
+            events_elided: row.events_elided,
+            tags: rest.tags().map(|(key, value)| (symbol(key).to_owned(), value.into())).collect(),
+            details: serde_json::from_slice(rest.details()).unwrap_or_default(),
+        }
+    }
+}
+
+pub(super) fn symbol(id: u32) -> &'static str {
+    Symbol::from_id(id).map_or("", Symbol::as_str)
 }

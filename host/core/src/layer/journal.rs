@@ -53,7 +53,7 @@ impl Journal {
     pub fn attempt_failed(&self, number: u16, error: &dyn fmt::Display) {
         if let Some(log) = self.exchange.log() {
             let notes = self.exchange.attempts().notes.get_or_init(Box::default);
-            let mut notes = lock(&notes);
+            let mut notes = lock(notes);
             notes.attempt_failed(number, log.elapsed(), &format!("{number}: {error}"));
         }
     }
@@ -71,7 +71,7 @@ impl Attempts {
     /// Writes what was told into the call, which ends.
     pub(super) fn apply(&self, info: &mut RpcInfo) {
         if let Some(notes) = self.notes.get() {
-            lock(&notes).apply(info);
+            lock(notes).apply(info);
         }
         let count = self.count.load(Ordering::Relaxed);
         if count > 0 {

@@ -1,5 +1,9 @@
 //! A tracer that reads every column in each way that there is, for tests of the contract; no example to copy.
 
+#[macro_use]
+#[path = "../../../../wit/columns.rs"]
+mod table;
+
 use hottap_guest::metrics::Counter;
 use hottap_guest::{Batch, Call, Config, Error, Field, Tracer, export};
 
@@ -15,10 +19,10 @@ impl Tracer for Mirror {
 
     fn finish(&mut self, batch: &Batch) {
         macro_rules! compare {
-            ($($field:ident: $column:ident,)*) => {
+            ($($(#[$doc:meta])* $number:literal $name:ident, $one:ident, $field:ident: $kind:ident $raw:ty => $sdk:ty;)*) => {
                 let together = batch.columns([$(Field::$field),*]);
-                let names = [$(stringify!($column)),*];
-                let alone: [Vec<u64>; _] = [$(batch.$column().raw().iter().map(|&value| value as u64).collect()),*];
+                let names = [$(stringify!($name)),*];
+                let alone: [Vec<u64>; _] = [$(batch.$name().raw().iter().map(|&value| value as u64).collect()),*];
                 for ((name, together), alone) in names.into_iter().zip(together).zip(&alone) {
                     if together == alone && alone.len() == batch.len() {
                         self.agreed.with(&[name]).add(batch.len() as f64);
@@ -26,16 +30,7 @@ impl Tracer for Mirror {
                 }
             };
         }
-        compare! {
-            Id: ids, LogicalId: logical_ids, Attempt: attempts, Side: sides, Method: methods, Caller: callers,
-            Callee: callees, Protocol: protocols, Streaming: streaming, Started: started, Duration: durations,
-            Deadline: deadlines, SentBytes: sent_bytes, ReceivedBytes: received_bytes, SentMessages: sent_messages,
-            ReceivedMessages: received_messages, LastSentBytes: last_sent_bytes,
-            LastReceivedBytes: last_received_bytes, Outcome: outcomes, HttpStatus: http_statuses,
-            RpcStatus: rpc_statuses, BusinessStatus: business_statuses, ErrorType: error_types,
-            TraceIdHigh: trace_ids_high, TraceIdLow: trace_ids_low, SpanId: span_ids,
-            ParentSpanId: parent_span_ids, Sampled: sampled, Kind: kinds, Token: tokens, EventsElided: events_elided,
-        }
+        number_columns!(compare);
         // A name that was only handed over among others may be asked for.
         let [methods] = batch.columns([Field::Method]);
         let named = batch.methods().texts().filter(|name| !name.is_empty()).count();

@@ -7,9 +7,8 @@ use super::Batch;
 use super::bindings::hottap::tracer::{log, metrics, outbox, rpc, setup, state};
 use crate::outbox::Refusal;
 use crate::wasm::host::Host;
+use hottap_core::collect::symbol_columns;
 
-/// The numbers of columns of symbols, as `batch.columns` counts: methods, callers, callees, error types.
-const SYMBOL_COLUMNS: [u32; 4] = [5, 6, 7, 23];
 /// Symbols or texts that one call may ask for.
 const MAX_ASKED: usize = 65_536;
 /// Bytes that one call of `symbols` may get: repeating one id must not make the host build gigabytes.
@@ -48,8 +47,21 @@ impl rpc::Host for Host {
     }
 }
 
-/// Columns that are read as they are.
-macro_rules! columns {
+/// Accessors of the table's columns. The text of a symbol that is handed over may be asked for.
+macro_rules! number_accessors {
+    ($($(#[$doc:meta])* $number:literal $name:ident, $one:ident, $field:ident: $kind:ident $type:ty => $sdk:ty;)*) => {
+        $(number_accessors! { @$kind $name $type })*
+    };
+    (@symbol $name:ident $type:ty) => {
+        symbol_accessors! { $name = view => view.$name(); }
+    };
+    (@$kind:ident $name:ident $type:ty) => {
+        accessors! { $name: $type = view => view.$name(); }
+    };
+}
+
+/// Accessors of columns that are read as they are.
+macro_rules! accessors {
     ($($name:ident: $type:ty = $view:ident => $value:expr;)*) => {$(
         fn $name(&mut self, _: Resource<Batch>) -> Result<Vec<$type>> {
             let $view = self.view()?;
@@ -58,8 +70,8 @@ macro_rules! columns {
     )*};
 }
 
-/// Columns of symbols: what is handed over may be asked for.
-macro_rules! symbol_columns {
+/// Accessors of columns of symbols.
+macro_rules! symbol_accessors {
     ($($name:ident = $view:ident => $value:expr;)*) => {$(
         fn $name(&mut self, _: Resource<Batch>) -> Result<Vec<u32>> {
             let $view = self.view()?;
@@ -80,7 +92,7 @@ impl rpc::HostBatch for Host {
         let columns =
             view.columns(which).ok_or_else(|| wasmtime::Error::msg("asked for a column that is not there"))?;
         let len = view.len().max(1);
-        for number in SYMBOL_COLUMNS.into_iter().filter(|number| which & 1 << number != 0) {
+        for number in symbol_columns().filter(|number| which & 1 << number != 0) {
             let before = (which & ((1 << number) - 1)).count_ones() as usize;
             let symbols = columns.chunks_exact(len).nth(before).unwrap_or_default();
             self.handed.add(symbols.iter().map(|&symbol| symbol as u32));
@@ -101,51 +113,22 @@ impl rpc::HostBatch for Host {
         Ok(())
     }
 
-    symbol_columns! {
-        methods = view => view.methods();
-        callers = view => view.callers();
-        callees = view => view.callees();
-        error_types = view => view.error_types();
+    number_columns!(number_accessors);
+
+    symbol_accessors! {
         event_kinds = view => view.events().kinds;
         tag_keys = view => view.tag_keys();
     }
 
-    columns! {
+    accessors! {
         peers: u32 = view => view.dictionary().peers.clone();
         error_messages: u32 = view => view.dictionary().messages.clone();
-        event_infos: u32 = view => view.dictionary().event_infos.clone();
         event_offsets: u32 = view => view.events().offsets;
         event_times: u64 = view => view.events().times;
         event_statuses: u8 = view => view.events().statuses;
-        tag_values: u32 = view => view.dictionary().tag_values.clone();
-        ids: u64 = view => view.ids();
-        kinds: u8 = view => view.kinds();
-        logical_ids: u64 = view => view.logical_ids();
-        attempts: u16 = view => view.attempts();
-        sides: u8 = view => view.sides();
-        protocols: u8 = view => view.protocols();
-        streaming: u8 = view => view.streaming();
-        started: u64 = view => view.started();
-        durations: u64 = view => view.durations();
-        deadlines: u64 = view => view.deadlines();
-        sent_bytes: u64 = view => view.sent_bytes();
-        received_bytes: u64 = view => view.received_bytes();
-        sent_messages: u32 = view => view.sent_messages();
-        received_messages: u32 = view => view.received_messages();
-        last_sent_bytes: u64 = view => view.last_sent_bytes();
-        last_received_bytes: u64 = view => view.last_received_bytes();
-        outcomes: u8 = view => view.outcomes();
-        http_statuses: u16 = view => view.http_statuses();
-        rpc_statuses: u16 = view => view.rpc_statuses();
-        business_statuses: i32 = view => view.business_statuses();
-        trace_ids_high: u64 = view => view.trace_ids_high();
-        trace_ids_low: u64 = view => view.trace_ids_low();
-        span_ids: u64 = view => view.span_ids();
-        parent_span_ids: u64 = view => view.parent_span_ids();
-        sampled: u8 = view => view.sampled();
-        tokens: u64 = view => view.tokens();
-        events_elided: u32 = view => view.events_elided();
+        event_infos: u32 = view => view.dictionary().event_infos.clone();
         tag_offsets: u32 = view => view.tag_offsets();
+        tag_values: u32 = view => view.dictionary().tag_values.clone();
     }
 }
 
