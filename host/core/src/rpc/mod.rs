@@ -19,7 +19,6 @@ mod symbol;
 mod tags;
 mod text;
 mod timestamp;
-mod tokens;
 mod trace;
 
 pub use config::RpcConfig;
@@ -27,6 +26,8 @@ pub use endpoint::{EndpointInfo, Peer};
 pub use event::{Event, EventKind, Events};
 pub use handle::RpcHandle;
 pub use info::RpcInfo;
+#[doc(hidden)]
+pub use info::{MAX_STARTERS, Tokens};
 pub use invocation::Invocation;
 pub use method::Method;
 pub use notes::RpcNotes;
@@ -55,5 +56,3 @@ pub use symbol::error_type;
 pub use text::{MAX_MESSAGE_BYTES, cut};
 #[doc(hidden)]
 pub use timestamp::Timestamp;
-#[doc(hidden)]
-pub use tokens::{MAX_STARTERS, Tokens};

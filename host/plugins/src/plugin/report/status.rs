@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use super::actions::Hold;
-use super::books::{Book, State, Usage};
-use super::name::Name;
-use super::notice::{Notice, Notices};
-use super::operator::{Access, Operator};
-use super::starts::StartStatus;
 use crate::metrics::Registry;
+use crate::plugin::actions::Hold;
+use crate::plugin::books::{Book, State, Usage};
+use crate::plugin::name::Name;
+use crate::plugin::notice::{Notice, Notices};
+use crate::plugin::operator::{Access, Operator};
+use crate::plugin::starts::StartStatus;
 use hottap_core::collect::{MomentTerms, Terms};
 use hottap_core::live::Scope;
 use hottap_core::rpc::{Clock, Side, Timestamp};

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::operator::ConfigHealth;
 use super::status::TracerStatus;
 use crate::metrics::{Families, Kind, Samples};
 use crate::outbox::{DestinationState, Refused};
+use crate::plugin::operator::ConfigHealth;
 use hottap_core::collect::MomentTerms;
 use hottap_core::host_metrics::{MetricFamily, MetricKind};
 use hottap_core::rpc::Symbol;

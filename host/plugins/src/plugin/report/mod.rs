@@ -1,21 +1,24 @@
 //! The state of everything, as the admin API and OTLP tell it; each family of metrics is written in `families`.
 
+mod families;
+mod memory;
+mod status;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::books::{Book, Books};
-use super::directory::PluginDir;
-use super::families;
-use super::memory::{self, MemoryStatus};
-use super::name::Name;
-use super::operator::Operator;
-use super::plugins::Plugins;
-use super::requests::Requesting;
-use super::status::{Sources, TracerStatus};
+use self::memory::MemoryStatus;
+use self::status::{Sources, TracerStatus};
 use crate::admin::{Act, Acted, By, Command, Report, Token, Verb};
 use crate::metrics::{Families, Registry, Writer};
+use crate::plugin::books::{Book, Books};
+use crate::plugin::directory::PluginDir;
+use crate::plugin::name::Name;
+use crate::plugin::operator::Operator;
+use crate::plugin::plugins::Plugins;
+use crate::plugin::requests::Requesting;
 use hottap_core::budget::Budget;
 use hottap_core::plain;
 use hottap_core::tracer::Core;
