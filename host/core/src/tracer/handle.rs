@@ -43,6 +43,7 @@ impl Handle {
     }
 
     /// Starts observing a call that is no request of a layer. None if no tracer wants it.
+    #[inline]
     pub fn start_call(&self, side: Side, method: &str) -> Option<Call> {
         let core = self.core();
         let begun = Begun::new(core, side, &[method], None)?;
