@@ -43,7 +43,7 @@ pub enum Compile {
     #[default]
     Here,
     /// In a process of its own: the command `hottap` that `HOTTAP_COMPILER` names, or else the one in `PATH`. It has to
-    /// be of the service's own version (`cargo install hottap --features cli`).
+    /// be of the service's own version (`cargo install hottap-cli`).
     ///
     /// It is killed when it takes too long or when the module's file is deleted, and the kernel limits its memory and its
     /// CPU time: on macOS only its CPU time, on Windows neither. Take this where strangers' modules are loaded. The default
@@ -70,9 +70,13 @@ impl Compile {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 let all = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
                 all.map(|folder| folder.join("hottap")).find(|path| path.is_file()).ok_or_else(|| {
-                    "plugins are to be compiled by the command `hottap`, which is not in PATH; install it by `cargo install \
-                     hottap --features cli`, or name it by HOTTAP_COMPILER"
-                        .to_owned()
+                    concat!(
+                        "plugins are to be compiled by the command `hottap`, which is not in PATH; install it by `cargo \
+                         install --git ",
+                        env!("CARGO_PKG_REPOSITORY"),
+                        " hottap-cli`, or name it by HOTTAP_COMPILER"
+                    )
+                    .to_owned()
                 })?
             }
         };
