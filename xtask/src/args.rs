@@ -241,7 +241,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<
         "platforms" => alone(parser, PLATFORMS, Command::Platforms),
         "ci" => alone(parser, CI, Command::Ci),
         other => bail!(
-            "there is no command {other:?}; the commands are demo, chaos, fuzz, test, bench, guests, proto, platforms and
+            "there is no command {other:?}; the commands are demo, chaos, fuzz, test, bench, guests, proto, platforms and \
              ci"
         ),
     }

@@ -80,6 +80,13 @@ pub enum StartError {
     },
 }
 
+impl Hottap {
+    /// Starts building.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl Builder {
     /// The service's name (`service.name`): the caller of its client calls and the callee of its server calls.
     pub fn service(mut self, name: impl Into<String>) -> Self {
@@ -156,7 +163,8 @@ impl Builder {
     }
 
     /// Bytes that all plugins together may use for compiled code, instances, and what waits for them. Default a quarter of the
-    /// memory limit of the cgroup or the machine, whichever is less, and at most 1 GiB. At least 16 MiB.
+    /// memory limit of the cgroup or the machine, whichever is less, and at most 1 GiB; on other systems than Linux 1 GiB. At
+    /// least 16 MiB.
     ///
     /// A plugin for which there is no room is refused, with the figures, and tried again every ten seconds; an instance that
     /// wants to grow beyond it is refused the memory. `/api/tracers` and the metrics `hottap_memory_*` show what is used.

@@ -10,7 +10,6 @@ use hottap_core::{Call, ClientLayer, EndpointLayer, ServerLayer};
 #[cfg(feature = "plugins")]
 use hottap_plugins::Ready;
 
-use crate::Builder;
 use crate::running::Running;
 
 /// Hottap in a service: the live tracers, and the layers that call them.
@@ -25,12 +24,7 @@ pub struct Hottap {
 }
 
 impl Hottap {
-    /// Starts building.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// A Hottap that traces nothing, for a service that goes on where [`Builder::start`] fails. Its layers hand calls on
+    /// A Hottap that traces nothing, for a service that goes on where [`Builder::start`](crate::Builder::start) fails. Its layers hand calls on
     /// untouched; servers and clients made from it work as ever. It has no threads, no plugins and no admin port, and reads
     /// no environment.
     ///
@@ -140,8 +134,8 @@ impl Hottap {
         hottap_plugins::admin::AdminService::new(self.running.report().clone())
     }
 
-    /// The address that the admin API listens on, if [`Builder::admin`] or `HOTTAP_ADMIN` asked for it. None as long as the
-    /// port is not open ([`Builder::admin_required`]).
+    /// The address that the admin API listens on, if [`Builder::admin`](crate::Builder::admin) or `HOTTAP_ADMIN` asked for it. None as long as the
+    /// port is not open ([`Builder::admin_required`](crate::Builder::admin_required)).
     #[cfg(feature = "plugins")]
     #[must_use]
     pub fn admin_address(&self) -> Option<std::net::SocketAddr> {

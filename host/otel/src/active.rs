@@ -8,7 +8,7 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, ContextGuard};
 
 use super::attributes::Told;
-use super::parent;
+use super::identity;
 use hottap_core::rpc::{ActiveSpan, CallExtensions, RpcInfo, TraceContext};
 
 /// A call's span, or what is around a call that has none by choice. Calls that are made in its handler inherit it.
@@ -79,10 +79,10 @@ impl ActiveSpan for CallSpan {
             return Some((own, tracestate.cloned()));
         }
         let span = self.context.span();
-        let trace = parent::identity(span.span_context(), 0, &own)?;
+        let trace = identity::identity(span.span_context(), 0, &own)?;
         let state = match trace.trace_id == own.trace_id {
             true => tracestate.cloned(),
-            false => parent::state(span.span_context()),
+            false => identity::state(span.span_context()),
         };
         Some((trace, state))
     }

@@ -1,12 +1,11 @@
 //! The events of a call as events of its span, with the times that they had.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanRef;
 
 use super::attributes::Attributes;
-use super::tracer::time;
 use hottap_core::rpc::{Event, EventKind, EventStatus, Level, Outcome, RpcInfo};
 
 /// Which events a span has.
@@ -66,4 +65,9 @@ fn said(event: &Event) -> Vec<KeyValue> {
     let status = status.map(|status| KeyValue::new("event.status", status.as_str()));
     let words = event.info.as_deref().map(|words| KeyValue::new("event.info", words.to_owned()));
     status.into_iter().chain(words).collect()
+}
+
+/// A moment as spans have it.
+pub(super) fn time(unix_nanos: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(unix_nanos)
 }

@@ -57,6 +57,7 @@ mod business;
 mod conventions;
 mod events;
 mod export;
+mod identity;
 mod metrics;
 mod name;
 mod network;

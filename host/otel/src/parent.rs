@@ -1,12 +1,12 @@
 //! Which span a call's span is a child of: a caller in another process, the handler that makes the call, or what the
 //! application has opened inside of it.
 
-use http::HeaderValue;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
+use super::identity::{RANDOM, span_id};
 use super::span_of;
-use hottap_core::propagate::{SamplingMark, within_bounds};
+use hottap_core::propagate::SamplingMark;
 use hottap_core::rpc::TraceContext;
 use hottap_core::tracer::CallContext;
 
@@ -43,9 +43,6 @@ fn innermost(around: &Context) -> Context {
     if is_valid(&current) || !is_valid(around) { current } else { around.clone() }
 }
 
-/// Of W3C's Level 2.
-const RANDOM: TraceFlags = TraceFlags::new(2);
-
 fn flags(trace: &TraceContext) -> TraceFlags {
     let random = if trace.random { RANDOM } else { TraceFlags::default() };
     random.with_sampled(trace.sampled)
@@ -62,31 +59,4 @@ fn remote(trace: &TraceContext, tracestate: &str) -> SpanContext {
     let flags = flags(trace);
     let state = if tracestate.is_empty() { TraceState::NONE } else { tracestate.parse().unwrap_or_default() };
     SpanContext::new(TraceId::from(trace.trace_id), SpanId::from(trace.parent_span_id), flags, true, state)
-}
-
-/// The identity that a span gives a call with this trace; none if it is no span of its own, as those of a provider that does
-/// nothing.
-pub(super) fn identity(span: &SpanContext, parent: u64, own: &TraceContext) -> Option<TraceContext> {
-    let trace_id = u128::from_be_bytes(span.trace_id().to_bytes());
-    let trace = TraceContext {
-        trace_id,
-        span_id: u64::from_be_bytes(span.span_id().to_bytes()),
-        parent_span_id: parent,
-        sampled: span.is_sampled(),
-        // Not all that make spans keep the flag of their trace.
-        random: if trace_id == own.trace_id { own.random } else { span.trace_flags() & RANDOM == RANDOM },
-    };
-    (span.is_valid() && trace.span_id != parent).then_some(trace)
-}
-
-/// The state of a span's trace; none if it has none.
-pub(super) fn state(span: &SpanContext) -> Option<HeaderValue> {
-    let state = span.trace_state();
-    let header = (*state != TraceState::NONE).then(|| HeaderValue::try_from(state.header()).ok()).flatten()?;
-    // A sampler may have added to it.
-    within_bounds(header)
-}
-
-pub(super) fn span_id(context: &Context) -> u64 {
-    u64::from_be_bytes(context.span().span_context().span_id().to_bytes())
 }

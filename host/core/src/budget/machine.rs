@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const MOST: u64 = 1 << 30;
 
 /// The default budget in bytes: a quarter of the memory limit of the cgroup or the machine, whichever is less, and at most
-/// 1 GiB.
+/// 1 GiB. Where the system is not Linux it is 1 GiB: neither limit is known there.
 pub fn default_limit() -> u64 {
     let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
