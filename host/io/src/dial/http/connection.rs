@@ -27,7 +27,8 @@ pub enum Protocol {
     Http2,
 }
 
-/// An open connection; dropping it closes it, whatever is under way.
+/// An open connection; dropping it closes it. In HTTP/2 the socket is closed when the runtime next runs, in OTLP at the latest
+/// with the next export.
 pub(super) struct Connection {
     requests: Requests,
     driver: AbortHandle,
