@@ -8,7 +8,7 @@
 //! | `tonic` | [`ClientLayer`] around tonic's `Channel`, [`ServerLayer`] around one service of tonic's, callers' addresses | tonic's clients do not compile: `tonic::body::Body` is no [`ClientBody`] |
 //! | `axum` | the routes of axum's `Router`, callers' addresses | calls of axum's are recorded under their HTTP method alone; the log says so once |
 //! | `hyper` | [`ClientLayer`] around clients that pass on hyper's `Incoming` | such clients do not compile |
-//! | `reqwest` | [`ClientLayer`] as a middleware of reqwest-middleware, [`ReqwestService`] as a tower service | reqwest's clients are not observed |
+//! | `reqwest` | [`ClientLayer`] as a middleware of reqwest-middleware, `ReqwestService` as a tower service | reqwest's clients are not observed |
 //! | `server`, `client` | the runtimes: `Hottap::server`, `Hottap::client` | the methods are not there |
 //! | `otel` | OpenTelemetry, compiled in | module `otel` is not there |
 //! | `plugins` (default) | tracers as WebAssembly modules, metrics, the admin API | native tracers alone; there is no wasmtime in the tree |
