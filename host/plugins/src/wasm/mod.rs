@@ -26,12 +26,12 @@ mod v0_1_draft;
 mod wasi;
 
 #[cfg(feature = "compiler")]
-pub use self::{guest::Trial, log::Line, names::Interfaces};
+pub use self::{guest::Trial, names::Interfaces};
 pub use bounds::MAX_FILE_BYTES;
 pub(crate) use bounds::{BoundsError, Checked};
-pub use child::Compile;
 #[cfg(feature = "compiler")]
-pub use child::{COMMAND as COMPILE_COMMAND, serve as serve_compiler};
+pub use child::serve as serve_compiler;
+pub use child::{COMMAND as COMPILE_COMMAND, Compile};
 pub use cutoff::Cancel;
 pub(crate) use cutoff::with_cutoff;
 pub use engine::WORKER_STACK;
@@ -40,6 +40,7 @@ pub(crate) use guest::{CallError, Surroundings};
 pub use guest::{Cause, Guest, Identity, Pace, Settings, State};
 pub(crate) use headers::HeaderGrants;
 pub use limits::Limits;
+pub use log::Line;
 pub(crate) use module::LoadError;
 pub use module::{Engines, Module, check};
 pub(crate) use starter::FUEL_PER_NANO;
