@@ -11,13 +11,13 @@ macro_rules! number_columns {
         $then! {
             /// A number that is unique to the call within the host process.
             0 ids, id, Id: number u64 => u64;
-            /// Whether it is a call or one attempt of a call.
+            /// A call, or one attempt of a call.
             1 kinds, kind, Kind: number u8 => Kind;
             /// The id of the call that an attempt belongs to; a call's own id.
             2 logical_ids, logical_id, LogicalId: number u64 => u64;
             /// An attempt's number, from 1; on a call, how many attempts there were.
             3 attempts, attempt, Attempt: number u16 => u16;
-            /// Where the call was observed.
+            /// The side that observed the call.
             4 sides, side, Side: number u8 => Side;
             /// `package.Service/Method` for gRPC, `GET /route/{id}` for HTTP; never a raw path.
             5 methods, method, Method: symbol u32 => Symbol;
@@ -27,11 +27,11 @@ macro_rules! number_columns {
             7 callees, callee, Callee: symbol u32 => Symbol;
             /// The protocol.
             8 protocols, protocol, Protocol: number u8 => Protocol;
-            /// Which sides stream.
+            /// The sides that stream.
             9 streaming, streaming, Streaming: number u8 => Streaming;
-            /// When the call started, in nanoseconds since the Unix epoch.
+            /// The call's start, in nanoseconds since the Unix epoch.
             10 started, started, Started: number u64 => u64;
-            /// How long the call took; the raw column is in nanoseconds.
+            /// The call's duration; the raw column is in nanoseconds.
             11 durations, duration, Duration: number u64 => Duration;
             /// The deadline that the call had, from its start; the raw column is in nanoseconds, 0 for none.
             12 deadlines, deadline, Deadline: number u64 => Option<Duration>;
@@ -48,7 +48,7 @@ macro_rules! number_columns {
             17 last_sent_bytes, last_sent_bytes, LastSentBytes: number u64 => u64;
             /// Size in bytes of the last message received, with its prefix.
             18 last_received_bytes, last_received_bytes, LastReceivedBytes: number u64 => u64;
-            /// How the call ended.
+            /// The call's outcome.
             19 outcomes, outcome, Outcome: number u8 => Outcome;
             /// The HTTP status code.
             20 http_statuses, http_status, HttpStatus: number u16 => Option<u16>;
@@ -56,7 +56,7 @@ macro_rules! number_columns {
             21 rpc_statuses, rpc_status, RpcStatus: number u16 => Option<u16>;
             /// The status that the application gave itself; 0 is success or none.
             22 business_statuses, business_status, BusinessStatus: number i32 => i32;
-            /// What kind of error it was; [`Symbol::NONE`] if there was none.
+            /// The kind of error; [`Symbol::NONE`] if there was none.
             23 error_types, error_type, ErrorType: symbol u32 => Symbol;
             /// The upper 64 bits of the W3C trace id.
             24 trace_ids_high, trace_id_high, TraceIdHigh: half u64 => u64;
@@ -66,12 +66,12 @@ macro_rules! number_columns {
             26 span_ids, span_id, SpanId: number u64 => u64;
             /// The id of the span that the call's span belongs to; 0 if it is a root.
             27 parent_span_ids, parent_span_id, ParentSpanId: number u64 => u64;
-            /// Whether the trace is sampled (W3C trace flags).
+            /// True if the trace is sampled (W3C trace flags).
             28 sampled, sampled, Sampled: number u8 => bool;
-            /// How many events were left out of the middle of the call, because it had more than the host keeps.
+            /// The number of events that were left out of the middle of the call, because it had more than the host keeps.
             29 events_elided, events_elided, EventsElided: number u32 => u32;
-            /// What the tracer's starter returned when the call started; 0 if there is no token, because the start failed
-            /// or was skipped or the module has no starter.
+            /// The token that the tracer's starter returned when the call started; 0 if there is none, because the start
+            /// failed or was skipped or the module has no starter.
             30 tokens, token, Token: own u64 => u64;
         }
     };

@@ -160,17 +160,17 @@ macro_rules! columns {
                 error_messages: Text;
             }
             ragged {
-                /// Where each call's events begin in the columns `event_*`; one element more than there are calls.
+                /// The position of each call's first event in the columns `event_*`; one element more than there are calls.
                 event_offsets: u32;
-                /// What happened.
+                /// The kind of event.
                 event_kinds: EventKind;
-                /// How long after the call's start.
+                /// The time after the call's start.
                 event_times: Duration;
-                /// How serious it is.
+                /// The event's severity.
                 event_statuses: EventStatus;
                 /// The event in words; may be "".
                 event_infos: Text;
-                /// Where each call's tags begin in the columns `tag_*`; one element more than there are calls.
+                /// The position of each call's first tag in the columns `tag_*`; one element more than there are calls.
                 tag_offsets: u32;
                 /// The tags' keys; those of the caller and the callee begin with `from.` and `to.`.
                 tag_keys: Symbol;

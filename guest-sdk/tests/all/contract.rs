@@ -60,7 +60,7 @@ impl Tracer for Everything {
     }
 }
 
-/// What the contract's text says of a batch.
+/// The part of the contract's text that is about a batch.
 fn contract() -> &'static str {
     let (_, after) =
         include_str!("../../wit/tracer.wit").split_once("resource batch {").expect("the contract has batches");

@@ -79,7 +79,7 @@ impl ActiveSpan for CallSpan {
             return Some((own, tracestate.cloned()));
         }
         let span = self.context.span();
-        let trace = identity::identity(span.span_context(), 0, &own)?;
+        let trace = identity::of(span.span_context(), 0, &own)?;
         let state = match trace.trace_id == own.trace_id {
             true => tracestate.cloned(),
             false => identity::state(span.span_context()),

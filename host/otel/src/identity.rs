@@ -12,7 +12,7 @@ pub(super) const RANDOM: TraceFlags = TraceFlags::new(2);
 
 /// The identity that a span gives a call with this trace; none if it is no span of its own, as those of a provider that does
 /// nothing.
-pub(super) fn identity(span: &SpanContext, parent: u64, own: &TraceContext) -> Option<TraceContext> {
+pub(super) fn of(span: &SpanContext, parent: u64, own: &TraceContext) -> Option<TraceContext> {
     let trace_id = u128::from_be_bytes(span.trace_id().to_bytes());
     let trace = TraceContext {
         trace_id,

@@ -13,7 +13,8 @@ use opentelemetry::{Context, KeyValue, trace};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use super::attributes::{Attributes, Kind, Told};
-use super::{BusinessErrors, CallSpan, Conventions, events, events::time, identity, name, parent, span_of, status};
+use super::events::{self, time};
+use super::{BusinessErrors, CallSpan, Conventions, identity, name, parent, span_of, status};
 use hottap_core::propagate::{Baggage, LiveSampler, SamplingMark};
 use hottap_core::rpc::{Level, RpcInfo, Side};
 use hottap_core::tracer::{CallContext, Tracer};
@@ -267,19 +268,19 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
 
         let span_context = trace::Span::span_context(&span);
         let before = *call.info().trace();
-        let Some(mut identified) = identity::identity(span_context, identity::span_id(&around), &before) else {
+        let Some(mut identity) = identity::of(span_context, identity::span_id(&around), &before) else {
             // The provider makes none; the handler has its baggage all the same.
             call.extensions.span = Some(Arc::new(CallSpan::new(around, own, Told::All, None)));
             return;
         };
         if !around.span().span_context().is_valid() {
-            identified.random = self.random_ids;
+            identity.random = self.random_ids;
             if !is_public && SamplingMark::of(&call.extensions, before.trace_id).is_some() {
                 // The trace that the caller spoke of is this one, whose id the provider has chosen.
-                SamplingMark::rename(&mut call.extensions, identified.trace_id);
+                SamplingMark::rename(&mut call.extensions, identity.trace_id);
             }
         }
-        call.set_trace(identified);
+        call.set_trace(identity);
         // As a rule it is the parent's, and goes on as it came.
         let came = span_context.trace_state() == around.span().span_context().trace_state();
         if !came || call.tracestate.is_none() {
@@ -287,7 +288,7 @@ impl<T: trace::Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static> Trac
         }
         let recording = trace::Span::is_recording(&span).then_some(self.number);
         let context = around.with_span(span);
-        call.extensions.span = Some(Arc::new(CallSpan::new(context, identified.span_id, told, recording)));
+        call.extensions.span = Some(Arc::new(CallSpan::new(context, identity.span_id, told, recording)));
     }
 
     fn finish(&self, call: &CallContext) {

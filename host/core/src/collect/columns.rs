@@ -5,14 +5,17 @@ use std::sync::OnceLock;
 use super::view::View;
 use crate::rpc::{EventKind, EventStatus, Level};
 
-/// What the kinds of the table mean here.
-#[derive(Clone, Copy, PartialEq)]
-#[expect(non_camel_case_types, reason = "they are the table's words")]
-enum Is {
-    number,
-    half,
-    symbol,
-    own,
+/// Tells if a column is of a kind.
+macro_rules! is {
+    (own, own) => {
+        true
+    };
+    (symbol, symbol) => {
+        true
+    };
+    ($kind:ident, $other:ident) => {
+        false
+    };
 }
 
 /// One row's value in a column: the row's field of that name.
@@ -40,7 +43,7 @@ macro_rules! columns {
 
         /// The numbers of the columns of symbols, lowest first.
         pub fn symbol_columns() -> impl Iterator<Item = u32> {
-            const SYMBOLS: u64 = $((matches!(Is::$kind, Is::symbol) as u64) << $number)|*;
+            const SYMBOLS: u64 = $((is!($kind, symbol) as u64) << $number)|*;
             (0..u64::BITS).filter(|number| SYMBOLS & 1 << number != 0)
         }
 
@@ -48,7 +51,7 @@ macro_rules! columns {
             $(
                 pub fn $name(&self) -> Vec<$type> {
                     let make = || self.map(|row| value!($kind row.$one, self.slot));
-                    if Is::$kind == Is::own || self.alone || self.selection.is_some() {
+                    if is!($kind, own) || self.alone || self.selection.is_some() {
                         return make();
                     }
                     let columns = self.batch.columns.get_or_init(Box::default);

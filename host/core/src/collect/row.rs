@@ -184,7 +184,7 @@ pub(super) struct Record<'a> {
     pub(super) events: Vec<RecordedEvent>,
     events_elided: u32,
     tags: Map<String, Value>,
-    /// What few calls have.
+    /// Facts that few calls have.
     #[serde(flatten)]
     details: Map<String, Value>,
 }
